@@ -1,0 +1,255 @@
+"""Every setting of the library, declared once.
+
+A field carries its description, unit and range; the node's parameters, the command line and the reference page
+are made from it. Names are dotted: `features.noise_level` is `TrackerSettings.features.noise_level`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from drift_ros.errors import SettingsError
+
+Model = TypeVar('Model', bound='Settings')
+
+
+class Settings(BaseModel):
+    """A group of settings. Unknown names and values out of range are refused."""
+
+    model_config = ConfigDict(extra='forbid', frozen=True, validate_default=True)
+
+
+class FeatureSettings(Settings):
+    """Which network describes the frames, and how it is run."""
+
+    name: str = Field(
+        'patch',
+        description='Feature extractor: a name of the registry (`drift extractors` lists them).',
+    )
+    checkpoint: str = Field(
+        '',
+        description='Folder with the weights, for extractors that need one.',
+    )
+    device: str = Field(
+        'auto',
+        pattern=r'^(auto|cpu|cuda(:\d+)?)$',
+        description='Where the networks run: `auto` (a CUDA GPU if there is one, else the CPU), `cpu`, `cuda` or '
+        '`cuda:N`. A GPU that was asked for and is not there is an error.',
+    )
+    dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] = Field(
+        'auto',
+        description='Number format of the networks; `auto` is float16 on a GPU and float32 on the CPU.',
+    )
+    resolution: int = Field(
+        480,
+        ge=0,
+        le=4096,
+        description='Length in px to which the short side of a frame is brought before feature extraction; '
+        '0 keeps the size of the camera.',
+    )
+    block: int = Field(
+        2,
+        ge=0,
+        le=3,
+        description='Decoder block of a UNet whose output is the feature map, counted from the deepest.',
+    )
+    noise_level: int = Field(
+        300,
+        ge=0,
+        le=998,
+        description='Diffusion timestep tau at which frames are noised before the UNet sees them.',
+    )
+    seed: int = Field(
+        0, ge=0, le=2**31 - 1, description='Seed of the diffusion noise; the same seed gives the same masks.'
+    )
+
+
+class WindowSettings(Settings):
+    """How the stream of frames is cut into windows."""
+
+    length: int = Field(
+        0,
+        ge=0,
+        le=128,
+        description='Frames that the extractor sees together; 0 takes the length that the model was made for.',
+    )
+    stride: int = Field(
+        0,
+        ge=0,
+        le=128,
+        description='New frames per window, and so the latency in frames; 0 takes the window length (windows '
+        'that do not overlap). A smaller stride costs more passes and lowers the latency.',
+    )
+    history: int = Field(
+        32,
+        ge=1,
+        le=1024,
+        description='Most recent frames that are kept, so that a prompt can name one of them.',
+    )
+
+
+class PropagationSettings(Settings):
+    """How labels travel from remembered frames to the current one."""
+
+    temperature: float = Field(
+        0.1, gt=0, le=10, description='Softmax temperature of the affinity, dimensionless.'
+    )
+    top_k: int = Field(
+        10, ge=1, le=4096, description='Strongest matches per cell that vote, over all remembered frames together.'
+    )
+    radius: int = Field(
+        12,
+        ge=0,
+        le=512,
+        description='Half width of the square search window in feature cells; 0 searches the whole frame.',
+    )
+    memory: int = Field(
+        7, ge=0, le=128, description='Most recent frames that vote, besides the prompted ones.'
+    )
+    max_references: int = Field(
+        4, ge=1, le=32, description='Prompted frames that are kept for voting; the first ones stay longest.'
+    )
+
+
+class TargetSettings(Settings):
+    """When a target counts as seen."""
+
+    visibility_threshold: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description='A target whose soft label stays below this value everywhere is not visible; '
+        '0 always gives it a mask, as the papers do.',
+    )
+    min_area: int = Field(
+        1, ge=1, le=2**31 - 1, description='Smallest mask in px that counts as visible.'
+    )
+
+
+class StreamSettings(Settings):
+    """When a stream is taken to have started anew."""
+
+    backward_jump: float = Field(
+        0.1,
+        ge=0,
+        le=3600,
+        description='Step back of the stamps in seconds from which on the stream restarts (a bag that loops); an '
+        'older frame within less than that came late and is skipped.',
+    )
+
+
+class PromptSettings(Settings):
+    """Who turns clicks and boxes into masks."""
+
+    backend: Literal['auto', 'grabcut', 'segment-anything', 'transformers'] = Field(
+        'auto',
+        description='Segmenter: `segment-anything` (a .pth checkpoint), `transformers` (a folder with SAM or SAM 2), '
+        '`grabcut` (OpenCV, no weights). `auto` goes by the checkpoint and is GrabCut without one.',
+    )
+    checkpoint: str = Field('', description='File or folder with the weights of the segmenter.')
+
+
+class TrackerSettings(Settings):
+    """All settings of the tracker."""
+
+    features: FeatureSettings = FeatureSettings()
+    window: WindowSettings = WindowSettings()
+    propagation: PropagationSettings = PropagationSettings()
+    targets: TargetSettings = TargetSettings()
+    stream: StreamSettings = StreamSettings()
+    prompts: PromptSettings = PromptSettings()
+
+
+def fields(model: type[Settings], prefix: str = '') -> Iterator[tuple[str, FieldInfo]]:
+    """Dotted name and declaration of every setting below a model, in the order of declaration."""
+    for name, info in model.model_fields.items():
+        kind = info.annotation
+        if isinstance(kind, type) and issubclass(kind, Settings):
+            yield from fields(kind, f'{prefix}{name}.')
+        else:
+            yield f'{prefix}{name}', info
+
+
+def flatten(settings: Settings) -> dict[str, Any]:
+    """Dotted name -> value of every setting."""
+    flat = {}
+    for name, _ in fields(type(settings)):
+        value: Any = settings
+        for part in name.split('.'):
+            value = getattr(value, part)
+        flat[name] = value
+    return flat
+
+
+def build(model: type[Model], values: Mapping[str, Any]) -> Model:
+    """Settings from dotted names (missing ones keep their defaults).
+
+    Raises:
+        SettingsError: a name is unknown, or a value is of the wrong type or out of its range.
+    """
+    known = [name for name, _ in fields(model)]
+    nested: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f'; did you mean {close[0]!r}?' if close else f'; known are: {", ".join(known)}'
+            raise SettingsError(f'unknown setting {name!r}{hint}')
+        *groups, leaf = name.split('.')
+        place = nested
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[leaf] = value
+    try:
+        return model.model_validate(nested)
+    except ValidationError as error:
+        raise SettingsError('; '.join(_explain(e) for e in error.errors())) from None
+
+
+def _explain(error: Any) -> str:
+    name = '.'.join(str(part) for part in error['loc'])
+    return f'setting {name!r} is {error["input"]!r}: {error["msg"]}'
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Dotted names and values of a settings file.
+
+    Takes a ROS 2 parameters file (`/**: ros__parameters: ...`, or any node name in place of `/**`) as well as a plain
+    nested mapping.
+
+    Raises:
+        SettingsError: the file cannot be read or is not a mapping.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise SettingsError(f'cannot read settings from {path}: {error}') from None
+    content = {} if content is None else content
+    if not isinstance(content, dict):
+        raise SettingsError(f'{path} must hold a mapping of settings, it holds a {type(content).__name__}')
+    nodes = [v['ros__parameters'] for v in content.values() if _is_node(v)]
+    flat: dict[str, Any] = {}
+    for group in nodes or [content]:
+        flat |= _flat(group or {})
+    return flat
+
+
+def _is_node(value: Any) -> bool:
+    return isinstance(value, dict) and 'ros__parameters' in value
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in nested.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f'{prefix}{name}.')
+        else:
+            flat[f'{prefix}{name}'] = value
+    return flat

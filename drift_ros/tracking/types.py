@@ -1,0 +1,110 @@
+"""What flows into the tracker and out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift_ros.errors import FrameError
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One image of a stream.
+
+    Attributes:
+        image: (H, W, 3) uint8, RGB. The tracker keeps a reference and never writes to it.
+        stamp: acquisition time in nanoseconds; it names the frame.
+        frame_id: coordinate frame of the camera (its optical frame).
+        index: number of the frame in its source, counted from 0; a jump means that frames were lost.
+        encoding: the encoding that the image had before it became RGB.
+    """
+
+    image: NDArray[np.uint8]
+    stamp: int
+    frame_id: str = ''
+    index: int = 0
+    encoding: str = 'rgb8'
+
+    def __post_init__(self) -> None:
+        image = self.image
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise FrameError(
+                f'a frame needs an image of shape (H, W, 3) and dtype uint8, got {image.shape} '
+                f'{image.dtype}; convert it to RGB first'
+            )
+        if 0 in image.shape:
+            raise FrameError(f'a frame needs a positive size, got {image.shape}')
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) in px."""
+        height, width = self.image.shape[:2]
+        return height, width
+
+
+@dataclass(frozen=True, slots=True)
+class Roi:
+    """An axis-aligned box in px: top left pixel, width and height. All zero: empty."""
+
+    x: int = 0
+    y: int = 0
+    width: int = 0
+    height: int = 0
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Row and column slices that cut the box out of an image."""
+        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedObject:
+    """One target in one frame.
+
+    Attributes:
+        id: 1..254, immutable for the life of the target.
+        name: the name given with the prompt.
+        score: confidence in [0, 1]: the mean soft label over the mask; 1 on a prompted frame, 0 if not visible.
+        visible: whether the target has a mask in this frame.
+        roi: tight box of the mask, empty if not visible.
+        centroid: mean (x, y) of the mask's pixels in px, origin at the centre of the top left pixel; NaN if not
+            visible.
+        area: number of pixels of the mask.
+    """
+
+    id: int
+    name: str
+    score: float
+    visible: bool
+    roi: Roi
+    centroid: tuple[float, float]
+    area: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingResult:
+    """What the tracker knows about one frame.
+
+    Attributes:
+        frame: the frame that this belongs to; its stamp and frame_id are those of the result.
+        labels: (H, W) uint8, value = id of the target, 0 = background.
+        objects: every target of the generation, also the ones that are not visible, ordered by id.
+        generation: increases with every reset; results of one generation have increasing stamps.
+        gap: number of frames known to be lost between the previous frame of the stream and this one.
+        prompted: whether this frame carried a prompt (its labels are then given, not propagated).
+    """
+
+    frame: Frame
+    labels: NDArray[np.uint8]
+    objects: tuple[TrackedObject, ...]
+    generation: int
+    gap: int = 0
+    prompted: bool = False
+
+    def mask(self, obj: TrackedObject) -> NDArray[np.bool_]:
+        """The mask of one object, cropped to its roi: (roi.height, roi.width) bool."""
+        mask: NDArray[np.bool_] = self.labels[obj.roi.slices] == obj.id
+        return mask
