@@ -1,0 +1,58 @@
+"""The library and the `drift` command without ROS: `pip install .`
+
+On a ROS 2 machine and in `make env` the package is built by colcon from package.xml and
+CMakeLists.txt instead. Exact versions for CI are in requirements/lock.txt.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+# Data folders at the repository root that the library reads at run time (drift_ros.resources).
+SHARED = {'msg': ['*.msg'], 'srv': ['*.srv'], 'config': ['**/*'], 'resource': ['**/*']}
+present = {name: patterns for name, patterns in SHARED.items() if (ROOT / name).is_dir()}
+
+test = [
+    'hypothesis>=6.100',
+    'pytest>=8.0',
+    'pytest-timeout>=2.3',
+    'pytest-xdist>=3.5',
+]
+
+setup(
+    name='drift-ros',
+    version='0.1.0',
+    description='Object tracking for robots with the features of video diffusion models (ROS 2)',
+    long_description='Object tracking for robots with the features of video diffusion models.',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=['drift_ros', 'drift_ros.*'])
+    + [f'drift_ros.share.{name}' for name in present],
+    package_dir={f'drift_ros.share.{name}': name for name in present},
+    package_data={f'drift_ros.share.{name}': patterns for name, patterns in present.items()}
+    | {'drift_ros': ['**/*.html', '**/*.j2', '**/*.css', 'py.typed']},
+    install_requires=[
+        'diffusers>=0.35',
+        'huggingface_hub>=0.34',
+        'jinja2>=3.1',
+        'numpy>=1.24',
+        'opencv-python-headless>=4.8',
+        'pillow>=10.0',
+        'pydantic>=2.7',
+        'pyyaml>=6.0',
+        'rich>=13.7',
+        'rosbags>=0.10.4',
+        'safetensors>=0.4.3',
+        'torch>=2.4',
+        'transformers>=4.56',
+        'typer>=0.12',
+    ],
+    extras_require={
+        'sam': ['segment-anything>=1.0', 'torchvision>=0.19'],
+        'test': test,
+        'dev': test
+        + ['import-linter>=2.1', 'mypy>=1.11', 'pre-commit>=3.7', 'ruff>=0.6', 'types-pyyaml'],
+    },
+    entry_points={'console_scripts': ['drift = drift_ros.cli.main:main']},
+)
