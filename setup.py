@@ -35,12 +35,12 @@ setup(
     install_requires=[
         'diffusers>=0.35',
         'huggingface_hub>=0.34',
-        'jinja2>=3.1',
-        'numpy>=1.24',
-        'opencv-python-headless>=4.8',
-        'pillow>=10.0',
+        'jinja2>=3.0',
+        'numpy>=1.21.5',
+        'opencv-python-headless>=4.5.4',
+        'pillow>=9.0',
         'pydantic>=2.7',
-        'pyyaml>=6.0',
+        'pyyaml>=5.4',
         'rich>=13.7',
         'rosbags>=0.10.4',
         'safetensors>=0.4.3',
@@ -51,8 +51,14 @@ setup(
     extras_require={
         'sam': ['segment-anything>=1.0', 'torchvision>=0.19'],
         'test': test,
-        'dev': test
-        + ['import-linter>=2.1', 'mypy>=1.11', 'pre-commit>=3.7', 'ruff>=0.6', 'types-pyyaml'],
+        'dev': [
+            *test,
+            'import-linter>=2.1',
+            'mypy>=1.11',
+            'pre-commit>=3.7',
+            'ruff>=0.6',
+            'types-pyyaml',
+        ],
     },
     entry_points={'console_scripts': ['drift = drift_ros.cli.main:main']},
 )

@@ -1,4 +1,4 @@
-"""Builds the package with colcon into the virtual environment, if anything relevant changed: `make build`.
+"""Builds the package with colcon into the virtual environment, if it has to: `make build`.
 
 The Python sources are linked, so edits count at once; new and removed files, the interfaces and the
 executables need a build.
@@ -34,7 +34,14 @@ def main() -> int:
 
     stamp.unlink(missing_ok=True)
     print('building the package with colcon', flush=True)
-    command = [venv / 'bin' / 'python', '-m', 'colcon', '--log-base', 'log', 'build']
+    command: list[str | Path] = [
+        venv / 'bin' / 'python',
+        '-m',
+        'colcon',
+        '--log-base',
+        'log',
+        'build',
+    ]
     command += ['--merge-install', '--symlink-install', '--install-base', venv]
     command += ['--event-handlers', 'console_stderr+', 'console_start_end-', 'summary-']
     command += ['--cmake-force-configure', '--cmake-args', '-DCMAKE_BUILD_TYPE=Release']
@@ -47,7 +54,7 @@ def main() -> int:
 
 
 def state(environment_stamp: str) -> str:
-    """Hex digest of all that the installed package depends on: contents, or names of what is linked."""
+    """Hex digest of what the installed package depends on: contents, or names of links."""
     digest = hashlib.sha256(environment_stamp.encode())
     digest.update(Path(__file__).read_bytes())
     for path in files(COMPILED):

@@ -73,7 +73,14 @@ def update(venv: Path, torch_index: str) -> int:
         (venv / 'COLCON_IGNORE').touch()
     stamp.unlink(missing_ok=True)
     print(f'installing {LOCK.relative_to(ROOT)} (several minutes the first time)', flush=True)
-    command = [python, '-m', 'pip', 'install', '-qq', '--disable-pip-version-check']
+    command: list[str | Path] = [
+        python,
+        '-m',
+        'pip',
+        'install',
+        '-qq',
+        '--disable-pip-version-check',
+    ]
     command += ['--extra-index-url', torch_index] if torch_index else []
     subprocess.run([*command, '--requirement', LOCK], env=environment, check=True)
     subprocess.run([python, '-c', REPAIR], env=environment, check=True)

@@ -1,0 +1,41 @@
+"""What all tests share: isolation of ROS between processes and the optional real clips."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+def _isolate_ros() -> None:
+    """Give this process a domain of its own on this machine, before anything imports rclpy."""
+    worker = os.environ.get('PYTEST_XDIST_WORKER', 'gw0').removeprefix('gw')
+    # 0 to 101 are the domains whose ports lie below the ephemeral ones on every platform; 0 is
+    # left to whatever else runs on the machine.
+    os.environ['ROS_DOMAIN_ID'] = str(1 + (os.getppid() + 37 * int(worker) + os.getpid()) % 101)
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    if os.environ.get('ROS_DISTRO') == 'humble':  # older than the discovery range
+        os.environ['ROS_LOCALHOST_ONLY'] = '1'
+
+
+_isolate_ros()
+
+
+@pytest.fixture(scope='session')
+def data() -> Path:
+    """Folder of the real clips: `../shared/data`, or where DRIFT_DATA points; skips without it."""
+    default = Path(__file__).resolve().parents[2] / 'shared' / 'data'
+    folder = Path(os.environ.get('DRIFT_DATA', default))
+    if not folder.is_dir():
+        pytest.skip(f'real clips are not at {folder}; set DRIFT_DATA to their folder')
+    return folder
+
+
+@pytest.fixture(scope='session')
+def davis(data: Path) -> Path:
+    """Folder `davis` of the real clips, with `test` and `val` in the layout of DAVIS-2017."""
+    folder = data / 'davis'
+    if not folder.is_dir():
+        pytest.skip(f'DAVIS clips are not at {folder}; set DRIFT_DATA to the folder above it')
+    return folder
