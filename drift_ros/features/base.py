@@ -46,7 +46,6 @@ class FeatureExtractor(ABC):
     Attributes:
         name: name in the registry.
         window_length: frames per pass that the model was made for; 1 for single-image extractors.
-        stride: image px per cell of the feature map.
         size_multiple: H and W must be multiples of this.
         device: where it runs.
         dtype: its number format.
@@ -54,7 +53,6 @@ class FeatureExtractor(ABC):
 
     name: str
     window_length: int
-    stride: int
     size_multiple: int
     device: torch.device
     dtype: torch.dtype

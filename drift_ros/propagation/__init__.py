@@ -1,0 +1,7 @@
+"""Descriptors and labels of remembered frames in, labels of the current frame out. Needs torch only."""
+
+from drift_ros.propagation.memory import Memory
+from drift_ros.propagation.propagate import propagate
+from drift_ros.propagation.readout import confidences, one_hot, read_labels
+
+__all__ = ['Memory', 'confidences', 'one_hot', 'propagate', 'read_labels']

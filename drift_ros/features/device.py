@@ -1,0 +1,39 @@
+"""Which device and number format a setting means on this machine."""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from drift_ros.errors import DeviceError
+
+log = logging.getLogger(__name__)
+
+
+def choose_device(name: str) -> torch.device:
+    """The device for `auto`, `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        DeviceError: a GPU was asked for and is not there.
+    """
+    if name == 'auto':
+        if torch.cuda.is_available():
+            return torch.device('cuda')
+        log.warning('no CUDA GPU was found: running on the CPU; set features.device to choose')
+        return torch.device('cpu')
+    device = torch.device(name)
+    if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceError(
+            f'features.device is {name!r} but torch {torch.__version__} sees {torch.cuda.device_count()} CUDA '
+            'GPUs: install a CUDA build of torch and a driver that fits it, or set features.device to cpu'
+        )
+    return device
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The torch dtype for `auto` (float16 on a GPU, else float32) or a name."""
+    if name == 'auto':
+        return torch.float16 if device.type == 'cuda' else torch.float32
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype

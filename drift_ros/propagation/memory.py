@@ -1,0 +1,156 @@
+"""The frames that vote: prompted ones (references) and the most recent ones, in one fixed block of memory.
+
+Invariants: storage never grows after the first frame; the used part is one contiguous slice, so reading it copies
+nothing. References grow downwards from the middle, recent frames upwards and then round in a ring. The order of
+entries has no meaning for propagation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+class Memory:
+    """Features and soft labels of remembered frames.
+
+    Args:
+        recent: number m of most recent frames, 0 or more.
+        references: number of prompted frames, 1 or more.
+    """
+
+    def __init__(self, recent: int, references: int) -> None:
+        self._recent = recent
+        self._references = references
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything and release the storage."""
+        self._features: Tensor | None = None
+        self._labels: Tensor | None = None
+        self._reference_frames: list[int] = []  # one per slot, from the middle downwards
+        self._recent_frames: list[int] = []  # one per slot, from the middle upwards
+        self._oldest = 0  # ring slot that is overwritten next, once the ring is full
+
+    def __len__(self) -> int:
+        return len(self._reference_frames) + len(self._recent_frames)
+
+    @property
+    def references(self) -> tuple[int, ...]:
+        """Numbers of the reference frames, in the order in which they were added."""
+        return tuple(self._reference_frames)
+
+    @property
+    def features(self) -> Tensor:
+        """(T, C, h, w) unit descriptors of all entries; a view."""
+        assert self._features is not None, 'the memory is empty'
+        return self._features[self._used]
+
+    @property
+    def labels(self) -> Tensor:
+        """(T, K, h, w) float32 soft labels of all entries; a view."""
+        assert self._labels is not None, 'the memory is empty'
+        return self._labels[self._used]
+
+    @property
+    def frames(self) -> list[int]:
+        """Frame number of each entry, in the order of `features`."""
+        return self._reference_frames[::-1] + self._recent_frames
+
+    @property
+    def _used(self) -> slice:
+        middle = self._references
+        return slice(middle - len(self._reference_frames), middle + len(self._recent_frames))
+
+    def add_recent(self, frame: int, features: Tensor, labels: Tensor) -> None:
+        """Remember a propagated frame; the oldest recent one gives way.
+
+        Args:
+            frame: its number.
+            features: (C, h, w) unit descriptors.
+            labels: (K, h, w) soft labels.
+        """
+        if not self._recent:
+            return
+        if len(self._recent_frames) < self._recent:
+            place = len(self._recent_frames)
+            self._recent_frames.append(frame)
+        else:
+            place = self._oldest
+            self._recent_frames[place] = frame
+            self._oldest = (place + 1) % self._recent
+        self._write(self._references + place, features, labels)
+
+    def add_reference(self, frame: int, features: Tensor, labels: Tensor) -> None:
+        """Remember a prompted frame, for as long as `drop_reference` does not remove it.
+
+        Args:
+            frame: its number.
+            features: (C, h, w) unit descriptors.
+            labels: (K, h, w) labels.
+        """
+        assert len(self._reference_frames) < self._references, 'no room: drop a reference first'
+        self._reference_frames.append(frame)
+        self._write(self._references - len(self._reference_frames), features, labels)
+
+    def drop_reference(self, frame: int) -> None:
+        """Forget a prompted frame."""
+        place = self._reference_frames.index(frame)
+        middle, last = self._references, len(self._reference_frames)
+        assert self._features is not None and self._labels is not None
+        for index in range(place, last - 1):  # close the gap, order kept
+            self._features[middle - 1 - index] = self._features[middle - 2 - index]
+            self._labels[middle - 1 - index] = self._labels[middle - 2 - index]
+        del self._reference_frames[place]
+
+    def truncate(self, frame: int) -> None:
+        """Forget every entry from frame number `frame` on, so that tracking can go back to it."""
+        for reference in [r for r in self._reference_frames if r >= frame]:
+            self.drop_reference(reference)
+        kept = sorted(
+            (number, place) for place, number in enumerate(self._recent_frames) if number < frame
+        )
+        self._recent_frames = [number for number, _ in kept]
+        self._oldest = 0
+        if self._features is None or self._labels is None or not kept:
+            return
+        middle = self._references
+        source = torch.tensor([middle + place for _, place in kept], device=self._features.device)
+        self._features[middle : middle + len(kept)] = self._features[source]
+        self._labels[middle : middle + len(kept)] = self._labels[source]
+
+    def set_classes(self, sources: Sequence[int | None]) -> None:
+        """Rearrange the label channels of all entries.
+
+        Args:
+            sources: for each new channel the old one that it continues, or None for a new label (zeros). The mass of
+                channels that are not continued goes to channel 0, the background.
+        """
+        if self._labels is None:
+            return
+        old = self._labels
+        new = old.new_zeros((old.shape[0], len(sources), *old.shape[2:]))
+        for place, source in enumerate(sources):
+            if source is not None:
+                new[:, place] = old[:, source]
+        dropped = sorted(set(range(old.shape[1])) - set(sources))
+        if dropped:
+            new[:, 0] += old[:, dropped].sum(1)
+        self._labels = new
+
+    def _write(self, place: int, features: Tensor, labels: Tensor) -> None:
+        if self._features is None or self._labels is None:
+            slots = self._references + self._recent
+            self._features = torch.empty(
+                (slots, *features.shape),
+                dtype=features.dtype,
+                device=features.device,
+                memory_format=torch.channels_last,
+            )
+            self._labels = torch.empty(
+                (slots, *labels.shape), dtype=torch.float32, device=features.device
+            )
+        self._features[place] = features
+        self._labels[place] = labels

@@ -1,0 +1,90 @@
+"""Between label maps in pixels and soft labels on the feature grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+CHUNK = 16  # channels that are brought to full size at a time; bounds memory for many targets
+
+
+def one_hot(slots: NDArray[np.uint8], classes: int, grid: tuple[int, int]) -> Tensor:
+    """Hard labels on the feature grid from a label map in pixels.
+
+    The map is sampled at the cells' centres (NEAREST, as the protocol does). A target too small to be hit by any
+    sample would be lost for good; it gets the cell under its centre of mass instead.
+
+    Args:
+        slots: (H, W) uint8 in 0..classes-1.
+        classes: number of labels K, background included.
+        grid: (h, w) of the feature grid.
+
+    Returns:
+        (K, h, w) float32 in {0, 1}, on the CPU.
+    """
+    height, width = slots.shape
+    pixels = torch.from_numpy(slots)[None, None]
+    cells = functional.interpolate(pixels, size=grid, mode='nearest-exact')[0, 0].long()
+    present = np.bincount(slots.ravel(), minlength=classes) > 0
+    for slot in np.flatnonzero(present):
+        if slot and not (cells == slot).any():
+            ys, xs = np.nonzero(slots == slot)
+            cells[int(ys.mean() * grid[0] / height), int(xs.mean() * grid[1] / width)] = int(slot)
+    return functional.one_hot(cells, classes).permute(2, 0, 1).float()
+
+
+def read_labels(soft: Tensor, stride: int, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The label map in pixels that soft labels stand for.
+
+    Bilinear upsampling by the stride, min-max normalisation of each channel over the image (background included;
+    a channel without any mass or without contrast stays as it is), argmax, NEAREST to the image's size (DINO's
+    evaluation, `norm_mask`).
+
+    Args:
+        soft: (K, h, w) float32, channel 0 = background.
+        stride: image px per cell at the resolution that the features were computed at.
+        size: (H, W) of the original image.
+
+    Returns:
+        (H, W) uint8 slots in 0..K-1; the lowest slot wins ties.
+    """
+    fine = (soft.shape[1] * stride, soft.shape[2] * stride)
+    best = torch.full(fine, -torch.inf, device=soft.device)
+    slots = torch.zeros(fine, dtype=torch.uint8, device=soft.device)
+    for first in range(0, len(soft), CHUNK):
+        channels = functional.interpolate(
+            soft[first : first + CHUNK, None], size=fine, mode='bilinear', align_corners=False
+        )[:, 0]
+        for slot, channel in enumerate(channels, first):
+            low, high = torch.aminmax(channel)
+            contrast = high - low
+            scalable = (high > 0) & (contrast > 0)
+            low = torch.where(scalable, low, 0)
+            contrast = torch.where(scalable, contrast, 1)
+            channel.sub_(low).div_(contrast)
+            wins = channel > best
+            best = torch.where(wins, channel, best)
+            slots.masked_fill_(wins, slot)
+    if fine != size:
+        slots = functional.interpolate(slots[None, None], size=size, mode='nearest-exact')[0, 0]
+    labels: NDArray[np.uint8] = slots.cpu().numpy()
+    return labels
+
+
+def confidences(soft: Tensor, cells: Tensor) -> Tensor:
+    """Mean soft label of each slot over the cells that it owns.
+
+    Args:
+        soft: (K, h, w) float32.
+        cells: (h, w) int64 slots.
+
+    Returns:
+        (K,) float32 in the range of `soft`; the channel's maximum for a slot that owns no cell.
+    """
+    owned = functional.one_hot(cells, len(soft)).permute(2, 0, 1).to(soft.dtype)
+    count = owned.sum((1, 2))
+    mean = (soft * owned).sum((1, 2)) / count.clamp_min(1)
+    return torch.where(count > 0, mean, soft.amax((1, 2)))

@@ -1,0 +1,50 @@
+"""What a label map says about each target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from drift_ros.tracking.types import Roi, TrackedObject
+
+
+def measure(
+    labels: NDArray[np.uint8], names: Mapping[int, str], scores: Mapping[int, float]
+) -> tuple[TrackedObject, ...]:
+    """Box, centroid and area of every target.
+
+    Args:
+        labels: (H, W) uint8 ids.
+        names: id -> name of the targets to report.
+        scores: id -> confidence in [0, 1].
+
+    Returns:
+        One entry per name, ordered by id.
+    """
+    areas = np.bincount(labels.ravel(), minlength=256)
+    return tuple(
+        _measure(labels, target, names[target], scores.get(target, 0.0))
+        if areas[target]
+        else TrackedObject(target, names[target], 0.0, False, Roi(), (float('nan'), float('nan')), 0)
+        for target in sorted(names)
+    )
+
+
+def drop_small(labels: NDArray[np.uint8], min_area: int) -> None:
+    """Make targets of fewer than `min_area` px background, in place."""
+    areas = np.bincount(labels.ravel(), minlength=256)
+    for target in np.flatnonzero((areas > 0) & (areas < min_area)):
+        labels[labels == target] = 0
+
+
+def _measure(labels: NDArray[np.uint8], target: int, name: str, score: float) -> TrackedObject:
+    mask = cv2.inRange(labels, target, target)  # type: ignore[call-overload]
+    x, y, width, height = cv2.boundingRect(mask)
+    roi = Roi(x, y, width, height)
+    moments = cv2.moments(mask[roi.slices], binaryImage=True)
+    area = moments['m00']
+    centroid = (x + moments['m10'] / area, y + moments['m01'] / area)
+    return TrackedObject(target, name, min(max(score, 0.0), 1.0), True, roi, centroid, round(area))

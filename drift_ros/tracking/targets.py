@@ -1,0 +1,131 @@
+"""Which targets there are.
+
+An id (1..254) is what users see: immutable for the life of the target and never given twice within a generation. A slot is
+the target's place in label tensors: 1.. in the order in which targets were added, recomputed when one is removed; slot
+0 is the background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift_ros.errors import PromptError
+from drift_ros.prompts.types import Prompt
+
+MAX_ID = 254
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target: its id, its name, and the number of the frame on which it was prompted."""
+
+    id: int
+    name: str
+    born: int
+
+
+class Targets:
+    """The live targets, in the order of their slots."""
+
+    def __init__(self) -> None:
+        self._live: list[Target] = []
+        self._used: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        return iter(self._live)
+
+    def __contains__(self, target_id: int) -> bool:
+        return any(t.id == target_id for t in self._live)
+
+    @property
+    def classes(self) -> int:
+        """Number of label channels: the targets and the background."""
+        return len(self._live) + 1
+
+    @property
+    def births(self) -> list[int]:
+        """Frame number from which on a label is known, per slot: the background only once all targets are."""
+        births = [t.born for t in self._live]
+        return [max(births, default=0), *births]
+
+    def choose_ids(self, prompts: Sequence[Prompt], keep_existing: bool) -> list[int]:
+        """The ids that prompts will get, without adding them.
+
+        Raises:
+            PromptError: an id is taken, out of 1..254, named twice, or there are no ids left.
+        """
+        taken = set(self._used) if keep_existing else set()
+        asked = [p.id for p in prompts if p.id]
+        for target_id in asked:
+            if not 1 <= target_id <= MAX_ID:
+                raise PromptError(
+                    f'prompt id {target_id} is out of range: use 1..{MAX_ID}, or 0 for the next free id'
+                )
+            if asked.count(target_id) > 1:
+                raise PromptError(
+                    f'prompt id {target_id} is used twice in one request: give each target its own id, '
+                    'or 0 for the next free one'
+                )
+            if target_id in taken:
+                state = 'is tracked already' if target_id in self else 'was used before in this generation'
+                raise PromptError(
+                    f'prompt id {target_id} {state}: use another id (0: the next free one), or start a new '
+                    'generation with keep_existing = false'
+                )
+        free = iter(i for i in range(1, MAX_ID + 1) if i not in taken and i not in asked)
+        ids = []
+        for prompt in prompts:
+            target_id = prompt.id or next(free, 0)
+            if not target_id:
+                raise PromptError(
+                    f'no id is left: all of 1..{MAX_ID} were given in this generation; start a new one with '
+                    'keep_existing = false'
+                )
+            ids.append(target_id)
+        return ids
+
+    def add(self, target: Target) -> None:
+        """Add a target whose id came from `choose_ids`."""
+        self._live.append(target)
+        self._used.add(target.id)
+
+    def remove(self, ids: Sequence[int]) -> list[int]:
+        """Remove targets.
+
+        Returns:
+            The slots that stay, background included, in order.
+
+        Raises:
+            PromptError: an id is not tracked; nothing is removed then.
+        """
+        unknown = [i for i in ids if i not in self]
+        if unknown or not ids:
+            tracked = ', '.join(str(t.id) for t in self._live) or 'none'
+            what = f'id {unknown[0]} is not tracked' if unknown else 'no id was named'
+            raise PromptError(f'{what}; tracked ids are: {tracked}')
+        stay = [0, *(slot for slot, t in enumerate(self._live, 1) if t.id not in ids)]
+        self._live = [t for t in self._live if t.id not in ids]
+        return stay
+
+    def clear(self) -> None:
+        """Forget all targets and all used ids; a new generation begins."""
+        self._live.clear()
+        self._used.clear()
+
+    def to_ids(self, slots: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Label map of slots -> label map of ids."""
+        return np.array([0, *(t.id for t in self._live)], np.uint8)[slots]
+
+    def to_slots(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Label map of ids -> label map of slots; ids that are not tracked become background."""
+        table = np.zeros(256, np.uint8)
+        for slot, target in enumerate(self._live, 1):
+            table[target.id] = slot
+        return table[labels]
