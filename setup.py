@@ -31,7 +31,7 @@ setup(
     + [f'drift_ros.share.{name}' for name in present],
     package_dir={f'drift_ros.share.{name}': name for name in present},
     package_data={f'drift_ros.share.{name}': patterns for name, patterns in present.items()}
-    | {'drift_ros': ['**/*.html', '**/*.j2', '**/*.css', 'py.typed']},
+    | {'drift_ros': ['**/*.html', '**/*.j2', '**/*.css', '**/*.js', 'py.typed']},
     install_requires=[
         'diffusers>=0.35',
         'huggingface_hub>=0.34',
