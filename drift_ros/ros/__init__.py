@@ -1,0 +1,1 @@
+"""Everything that imports rclpy: the tracker node and what it is made of."""

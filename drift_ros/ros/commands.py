@@ -1,0 +1,146 @@
+"""The node's services. They hand commands to the worker and answer when it has done them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from rclpy.callback_groups import ReentrantCallbackGroup
+from std_srvs.srv import SetBool, Trigger
+
+from drift_ros.errors import DriftError, PromptError
+from drift_ros.ros import messages
+from drift_ros.ros.bridge import Bridge
+from drift_ros.ros.stamps import nanoseconds
+from drift_ros.srv import RemoveTargets, ResetTargets
+from drift_ros.tracking.tracker import Preview, Tracker
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar('Answer')
+
+
+class NotActiveError(DriftError):
+    """A service was called while the node does not track."""
+
+
+class Commands:
+    """reset_targets, remove_targets, clear and pause.
+
+    They exist in every state of the node; while it is not active they answer so.
+
+    Args:
+        node: a TrackerNode.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+        self._bridge = Bridge(node)
+        group = ReentrantCallbackGroup()
+        for kind, name, callback in (
+            (ResetTargets, 'reset_targets', self._reset),
+            (RemoveTargets, 'remove_targets', self._remove),
+            (Trigger, 'clear', self._clear),
+            (SetBool, 'pause', self._pause),
+        ):
+            node.create_service(kind, f'~/{name}', callback, callback_group=group)
+
+    async def _reset(
+        self, request: ResetTargets.Request, response: ResetTargets.Response
+    ) -> ResetTargets.Response:
+        async def run() -> str:
+            prompts = messages.prompts(request.prompts)
+            if not prompts:
+                raise PromptError('there are no prompts: give one per target, or call ~/clear')
+            stamp = nanoseconds(request.image_header.stamp) or None
+            keep = request.keep_existing
+            preview = await self._do(lambda tracker: tracker.set_targets(prompts, stamp, keep))
+            _answer(preview, response)
+            self._note_reset(f'targets {_list(preview.ids)} set')
+            return f'tracking {_list(preview.ids)}'
+
+        return await self._respond('reset_targets', run, response)
+
+    async def _remove(
+        self, request: RemoveTargets.Request, response: RemoveTargets.Response
+    ) -> RemoveTargets.Response:
+        async def run() -> str:
+            ids = list(request.ids)
+            if not ids:
+                raise PromptError('ids is empty: name the targets to remove, or call ~/clear')
+            await self._do(lambda tracker: tracker.remove_targets(ids))
+            return f'removed {_list(ids)}'
+
+        return await self._respond('remove_targets', run, response)
+
+    async def _clear(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        async def run() -> str:
+            ids = await self._do(_remove_all)
+            self._note_reset('cleared')
+            return f'removed {_list(ids)}' if ids else 'there were no targets'
+
+        return await self._respond('clear', run, response)
+
+    async def _pause(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        async def run() -> str:
+            self._active_worker().pause(request.data)
+            return 'paused: images are ignored until ~/pause false' if request.data else 'running'
+
+        return await self._respond('pause', run, response)
+
+    # ------------------------------------------------------------------------------- internals
+
+    async def _respond(self, name: str, run: Callable[[], Any], response: Any) -> Any:
+        """Run a service and put its outcome into the response; nothing it does ends the node."""
+        try:
+            response.message = await run()
+            response.success = True
+            log.info('~/%s: %s', name, response.message)
+        except DriftError as error:
+            response.message, response.success = str(error), False
+            log.warning('~/%s refused: %s', name, error)
+        except Exception as error:
+            response.message, response.success = f'{type(error).__name__}: {error}', False
+            log.exception('~/%s failed', name)
+        return response
+
+    async def _do(self, run: Callable[[Tracker], Answer]) -> Answer:
+        timeout = self._node.parameters.settings.service_timeout
+        return await self._bridge.wait(self._active_worker().submit(run), timeout)
+
+    def _active_worker(self) -> Any:
+        if self._node.state != 'active':
+            name = self._node.get_fully_qualified_name()
+            steps = ['activate'] if self._node.state == 'inactive' else ['configure', 'activate']
+            how = ' and '.join(f'`ros2 lifecycle set {name} {step}`' for step in steps)
+            raise NotActiveError(
+                f'the node is {self._node.state}, it tracks when active: run {how}'
+            )
+        return self._node.worker
+
+    def _note_reset(self, what: str) -> None:
+        self._node.diagnostics.last_reset = f'{datetime.now():%Y-%m-%d %H:%M:%S}, {what}'
+
+
+def _answer(preview: Preview, response: ResetTargets.Response) -> None:
+    response.ids = list(preview.ids)
+    response.generation = preview.generation
+    response.labels = messages.label_map(preview.labels, preview.frame)
+
+
+def _remove_all(tracker: Tracker) -> list[int]:
+    """Forget the targets, but not the frames: a prompt may still name one of them."""
+    ids = list(tracker.targets)
+    if ids:
+        tracker.remove_targets(ids)
+    return ids
+
+
+def _list(ids: Any) -> str:
+    return ', '.join(str(target_id) for target_id in ids)

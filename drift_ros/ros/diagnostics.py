@@ -1,0 +1,181 @@
+"""What the node says about itself on /diagnostics."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+
+from drift_ros.ros.worker import Worker
+from drift_ros.tracking.tracker import Tracker
+
+OK, WARN, ERROR = 0, 1, 2
+LATENCIES_KEPT = 512
+
+
+@dataclass(slots=True)
+class Latencies:
+    """Time from the arrival of an image to the publication of its result."""
+
+    _recent: deque[float] = field(default_factory=lambda: deque(maxlen=LATENCIES_KEPT))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add_since(self, start: float) -> None:
+        """Take the time from `start`, a monotonic time in s, until now."""
+        with self._lock:
+            self._recent.append(time.monotonic() - start)
+
+    def percentiles(self) -> tuple[float, float]:
+        """Median and 95th percentile of the recent ones in s; NaN if there are none."""
+        with self._lock:
+            recent = list(self._recent)
+        if not recent:
+            return float('nan'), float('nan')
+        p50, p95 = np.percentile(recent, (50, 95))
+        return float(p50), float(p95)
+
+
+@dataclass(slots=True)
+class Seen:
+    """Counts at the time of the last report, from which the rates since then follow."""
+
+    at: float = field(default_factory=time.monotonic)
+    received: int = 0
+    published: int = 0
+    dropped: int = 0
+    bad: int = 0
+
+
+class Diagnostics:
+    """Makes the node's diagnostic messages.
+
+    Attributes:
+        latencies: to be fed with every published result.
+        last_reset: when and why targets were last reset, for people.
+        depth: images by what became of their depth.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._seen = Seen()
+        self.latencies = Latencies()
+        self.last_reset = 'never'
+        self.depth: dict[str, int] = {}
+
+    def restart(self) -> None:
+        """Forget what was measured: the node is configured anew."""
+        self._seen = Seen()
+        self.latencies = Latencies()
+        self.last_reset = 'never'
+        self.depth = {}
+
+    def report(self, stamp: Time, state: str, worker: Worker | None) -> DiagnosticArray:
+        """The present status.
+
+        Args:
+            stamp: time of the message.
+            state: label of the node's lifecycle state.
+            worker: None while the node is not configured.
+        """
+        status = DiagnosticStatus(name=f'{self._name}: tracking', hardware_id='none')
+        values: dict[str, object] = {'state': state}
+        level, message = OK, state
+        if worker is not None:
+            level, message = self._judge(worker, state)
+            values |= self._counts(worker)
+            if worker.tracker is not None:
+                values |= device(worker.tracker) | tracking(worker.tracker)
+                status.hardware_id = str(worker.tracker.extractor.device)
+            values['last reset'] = self.last_reset
+            values |= {f'depth: {outcome}': count for outcome, count in self.depth.items()}
+        status.level = bytes([level])
+        status.message = message
+        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+        report = DiagnosticArray(status=[status])
+        report.header.stamp = stamp
+        return report
+
+    def _judge(self, worker: Worker, state: str) -> tuple[int, str]:
+        """Level and message, by what happened since the last report."""
+        now, seen = worker.counters, self._seen
+        bad = now.errors + sum(now.skipped.values())
+        if now.errors and bad > seen.bad:
+            return ERROR, 'frames fail, see the log'
+        if bad > seen.bad:
+            return WARN, 'images are skipped, see the log'
+        if now.dropped > seen.dropped:
+            return WARN, 'the device is slower than the camera: frames are dropped'
+        if worker.paused:
+            return OK, 'paused'
+        if state == 'active' and now.received == seen.received:
+            return WARN, 'no images come in'
+        return OK, state
+
+    def _counts(self, worker: Worker) -> dict[str, object]:
+        counts, seen = worker.counters, self._seen
+        elapsed = max(time.monotonic() - seen.at, 1e-6)
+        p50, p95 = self.latencies.percentiles()
+        values: dict[str, object] = {
+            'rate in [Hz]': f'{(counts.received - seen.received) / elapsed:.2f}',
+            'rate out [Hz]': f'{(counts.published - seen.published) / elapsed:.2f}',
+            'latency p50 [ms]': f'{p50 * 1e3:.1f}',
+            'latency p95 [ms]': f'{p95 * 1e3:.1f}',
+            'frames received': counts.received,
+            'frames dropped': counts.dropped,
+            'frames while paused': counts.paused,
+            'frames failed': counts.errors,
+            'results published': counts.published,
+            'paused': worker.paused,
+        }
+        values |= {f'skipped: {reason}': n for reason, n in sorted(counts.skipped.items())}
+        bad = counts.errors + sum(counts.skipped.values())
+        self._seen = Seen(
+            received=counts.received, published=counts.published, dropped=counts.dropped, bad=bad
+        )
+        return values
+
+
+def device(tracker: Tracker) -> dict[str, object]:
+    """Where the networks run, and how much memory they use there."""
+    where = tracker.extractor.device
+    values: dict[str, object] = {
+        'device': where,
+        'dtype': str(tracker.extractor.dtype).removeprefix('torch.'),
+        'features': tracker.extractor.name,
+        'segmenter': tracker.segmenter.name,
+    }
+    if where.type == 'cuda':
+        free, total = torch.cuda.mem_get_info(where)
+        values |= {
+            'device name': torch.cuda.get_device_name(where),
+            'GPU memory allocated [MiB]': torch.cuda.memory_allocated(where) >> 20,
+            'GPU memory peak [MiB]': torch.cuda.max_memory_allocated(where) >> 20,
+            'GPU memory free [MiB]': free >> 20,
+            'GPU memory total [MiB]': total >> 20,
+        }
+    return values
+
+
+def tracking(tracker: Tracker) -> dict[str, object]:
+    """Targets and counters of the tracker."""
+    length, stride = tracker.window
+    stats = tracker.stats
+    targets = tracker.targets
+    return {
+        'window length': length,
+        'window stride': stride,
+        'targets': len(targets),
+        'target ids': ', '.join(str(target_id) for target_id in targets) or 'none',
+        'generation': tracker.generation,
+        'windows': stats.windows,
+        'frames lost': stats.lost,
+        'skipped: same or older stamp': stats.late,
+        'stream restarts': stats.restarts,
+        'last restart': stats.last_restart or 'never',
+    }

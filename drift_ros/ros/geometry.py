@@ -1,0 +1,92 @@
+"""From a mask and a depth image to a position in the camera's optical frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Intrinsics:
+    """A pinhole camera, for the pixels of the image as it was published.
+
+    Attributes:
+        fx, fy: focal lengths in px.
+        cx, cy: principal point in px, origin at the centre of the top left pixel.
+        size: (H, W) in px of the images that it describes.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    size: tuple[int, int]
+
+
+def intrinsics(
+    matrix: Sequence[float],
+    size: tuple[int, int],
+    offset: tuple[int, int] = (0, 0),
+    binning: tuple[int, int] = (1, 1),
+    roi: tuple[int, int] = (0, 0),
+) -> Intrinsics | None:
+    """Pinhole camera of a sensor_msgs/CameraInfo, as seen in its images.
+
+    K and P describe the sensor at full resolution; the region of interest shifts them, and binning
+    scales them after that (REP 104).
+
+    Args:
+        matrix: K (9 values) or P (12 values), row by row.
+        size: (height, width) of the full-resolution sensor in px.
+        offset: (x_offset, y_offset) of the region of interest in full-resolution px.
+        binning: (binning_x, binning_y); 0 means 1.
+        roi: (height, width) of the region of interest in full-resolution px; 0 means all.
+
+    Returns:
+        None for a camera that is not calibrated (a focal length of 0).
+    """
+    row = len(matrix) // 3
+    fx, cx, fy, cy = matrix[0], matrix[2], matrix[row + 1], matrix[row + 2]
+    if not (fx > 0 and fy > 0):
+        return None
+    bx, by = (max(1, factor) for factor in binning)
+    height, width = roi[0] or size[0], roi[1] or size[1]
+    return Intrinsics(
+        fx / bx, fy / by, (cx - offset[0]) / bx, (cy - offset[1]) / by, (height // by, width // bx)
+    )
+
+
+def position(
+    mask: NDArray[np.bool_],
+    depth: NDArray[np.float32],
+    camera: Intrinsics,
+    corner: tuple[int, int] = (0, 0),
+    min_pixels: int = 1,
+) -> tuple[float, float, float] | None:
+    """Position of an object: the median over its pixels with a measurement, each axis for itself.
+
+    The median ignores what shines through holes of the mask or spills over its border, as long as
+    that is less than half of the pixels.
+
+    Args:
+        mask: (h, w) bool, a cut-out of the image.
+        depth: (h, w) float in m, the same cut-out; values that are not finite or not positive are
+            no measurement.
+        camera: of the whole image.
+        corner: (x, y) of the cut-out's top left pixel in the image.
+        min_pixels: smallest number of measured pixels that give a position.
+
+    Returns:
+        (x, y, z) in m in the optical frame (x right, y down, z forward), or None if it is not
+        known.
+    """
+    rows, columns = np.nonzero(mask & np.isfinite(depth) & (depth > 0))
+    if len(rows) < max(1, min_pixels):
+        return None
+    z = depth[rows, columns].astype(np.float64)
+    x = (columns + corner[0] - camera.cx) / camera.fx * z
+    y = (rows + corner[1] - camera.cy) / camera.fy * z
+    return float(np.median(x)), float(np.median(y)), float(np.median(z))

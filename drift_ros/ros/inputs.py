@@ -1,0 +1,210 @@
+"""What the node listens to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from drift_ros.errors import FrameError
+from drift_ros.io.images import decode_compressed, to_rgb
+from drift_ros.ros.positions import Positions
+from drift_ros.ros.settings import NodeSettings
+from drift_ros.ros.stamps import nanoseconds
+from drift_ros.ros.worker import Incoming
+from drift_ros.tracking.types import Frame
+
+LOW_DEPTH = 5
+TYPES = {'raw': Image, 'compressed': CompressedImage}
+
+
+class Inputs:
+    """Subscriptions to image, camera_info and depth.
+
+    Args:
+        node: its namespace and remappings give the topics.
+        settings: the node's.
+        positions: takes images, depth and camera_info.
+        take: takes each image while the gate is open; it must return at once.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        settings: NodeSettings,
+        positions: Positions,
+        take: Callable[[Any], None],
+    ) -> None:
+        self._node = node
+        self._settings = settings
+        self._positions = positions
+        self._take = take
+        self._open = False
+        self._came = 0
+        self._rate = RateLimit()
+        self._watchdog: Any = None
+        self.image_topic = _image_topic(node, settings.image_transport)
+        burst = max(LOW_DEPTH, settings.queue, settings.window.stride)
+        self._subscriptions = [
+            self._subscribe(TYPES[settings.image_transport], self.image_topic, self._image, burst),
+            self._subscribe(CameraInfo, 'camera_info', positions.set_info, LOW_DEPTH),
+            self._subscribe(Image, 'depth', self._depth, burst),
+        ]
+
+    @property
+    def topics(self) -> list[str]:
+        """Full names of the topics."""
+        return [subscription.topic_name for subscription in self._subscriptions]
+
+    def open(self) -> None:
+        """Let images through."""
+        self._open = True
+        self._came = 0
+        if self._settings.missing_input_timeout:
+            self._watchdog = self._node.create_timer(
+                self._settings.missing_input_timeout,
+                self._report_missing,
+                clock=Clock(clock_type=ClockType.STEADY_TIME),
+            )
+
+    def close(self) -> None:
+        """Ignore images."""
+        self._open = False
+        self._stop_watchdog()
+
+    def update(self, settings: NodeSettings) -> None:
+        """Take over changed settings."""
+        self._settings = settings
+
+    def destroy(self) -> None:
+        """Give up the subscriptions."""
+        self.close()
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def to_frame(self, item: Incoming[Any]) -> Frame:
+        """Convert an image; called in the worker's thread.
+
+        Raises:
+            FrameError: the image cannot be used; the message names the topic.
+        """
+        message = item.message
+        try:
+            rgb, encoding = _to_rgb(message)
+        except FrameError as error:
+            raise FrameError(f'{error} (topic {self.image_topic})') from None
+        stamp = nanoseconds(message.header.stamp)
+        return Frame(rgb, stamp, message.header.frame_id, item.index, encoding)
+
+    # ------------------------------------------------------------------------------ callbacks
+
+    def _image(self, message: Any) -> None:
+        self._came += 1
+        if not self._open:
+            return
+        period = 1e9 / self._settings.max_rate if self._settings.max_rate else 0
+        if self._rate.passes(nanoseconds(message.header.stamp), period):
+            self._positions.add_image(message)
+            self._take(message)
+
+    def _depth(self, message: Image) -> None:
+        if self._open:
+            self._positions.add_depth(message)
+
+    # ------------------------------------------------------------------------------ internals
+
+    def _subscribe(
+        self, kind: type, topic: str, callback: Callable[[Any], None], depth: int
+    ) -> Any:
+        name = self._node.resolve_topic_name(topic)
+        logger = self._node.get_logger()
+
+        def incompatible(event: Any) -> None:
+            logger.error(
+                f'a publisher on {name} offers an incompatible QoS ({event.last_policy_kind}), '
+                'nothing will come from it: set the parameter '
+                f'qos_overrides.{name}.subscription.reliability (or .durability of the publisher)'
+            )
+
+        # sensor data (REP 2003); drivers that publish reliably are compatible with it
+        profile = QoSProfile(
+            history=QoSHistoryPolicy.KEEP_LAST,
+            depth=depth,
+            reliability=QoSReliabilityPolicy.BEST_EFFORT,
+        )
+        return self._node.create_subscription(
+            kind,
+            topic,
+            callback,
+            profile,
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def _report_missing(self) -> None:
+        self._stop_watchdog()
+        seconds = f'{self._settings.missing_input_timeout:g} s'
+        logger = self._node.get_logger()
+        if not self._came:
+            logger.warning(f'no image on {self.image_topic} after {seconds}: {self._why_silent()}')
+        elif self._positions.depth_seen and not self._positions.info_seen:
+            name = self._node.resolve_topic_name('camera_info')
+            logger.warning(
+                f'depth comes, but no camera_info on {name} after {seconds}: objects get no '
+                'position'
+            )
+
+    def _why_silent(self) -> str:
+        publishers = self._node.get_publishers_info_by_topic(self.image_topic)
+        if not publishers:
+            return 'nobody publishes there; remap `image` to the topic of the camera'
+        expected = TYPES[self._settings.image_transport]
+        kinds = sorted({info.topic_type for info in publishers})
+        if f'sensor_msgs/msg/{expected.__name__}' not in kinds:
+            return f'its publisher sends {", ".join(kinds)}; set image_transport to fit it'
+        return 'there is a publisher, but it sends nothing that arrives'
+
+    def _stop_watchdog(self) -> None:
+        if self._watchdog is not None:
+            self._node.destroy_timer(self._watchdog)
+            self._watchdog = None
+
+
+class RateLimit:
+    """Thins a stream by its stamps."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+        self._last = 0
+
+    def passes(self, stamp: int, period: float) -> bool:
+        """Whether a message with this stamp may pass at one message per `period` ns (0: always)."""
+        back, self._last = stamp < self._last, stamp
+        if back or stamp - self._due > period:
+            self._due = float(stamp)
+        if stamp < self._due:
+            return False
+        self._due += period
+        return True
+
+
+def _image_topic(node: Node, transport: str) -> str:
+    """Where image_transport publishes: compressed images lie below the name of the raw ones."""
+    name = str(node.resolve_topic_name('image'))
+    below = '/compressed'
+    return name + below if transport == 'compressed' and not name.endswith(below) else name
+
+
+def _to_rgb(message: Any) -> tuple[NDArray[np.uint8], str]:
+    if isinstance(message, Image):
+        return to_rgb(message), str(message.encoding)
+    return decode_compressed(message), f'compressed {message.format}'

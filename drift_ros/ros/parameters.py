@@ -1,0 +1,166 @@
+"""The node's parameters, declared from the settings model.
+
+Each parameter carries the description and range of its field. Values are checked by the model, at
+the start and at every change: unknown names and bad values are refused with the name, the value and
+what is allowed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic.fields import FieldInfo
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from drift_ros.errors import SettingsError
+from drift_ros.ros.settings import NodeSettings, dynamic_names, extra
+from drift_ros.settings import build, fields, flatten
+
+# Parameters that rclpy itself declares.
+FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+
+
+class Parameters:
+    """Keeps the settings of a node equal to its parameters.
+
+    The node must have been made with `automatically_declare_parameters_from_overrides=True`.
+
+    Args:
+        node: declares and holds the parameters.
+        configured: tells whether the node is configured, so that only dynamic settings may change.
+        changed: called with the new settings after each accepted change.
+
+    Raises:
+        SettingsError: an override from the command line or a parameters file is unknown or bad.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        configured: Callable[[], bool] = lambda: False,
+        changed: Callable[[NodeSettings], None] = lambda settings: None,
+    ) -> None:
+        self._configured = configured
+        self._changed = changed
+        self._dynamic = dynamic_names()
+        self._known = dict(fields(NodeSettings))
+        self.settings = build(NodeSettings, self._take_overrides(node))
+        for name, value in flatten(self.settings).items():
+            node.declare_parameter(name, value, describe(self._known[name]), ignore_override=True)
+        node.add_on_set_parameters_callback(self._on_set)
+
+    def _take_overrides(self, node: Node) -> dict[str, Any]:
+        """Values given from outside; they are declared anew afterwards, with their descriptors."""
+        given = node.get_parameters_by_prefix('')
+        own = {name: p.value for name, p in given.items() if not name.startswith(FOREIGN)}
+        for name, value in own.items():
+            self._check_type(name, value)
+            node.undeclare_parameter(name)
+        return own
+
+    def _on_set(self, parameters: Sequence[Parameter]) -> SetParametersResult:
+        values = {p.name: p.value for p in parameters if not p.name.startswith(FOREIGN)}
+        if not values:
+            return SetParametersResult(successful=True)
+        try:
+            settings = self._updated(values)
+        except SettingsError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        self.settings = settings
+        self._changed(settings)
+        return SetParametersResult(successful=True)
+
+    def _updated(self, values: Mapping[str, Any]) -> NodeSettings:
+        for name, value in values.items():
+            self._check_type(name, value)
+        present = flatten(self.settings)
+        settings = build(NodeSettings, {**present, **values})
+        fixed = [n for n in values if n not in self._dynamic and flatten(settings)[n] != present[n]]
+        if fixed and self._configured():
+            raise SettingsError(
+                f'parameter {fixed[0]!r} takes effect when the node is configured: deactivate and '
+                'clean up the node, set it, then configure and activate it again'
+            )
+        return settings
+
+    def _check_type(self, name: str, value: Any) -> None:
+        """The model would also take '3' for 3, which in a parameter is more likely a slip."""
+        if name not in self._known:
+            return  # `build` refuses it and names the closest one
+        expected = kind(self._known[name])
+        allowed = (int, float) if expected is float else (expected,)
+        if not isinstance(value, allowed) or (isinstance(value, bool) and expected is not bool):
+            raise SettingsError(
+                f'setting {name!r} is {value!r}: it must be of type {expected.__name__}'
+            )
+
+
+def unused_qos_overrides(node: Node, topics: Sequence[str]) -> list[str]:
+    """Names of the given QoS overrides that name none of the node's topics."""
+    prefix = 'qos_overrides'
+    given = node.get_parameters_by_prefix(prefix)
+    return [f'{prefix}.{name}' for name in given if name.rsplit('.', 2)[0] not in topics]
+
+
+def kind(info: FieldInfo) -> type:
+    """Python type of a parameter: bool, int, float or str."""
+    if get_origin(info.annotation) is Literal:
+        return type(get_args(info.annotation)[0])
+    assert isinstance(info.annotation, type)
+    return info.annotation
+
+
+def describe(info: FieldInfo) -> ParameterDescriptor:
+    """Descriptor of a parameter: description, range, choices, whether it is read-only."""
+    described = ParameterDescriptor(
+        description=info.description or '',
+        read_only=bool(extra(info).get('read_only')),
+        # so that `5` is as good as `5.0`, and that every refusal names the parameter
+        dynamic_typing=True,
+    )
+    low, high = bounds(info)
+    if kind(info) is int and low is not None and high is not None:
+        described.integer_range = [IntegerRange(from_value=int(low), to_value=int(high))]
+    if kind(info) is float and low is not None and high is not None:
+        described.floating_point_range = [
+            FloatingPointRange(from_value=float(low), to_value=float(high))
+        ]
+    rules = [constraints(info)] if constraints(info) else []
+    if not extra(info).get('dynamic'):
+        rules.append('may change only while the node is unconfigured')
+    described.additional_constraints = '; '.join(rules)
+    return described
+
+
+def bounds(info: FieldInfo) -> tuple[float | None, float | None]:
+    """Smallest and largest value of a field, open bounds taken as closed ones."""
+    low: Any = None
+    high: Any = None
+    for rule in info.metadata:
+        low = rule.ge if isinstance(rule, Ge) else rule.gt if isinstance(rule, Gt) else low
+        high = rule.le if isinstance(rule, Le) else rule.lt if isinstance(rule, Lt) else high
+    return low, high
+
+
+def constraints(info: FieldInfo) -> str:
+    """What a descriptor's ranges cannot say, in words."""
+    words = []
+    if get_origin(info.annotation) is Literal:
+        words.append('one of: ' + ', '.join(str(choice) for choice in get_args(info.annotation)))
+    for rule in info.metadata:
+        if isinstance(rule, Gt):
+            words.append(f'greater than {rule.gt}')
+        if isinstance(rule, Lt):
+            words.append(f'less than {rule.lt}')
+        if pattern := getattr(rule, 'pattern', None):
+            words.append(f'matches {pattern}')
+    return '; '.join(words)

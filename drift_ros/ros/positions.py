@@ -1,0 +1,139 @@
+"""Positions of tracked objects from the depth images that come beside the colour images."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from sensor_msgs.msg import CameraInfo, Image
+
+from drift_ros.errors import FrameError
+from drift_ros.io.depth import to_metres
+from drift_ros.ros import geometry
+from drift_ros.ros.messages import Position
+from drift_ros.ros.pairing import DepthPairing, Stamped
+from drift_ros.ros.settings import NodeSettings
+from drift_ros.tracking.types import TrackedObject, TrackingResult
+
+Warn = Callable[[str, str], None]  # kind for throttling, message
+CALIBRATE = 'calibrate the camera and let its driver publish camera_info'
+
+
+class Positions:
+    """Pairs images with depth and measures objects. Masks never wait for it.
+
+    Messages are taken in the executor's thread, results are served in the worker's.
+
+    Args:
+        settings: the node's.
+        warn: takes what keeps positions from being known.
+    """
+
+    def __init__(self, settings: NodeSettings, warn: Warn) -> None:
+        keep = settings.window.history + 2 * max(settings.window.length, settings.window.stride, 16)
+        self._pairing = DepthPairing(settings.depth.slop, settings.stream.backward_jump, keep)
+        self._info: CameraInfo | None = None
+        self._warn = warn
+        self.settings = settings.depth
+        self.outcomes: Counter[str] = Counter()
+        self.depth_seen = False
+
+    @property
+    def info_seen(self) -> bool:
+        """Whether a camera_info has come."""
+        return self._info is not None
+
+    def update(self, settings: NodeSettings) -> None:
+        """Take over changed settings."""
+        if settings.depth.slop != self.settings.slop:
+            self._pairing.reset(settings.depth.slop)
+        self.settings = settings.depth
+
+    def add_image(self, message: Stamped) -> None:
+        """An image came in."""
+        self._pairing.add_image(message)
+
+    def add_depth(self, message: Image) -> None:
+        """A depth image came in."""
+        self.depth_seen = True
+        self._pairing.add_depth(message)
+
+    def set_info(self, message: CameraInfo) -> None:
+        """A camera_info came in."""
+        self._info = message
+
+    def locator(self, result: TrackingResult) -> Callable[[TrackedObject], Position | None]:
+        """What tells the positions of the objects in one result."""
+        if not self.depth_seen or not any(obj.visible for obj in result.objects):
+            return _unknown
+        try:
+            locate = self._locator(result)
+        except FrameError as error:
+            self._warn(f'depth: {str(error)[:24]}', str(error))
+            self.outcomes['unusable'] += 1
+            return _unknown
+        self.outcomes['none with this stamp' if locate is _unknown else 'used'] += 1
+        return locate
+
+    def _locator(self, result: TrackingResult) -> Callable[[TrackedObject], Position | None]:
+        message = self._pairing.find(result.frame.stamp)
+        if message is None:
+            return _unknown
+        camera = self._camera(result)
+        height, width = result.frame.size
+        if (message.height, message.width) != (height, width):
+            raise FrameError(
+                f'topic depth: the image has {width}x{height} px, its depth '
+                f'{message.width}x{message.height}: publish depth that is registered to the image '
+                '(for example aligned_depth_to_color)'
+            )
+        if message.header.frame_id != result.frame.frame_id:
+            raise FrameError(
+                f'topic depth: header.frame_id is {message.header.frame_id!r}, that of the image '
+                f'is {result.frame.frame_id!r}: publish depth that is registered to the image'
+            )
+        metres = to_metres(message)
+
+        def locate(obj: TrackedObject) -> Position | None:
+            return geometry.position(
+                result.mask(obj),
+                metres[obj.roi.slices],
+                camera,
+                (obj.roi.x, obj.roi.y),
+                self.settings.min_pixels,
+            )
+
+        return locate
+
+    def _camera(self, result: TrackingResult) -> geometry.Intrinsics:
+        info = self._info
+        if info is None:
+            raise FrameError(
+                'topic camera_info: nothing has come, so depth gives no positions: remap '
+                'camera_info to the topic of the camera'
+            )
+        name = 'p' if self.settings.rectified else 'k'
+        roi = info.roi
+        camera = geometry.intrinsics(
+            [float(value) for value in getattr(info, name)],
+            (info.height, info.width),
+            (roi.x_offset, roi.y_offset),
+            (info.binning_x, info.binning_y),
+            (roi.height, roi.width),
+        )
+        if camera is None:
+            raise FrameError(
+                f'topic camera_info: {name.upper()} has no focal length, so depth gives no '
+                f'positions: {CALIBRATE}'
+            )
+        if camera.size != result.frame.size:
+            raise FrameError(
+                f'topic camera_info: it describes images of {camera.size[1]}x{camera.size[0]} px, '
+                f'they have {result.frame.size[1]}x{result.frame.size[0]}: {CALIBRATE} for this '
+                'resolution'
+            )
+        return camera
+
+
+def _unknown(obj: TrackedObject) -> None:
+    return None

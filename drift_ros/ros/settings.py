@@ -1,0 +1,121 @@
+"""The node's settings: those of the tracker, and how it meets the ROS graph."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+from pydantic.config import JsonDict
+
+from drift_ros.settings import Settings, TrackerSettings, fields
+
+DYNAMIC: JsonDict = {'dynamic': True}  # marks a field that may change while the node is configured
+
+
+class DepthSettings(Settings):
+    """How depth images give the targets a position."""
+
+    slop: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description='Largest difference in seconds between the stamps of an image and the depth '
+        'that is paired with it. Keep it below half the period of the camera.',
+        json_schema_extra=DYNAMIC,
+    )
+    rectified: bool = Field(
+        False,
+        description='Whether the images are rectified: then the projection matrix P of '
+        'camera_info is used, else the intrinsic matrix K, and lens distortion is '
+        'left uncorrected.',
+        json_schema_extra=DYNAMIC,
+    )
+    min_pixels: int = Field(
+        5,
+        ge=1,
+        le=2**31 - 1,
+        description='Smallest number of mask pixels with a depth measurement that give a position.',
+        json_schema_extra=DYNAMIC,
+    )
+
+
+class NodeSettings(TrackerSettings):
+    """All parameters of the tracker node."""
+
+    depth: DepthSettings = DepthSettings()
+    image_transport: Literal['raw', 'compressed'] = Field(
+        'raw',
+        description='Type of the input: `raw` takes sensor_msgs/Image on `image`, `compressed` '
+        'takes sensor_msgs/CompressedImage on `image/compressed`.',
+    )
+    queue: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description='Images that may wait for the tracker; when more come, the oldest are dropped '
+        'and counted. 0 is the window stride: what comes in while one window is being '
+        'computed.',
+    )
+    max_rate: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description='Highest rate in Hz at which images are taken, by their stamps; 0 takes all.',
+        json_schema_extra=DYNAMIC,
+    )
+    prompts_file: str = Field(
+        '',
+        description='Prompts file (YAML, JSON or annotated PNG) that is applied to the first '
+        'image of the stream, so that tracking starts without a service call.',
+    )
+    warm_up_size: str = Field(
+        '640x480',
+        pattern=r'^([1-9]\d{0,4}x[1-9]\d{0,4}|)$',
+        description='WIDTHxHEIGHT in px of the image on which the networks are run once when the '
+        'node is configured, so that the first real one is not slow and too little '
+        'memory is found early; empty: no such run.',
+    )
+    service_timeout: float = Field(
+        10.0,
+        gt=0,
+        le=3600,
+        description='Longest time in seconds that a service call waits for the tracker.',
+        json_schema_extra=DYNAMIC,
+    )
+    diagnostics_period: float = Field(
+        1.0,
+        ge=0,
+        le=3600,
+        description='Seconds between two messages on /diagnostics; 0 sends none.',
+        json_schema_extra=DYNAMIC,
+    )
+    missing_input_timeout: float = Field(
+        5.0,
+        ge=0,
+        le=3600,
+        description='Seconds after activation until missing images are reported in the log; 0 '
+        'never.',
+    )
+    autostart: bool = Field(
+        False,
+        description='Whether the node configures and activates itself when it starts. Leave it '
+        'off under a lifecycle manager.',
+        json_schema_extra={'read_only': True},
+    )
+
+
+def extra(info: Any) -> dict[str, Any]:
+    """The marks (`dynamic`, `read_only`) of a field's declaration."""
+    marks = info.json_schema_extra
+    return marks if isinstance(marks, dict) else {}
+
+
+def dynamic_names() -> set[str]:
+    """Dotted names of the settings that may change while the node is configured."""
+    return {name for name, info in fields(NodeSettings) if extra(info).get('dynamic')}
+
+
+def tracker_settings(settings: NodeSettings) -> TrackerSettings:
+    """The part of the settings that the tracker knows."""
+    names = TrackerSettings.model_fields
+    return TrackerSettings(**{name: getattr(settings, name) for name in names})

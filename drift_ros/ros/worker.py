@@ -1,0 +1,321 @@
+"""One thread that owns the tracker and its device.
+
+Frames and commands wait in one line and are served in the order in which they came. Commands are
+never dropped; of the frames only the newest `limit` wait: when one more comes, the oldest is
+dropped before it enters a window, and counted. Every frame that comes in gets the next index, so
+that the tracker sees dropped frames as gaps.
+
+This module knows no ROS; the node gives it what to do with a frame, with results and with errors.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import torch
+
+from drift_ros.errors import DriftError, FrameError
+from drift_ros.tracking.tracker import Tracker
+from drift_ros.tracking.types import Frame, TrackingResult
+
+log = logging.getLogger(__name__)
+
+Message = TypeVar('Message')
+Answer = TypeVar('Answer')
+STAMPS_KEPT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming(Generic[Message]):
+    """One image as it came in.
+
+    Attributes:
+        message: the image, in whatever form `to_frame` understands.
+        index: how many images had come in before.
+        received: monotonic time in s at which it came.
+    """
+
+    message: Message
+    index: int
+    received: float
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something that the worker's thread shall do with the tracker, and where its answer goes."""
+
+    run: Callable[[Tracker], Any]
+    answer: Future[Any]
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened to the images since the worker was started.
+
+    Attributes:
+        received: images that came in while the worker took images.
+        dropped: images that gave way to newer ones because the tracker was busy.
+        paused: images that came while the worker was paused, and were not taken.
+        published: results handed on.
+        errors: frames or windows that failed.
+        skipped: images that could not be read, by reason.
+    """
+
+    received: int = 0
+    dropped: int = 0
+    paused: int = 0
+    published: int = 0
+    errors: int = 0
+    skipped: dict[str, int] = field(default_factory=dict)
+
+
+class Worker(Generic[Message]):
+    """Runs a tracker in a thread of its own.
+
+    All public methods may be called from any thread, and none of them but `call` and `stop` waits.
+
+    Args:
+        to_frame: makes a frame of an incoming image; a `FrameError` skips the image.
+        publish: takes results, each with the monotonic time in s at which its image came in; None
+            if the image was labelled before and is now labelled anew.
+        on_error: takes (reason, error) of a skipped image, a failed window or a failed publication.
+
+    Attributes:
+        limit: frames that may wait in the line, at least 1.
+        counters: what happened so far.
+    """
+
+    def __init__(
+        self,
+        to_frame: Callable[[Incoming[Message]], Frame],
+        publish: Callable[[TrackingResult, float | None], None],
+        on_error: Callable[[str, Exception], None],
+    ) -> None:
+        self._to_frame = to_frame
+        self._publish = publish
+        self._on_error = on_error
+        self._line: deque[Incoming[Message] | Command] = deque()
+        self._frames = 0  # frames in the line
+        self._changed = threading.Condition()
+        self._stopping = False
+        self._paused = False
+        self._received: OrderedDict[int, float] = OrderedDict()  # by stamp, until published
+        self._tracker: Tracker | None = None
+        self.counters = Counters()
+        self.limit = 1
+        self._thread = threading.Thread(target=self._run, name='tracker', daemon=True)
+        self._thread.start()
+
+    # ------------------------------------------------------------------------ from other threads
+
+    @property
+    def tracker(self) -> Tracker | None:
+        """The tracker, for reading its numbers; only the worker's thread may run it."""
+        return self._tracker
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread.is_alive()
+
+    @property
+    def paused(self) -> bool:
+        """Whether incoming images are ignored."""
+        return self._paused
+
+    def load(self, make: Callable[[], Tracker], timeout: float | None = None) -> Tracker:
+        """Make the tracker in the worker's thread, and wait for it.
+
+        Raises:
+            DriftError: whatever `make` raises.
+        """
+
+        def run() -> Tracker:
+            self._tracker = make()
+            return self._tracker
+
+        answer: Future[Tracker] = Future()
+        self._enqueue(Command(lambda _: run(), answer))
+        return answer.result(timeout)
+
+    def put(self, message: Message) -> None:
+        """Take one image; the oldest waiting one is dropped if too many wait."""
+        now = time.monotonic()
+        with self._changed:
+            item = Incoming(message, self.counters.received, now)
+            self.counters.received += 1
+            if self._paused:
+                self.counters.paused += 1
+                return
+            self._line.append(item)
+            self._frames += 1
+            if self._frames > max(1, self.limit):
+                self._drop_oldest_frame()
+            self._changed.notify()
+
+    def submit(self, run: Callable[[Tracker], Answer]) -> Future[Answer]:
+        """Let the worker run something with the tracker after the frames that came before it.
+
+        The future gets the answer, or the error. Cancelling it before its turn takes it back.
+        """
+        answer: Future[Answer] = Future()
+        self._enqueue(Command(run, answer))
+        return answer
+
+    def call(self, run: Callable[[Tracker], Answer], timeout: float | None = None) -> Answer:
+        """Submit and wait.
+
+        Raises:
+            TimeoutError: the worker did not get round to it in `timeout` seconds.
+        """
+        return self.submit(run).result(timeout)
+
+    def pause(self, paused: bool) -> None:
+        """Ignore images from now on, or take them again. What waits for a window is labelled."""
+        with self._changed:
+            changed, self._paused = self._paused != paused, paused
+        if changed and paused:
+            self.flush()
+
+    def flush(self) -> Future[None]:
+        """Let the worker label what waits for a window to fill."""
+        return self.submit(lambda tracker: self._hand_on(tracker.flush()))
+
+    def discard(self) -> None:
+        """Forget the frames that wait in the line."""
+        with self._changed:
+            self._line = deque(item for item in self._line if isinstance(item, Command))
+            self._frames = 0
+
+    def stop(self, timeout: float) -> bool:
+        """End the thread; what waits is given up. Returns whether it ended in `timeout` seconds.
+
+        A window that is being computed cannot be interrupted: the thread ends after it, and being a
+        daemon it does not hold up the end of the process.
+        """
+        with self._changed:
+            self._stopping = True
+            self._changed.notify()
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    # ---------------------------------------------------------------------- in the worker's thread
+
+    def _run(self) -> None:
+        while (item := self._next()) is not None:
+            if isinstance(item, Command):
+                self._serve(item)
+            elif isinstance(item, Incoming):
+                self._take(item)
+            else:
+                self._guarded(item, 'window')
+        self._give_up()
+
+    def _next(self) -> Incoming[Message] | Command | Callable[[], None] | None:
+        """What to do next: the head of the line, a window that is due, or None to stop."""
+        with self._changed:
+            while True:
+                if self._stopping:
+                    return None
+                head = self._line[0] if self._line else None
+                if not isinstance(head, Command) and self._tracker and self._tracker.ready:
+                    return self._advance
+                if head is not None:
+                    self._frames -= isinstance(head, Incoming)
+                    return self._line.popleft()
+                self._changed.wait()
+
+    def _advance(self) -> None:
+        assert self._tracker is not None
+        self._hand_on(self._tracker.advance())
+
+    def _serve(self, command: Command) -> None:
+        if not command.answer.set_running_or_notify_cancel():
+            return
+        try:
+            # `load` is the one command that needs no tracker
+            command.answer.set_result(command.run(self._tracker))  # type: ignore[arg-type]
+        except Exception as error:
+            _free_memory(error)
+            command.answer.set_exception(error)
+
+    def _take(self, item: Incoming[Message]) -> None:
+        def run() -> None:
+            assert self._tracker is not None
+            frame = self._to_frame(item)
+            self._received[frame.stamp] = item.received
+            if len(self._received) > STAMPS_KEPT:
+                self._received.popitem(last=False)
+            self._hand_on(self._tracker.step(frame))
+
+        if self._tracker is not None:
+            self._guarded(run, 'frame')
+
+    def _guarded(self, run: Callable[[], None], what: str) -> None:
+        """Nothing that a frame does may end the thread."""
+        try:
+            run()
+        except FrameError as error:
+            reason = str(error).split(':')[0].split(',')[0]
+            self.counters.skipped[reason] = self.counters.skipped.get(reason, 0) + 1
+            self._on_error(reason, error)
+        except Exception as error:
+            _free_memory(error)
+            self.counters.errors += 1
+            self._on_error(what, error)
+
+    def _hand_on(self, results: list[TrackingResult]) -> None:
+        for result in results:
+            if self._stopping:
+                return
+            self._guarded(partial(self._publish_one, result), 'publication')
+
+    def _publish_one(self, result: TrackingResult) -> None:
+        self._publish(result, self._received.pop(result.frame.stamp, None))
+        self.counters.published += 1
+
+    # ------------------------------------------------------------------------------------ internals
+
+    def _enqueue(self, command: Command) -> None:
+        with self._changed:
+            if self._stopping:
+                command.answer.set_exception(DriftError('the tracker is shutting down'))
+                return
+            self._line.append(command)
+            self._changed.notify()
+
+    def _drop_oldest_frame(self) -> None:
+        oldest = next(i for i, item in enumerate(self._line) if isinstance(item, Incoming))
+        del self._line[oldest]
+        self._frames -= 1
+        self.counters.dropped += 1
+
+    def _give_up(self) -> None:
+        with self._changed:
+            left, self._line = self._line, deque()
+        for item in left:
+            if isinstance(item, Command) and item.answer.set_running_or_notify_cancel():
+                item.answer.set_exception(DriftError('the tracker was shut down before its turn'))
+        self._tracker = None
+
+
+def _free_memory(error: Exception) -> None:
+    """Give cached device memory back after an out-of-memory error, and say how much there is."""
+    if not isinstance(error, torch.OutOfMemoryError) or not torch.cuda.is_available():
+        return
+    torch.cuda.empty_cache()
+    free, total = torch.cuda.mem_get_info()
+    log.error(
+        'the device ran out of memory: %.2f of %.2f GiB are free after giving back what was '
+        'cached; lower features.resolution or window.length, or use float16',
+        free / 2**30,
+        total / 2**30,
+    )

@@ -1,0 +1,100 @@
+"""Starts the tracker: `ros2 launch drift_ros tracker.launch.py image:=/camera/image_raw`."""
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+
+SHARE = FindPackageShare('drift_ros')
+CONFIG = PathJoinSubstitution([SHARE, 'config', 'tracker.yaml'])
+LAYOUT = PathJoinSubstitution([SHARE, 'resource', 'tracker.rviz'])
+SWITCH = ['true', 'false']
+
+ARGUMENTS = [
+    DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node.'),
+    DeclareLaunchArgument('params_file', default_value=CONFIG, description='Parameters (YAML).'),
+    DeclareLaunchArgument('image', default_value='image', description='Topic of the images.'),
+    DeclareLaunchArgument(
+        'camera_info', default_value='camera_info', description='Topic of the calibration.'
+    ),
+    DeclareLaunchArgument(
+        'depth', default_value='depth', description='Topic of depth registered to the images.'
+    ),
+    DeclareLaunchArgument(
+        'features', default_value='', description='Feature extractor; empty: as in params_file.'
+    ),
+    DeclareLaunchArgument(
+        'device', default_value='', description='auto, cpu or cuda:N; empty: as in params_file.'
+    ),
+    DeclareLaunchArgument(
+        'prompts_file', default_value='', description='First prompts; empty: as in params_file.'
+    ),
+    DeclareLaunchArgument(
+        'image_transport',
+        default_value='',
+        description='raw, compressed; empty: as in params_file.',
+    ),
+    DeclareLaunchArgument('use_sim_time', default_value='false', description='Follow /clock.'),
+    DeclareLaunchArgument(
+        'autostart', default_value='true', description='Configure and activate the node.'
+    ),
+    DeclareLaunchArgument(
+        'log_level', default_value='info', description='debug, info, warn, error.'
+    ),
+    DeclareLaunchArgument('rviz', default_value='false', description='Show the result in RViz.'),
+    DeclareLaunchArgument(
+        'use_respawn', default_value='false', description='Restart after a crash.'
+    ),
+]
+# launch argument -> parameter that it overrides if it is given
+OVERRIDES = {
+    'features': 'features.name',
+    'device': 'features.device',
+    'prompts_file': 'prompts_file',
+    'image_transport': 'image_transport',
+}
+
+
+def tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """The node, with those parameters that were given as arguments."""
+
+    def value(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    def switch(name: str) -> bool:
+        return value(name).lower() in ('true', '1', 'yes', 'on')
+
+    given = {parameter: value(name) for name, parameter in OVERRIDES.items() if value(name)}
+    node = LifecycleNode(
+        package='drift_ros',
+        executable='tracker',
+        name='tracker',
+        namespace=value('namespace'),
+        parameters=[
+            value('params_file'),
+            {'use_sim_time': switch('use_sim_time'), 'autostart': switch('autostart'), **given},
+        ],
+        remappings=[(name, value(name)) for name in ('image', 'camera_info', 'depth')],
+        arguments=['--ros-args', '--log-level', f'tracker:={value("log_level")}'],
+        respawn=switch('use_respawn'),
+        respawn_delay=2.0,
+        output='screen',
+    )
+    return [node]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The launch description."""
+    shown = ('overlay', 'labels')
+    rviz = Node(
+        package='rviz2',
+        executable='rviz2',
+        namespace=LaunchConfiguration('namespace'),
+        arguments=['-d', LAYOUT],
+        remappings=[(f'/tracker/{topic}', f'tracker/{topic}') for topic in shown],
+        condition=IfCondition(LaunchConfiguration('rviz')),
+    )
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=tracker), rviz])

@@ -1,0 +1,92 @@
+"""Positions against scenes whose answer is known in closed form."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip('rclpy', reason='the room ros needs rclpy')
+
+from drift_ros.ros.geometry import Intrinsics, intrinsics, position
+
+CAMERA = Intrinsics(500.0, 400.0, 320.0, 240.0, (480, 640))
+
+
+def scene() -> tuple[np.ndarray, np.ndarray]:
+    mask = np.zeros((480, 640), bool)
+    mask[100:121, 400:441] = True
+    return mask, np.full((480, 640), 2.0, np.float32)
+
+
+def test_plane_in_front_of_the_camera() -> None:
+    mask, depth = scene()
+    # the box's centre is the pixel (420, 110)
+    expected = ((420 - 320) / 500 * 2, (110 - 240) / 400 * 2, 2.0)
+    assert position(mask, depth, CAMERA) == pytest.approx(expected)
+
+
+def test_cut_out_gives_the_same_as_the_whole_image() -> None:
+    mask, depth = scene()
+    rows, columns = slice(90, 140), slice(380, 450)
+    cut = position(mask[rows, columns], depth[rows, columns], CAMERA, corner=(380, 90))
+    assert cut == pytest.approx(position(mask, depth, CAMERA))
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf, 0.0, -1.0])
+def test_what_is_no_measurement_does_not_count(bad: float) -> None:
+    mask, depth = scene()
+    depth[100:110] = bad
+    where = position(mask, depth, CAMERA)
+    assert where is not None
+    assert where[1] == pytest.approx((115 - 240) / 400 * 2)  # rows 110 to 120 are left
+    depth[:] = bad
+    assert position(mask, depth, CAMERA) is None
+
+
+def test_background_behind_less_than_half_of_the_mask_is_ignored() -> None:
+    mask, depth = scene()
+    depth[100:109] = 50.0
+    where = position(mask, depth, CAMERA)
+    assert where is not None
+    assert where[2] == 2.0
+
+
+def test_too_few_pixels_give_no_position() -> None:
+    mask, depth = scene()
+    depth[:] = np.nan
+    depth[110, 410:414] = 1.0
+    assert position(mask, depth, CAMERA, min_pixels=5) is None
+    assert position(mask, depth, CAMERA, min_pixels=4) is not None
+    assert position(np.zeros_like(mask), depth, CAMERA) is None
+
+
+K = (500.0, 0.0, 320.0, 0.0, 400.0, 240.0, 0.0, 0.0, 1.0)
+
+
+def test_k_and_p_agree() -> None:
+    p = (500.0, 0.0, 320.0, 0.0, 0.0, 400.0, 240.0, 0.0, 0.0, 0.0, 1.0, 0.0)
+    assert intrinsics(K, (480, 640)) == intrinsics(p, (480, 640)) == CAMERA
+
+
+def test_uncalibrated_camera() -> None:
+    assert intrinsics((0.0,) * 9, (480, 640)) is None
+
+
+@given(
+    offset=st.tuples(st.integers(0, 200), st.integers(0, 200)),
+    binning=st.tuples(st.integers(0, 4), st.integers(0, 4)),
+    pixel=st.tuples(st.integers(0, 639), st.integers(0, 479)),
+)
+def test_roi_and_binning_keep_the_ray(
+    offset: tuple[int, int], binning: tuple[int, int], pixel: tuple[int, int]
+) -> None:
+    """A full-resolution pixel and where it lands in the published image see the same ray."""
+    camera = intrinsics(K, (480, 640), offset, binning, (200, 300))
+    assert camera is not None
+    bx, by = max(1, binning[0]), max(1, binning[1])
+    x, y = (pixel[0] - offset[0]) / bx, (pixel[1] - offset[1]) / by
+    assert (x - camera.cx) / camera.fx == pytest.approx((pixel[0] - 320) / 500)
+    assert (y - camera.cy) / camera.fy == pytest.approx((pixel[1] - 240) / 400)
+    assert camera.size == (200 // by, 300 // bx)

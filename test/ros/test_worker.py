@@ -1,0 +1,257 @@
+"""The worker's thread, with a tracker whose speed and failures are set by the test."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='the room ros needs rclpy')
+
+from drift_ros.errors import DriftError, FrameError
+from drift_ros.ros.worker import Incoming, Worker
+from drift_ros.tracking.types import Frame, TrackingResult
+
+WAIT = 10.0
+
+
+class FakeTracker:
+    """Gives each frame back at once; a step waits for the gate and may fail."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.ready = False
+        self.frames: list[Frame] = []
+        self.fail: set[int] = set()
+        self.flushed = 0
+
+    def step(self, frame: Frame) -> list[TrackingResult]:
+        self.gate.wait(WAIT)
+        if frame.index in self.fail:
+            raise RuntimeError(f'window of frame {frame.index}')
+        self.frames.append(frame)
+        return [result(frame)]
+
+    def flush(self) -> list[TrackingResult]:
+        self.flushed += 1
+        return []
+
+
+def result(frame: Frame) -> TrackingResult:
+    return TrackingResult(frame, np.zeros(frame.size, np.uint8), (), 0)
+
+
+def to_frame(item: Incoming[int]) -> Frame:
+    if item.message < 0:
+        raise FrameError('unknown encoding: negative')
+    return Frame(np.zeros((4, 4, 3), np.uint8), item.message, index=item.index)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < end, 'the condition did not come true'
+        time.sleep(0.001)
+
+
+class Rig:
+    def __init__(self) -> None:
+        self.published: list[int] = []
+        self.latencies: list[float | None] = []
+        self.errors: list[tuple[str, Exception]] = []
+        self.worker: Worker[int] = Worker(to_frame, self._publish, self._error)
+        self.tracker: Any = self.worker.load(FakeTracker)  # type: ignore[arg-type]
+
+    def _publish(self, result: TrackingResult, received: float | None) -> None:
+        if result.frame.stamp == 13:
+            raise ValueError('publisher')
+        self.published.append(result.frame.stamp)
+        self.latencies.append(received)
+
+    def _error(self, reason: str, error: Exception) -> None:
+        self.errors.append((reason, error))
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    rig = Rig()
+    yield rig
+    rig.tracker.gate.set()
+    assert rig.worker.stop(WAIT)
+
+
+def test_frames_come_out_in_order(rig: Rig) -> None:
+    rig.worker.limit = 100
+    for stamp in range(50):
+        rig.worker.put(stamp if stamp != 13 else 1000)
+    until(lambda: len(rig.published) == 50)
+    assert rig.published == [s if s != 13 else 1000 for s in range(50)]
+    assert [f.index for f in rig.tracker.frames] == list(range(50))
+    assert rig.worker.counters.dropped == 0
+
+
+def test_oldest_frames_give_way_and_are_counted(rig: Rig) -> None:
+    rig.worker.limit = 3
+    rig.tracker.gate.clear()
+    rig.worker.put(100)
+    until(lambda: not rig.worker._line)  # the worker is inside the first frame
+    for stamp in range(101, 120):
+        rig.worker.put(stamp)
+    rig.tracker.gate.set()
+    until(lambda: len(rig.published) == 4)
+    assert rig.published == [100, 117, 118, 119]
+    assert [f.index for f in rig.tracker.frames] == [0, 17, 18, 19]  # a gap that the tracker sees
+    assert rig.worker.counters.dropped == 16
+    assert rig.worker.counters.received == 20
+
+
+def test_commands_are_served_in_line_and_never_dropped(rig: Rig) -> None:
+    rig.worker.limit = 2
+    rig.tracker.gate.clear()
+    rig.worker.put(1)
+    until(lambda: not rig.worker._line)
+    rig.worker.put(2)
+    seen = rig.worker.submit(lambda tracker: [f.stamp for f in tracker.frames])  # type: ignore
+    rig.worker.put(3)
+    rig.worker.put(4)  # pushes 2 out
+    rig.tracker.gate.set()
+    assert seen.result(WAIT) == [1]
+    until(lambda: rig.published == [1, 3, 4])
+
+
+def test_bad_frames_are_skipped_by_reason(rig: Rig) -> None:
+    rig.worker.limit = 10
+    for stamp in (1, -1, 2, -1, 3):
+        rig.worker.put(stamp)
+    until(lambda: rig.published == [1, 2, 3])
+    assert rig.worker.counters.skipped == {'unknown encoding': 2}
+    assert rig.worker.counters.errors == 0
+    assert [reason for reason, _ in rig.errors] == ['unknown encoding'] * 2
+
+
+def test_failing_windows_and_publications_are_not_fatal(rig: Rig) -> None:
+    rig.worker.limit = 10
+    rig.tracker.fail = {1}
+    for stamp in (1, 2, 13, 4):
+        rig.worker.put(stamp)
+    until(lambda: rig.published == [1, 4])
+    assert rig.worker.counters.errors == 2
+    assert [reason for reason, _ in rig.errors] == ['frame', 'publication']
+
+
+def test_errors_of_commands_go_to_their_caller(rig: Rig) -> None:
+    def refuse(tracker: Any) -> None:
+        raise DriftError('no')
+
+    with pytest.raises(DriftError, match='no'):
+        rig.worker.call(refuse, WAIT)
+    assert rig.worker.call(lambda tracker: 7, WAIT) == 7
+
+
+def test_a_command_can_be_taken_back_before_its_turn(rig: Rig) -> None:
+    rig.tracker.gate.clear()
+    rig.worker.put(1)
+    until(lambda: not rig.worker._line)
+    ran = threading.Event()
+    command = rig.worker.submit(lambda tracker: ran.set())
+    assert command.cancel()
+    rig.tracker.gate.set()
+    rig.worker.call(lambda tracker: None, WAIT)
+    assert not ran.is_set()
+
+
+def test_pause_labels_what_waits_and_ignores_what_comes(rig: Rig) -> None:
+    rig.worker.limit = 10
+    rig.worker.put(1)
+    rig.worker.pause(True)
+    for stamp in (2, 3):
+        rig.worker.put(stamp)
+    rig.worker.call(lambda tracker: None, WAIT)
+    assert rig.published == [1]
+    assert rig.tracker.flushed == 1
+    assert rig.worker.counters.paused == 2
+    rig.worker.pause(False)
+    rig.worker.put(4)
+    until(lambda: rig.published == [1, 4])
+    assert rig.tracker.frames[-1].index == 3
+
+
+def test_windows_that_are_due_run_between_commands(rig: Rig) -> None:
+    left = 3
+
+    def advance() -> list[TrackingResult]:
+        nonlocal left
+        left -= 1
+        rig.tracker.ready = left > 0
+        return [result(Frame(np.zeros((4, 4, 3), np.uint8), 50 - left))]
+
+    rig.tracker.advance = advance
+
+    def begin(tracker: Any) -> None:
+        tracker.ready = True
+
+    rig.worker.call(begin, WAIT)
+    rig.worker.put(99)
+    until(lambda: len(rig.published) == 4)
+    assert rig.published == [48, 49, 50, 99]
+
+
+def test_latency_is_told_once_per_frame(rig: Rig) -> None:
+    before = time.monotonic()
+    rig.worker.put(1)
+    until(lambda: len(rig.published) == 1)
+    again = rig.tracker.frames[0]
+    rig.worker.call(lambda tracker: rig.worker._hand_on([result(again)]), WAIT)
+    first, second = rig.latencies
+    assert first is not None
+    assert before <= first <= time.monotonic()
+    assert second is None
+
+
+def test_stop_under_load_joins_and_gives_up_what_waits() -> None:
+    rig = Rig()
+    rig.worker.limit = 100
+    original = rig.tracker.step
+
+    def slow(frame: Frame) -> list[TrackingResult]:
+        time.sleep(0.02)
+        return list(original(frame))
+
+    rig.tracker.step = slow
+    for stamp in range(100):
+        rig.worker.put(stamp)
+    waiting = rig.worker.submit(lambda tracker: None)
+    start = time.monotonic()
+    assert rig.worker.stop(1.0)
+    assert time.monotonic() - start < 1.0
+    with pytest.raises(DriftError, match='shut down'):
+        waiting.result(0)
+    with pytest.raises(DriftError, match='shutting down'):
+        rig.worker.submit(lambda tracker: None).result(0)
+
+
+def test_stop_during_a_window_says_that_it_goes_on() -> None:
+    rig = Rig()
+    rig.tracker.gate.clear()
+    rig.worker.put(1)
+    until(lambda: not rig.worker._line)
+    assert not rig.worker.stop(0.05)
+    rig.tracker.gate.set()
+    assert rig.worker.stop(WAIT)
+    assert rig.published == []  # the results of a stopped worker go nowhere
+
+
+def test_failed_load_reaches_the_caller() -> None:
+    rig = Rig()
+
+    def fail() -> Any:
+        raise DriftError('no weights')
+
+    with pytest.raises(DriftError, match='no weights'):
+        rig.worker.load(fail, WAIT)
+    assert rig.worker.stop(WAIT)
