@@ -1,4 +1,6 @@
-"""Errors that a user can cause and mend. Each message says what was expected, what came and what to do."""
+"""Errors that a user can cause and mend. Each message says what was expected, what came and what to
+do.
+"""
 
 
 class DriftError(Exception):
@@ -14,7 +16,9 @@ class FrameError(DriftError):
 
 
 class PromptError(DriftError):
-    """A prompt cannot become a target: outside the image, empty, on a frame that is not kept, a taken id."""
+    """A prompt cannot become a target: outside the image, empty, on a frame that is not kept, a
+    taken id.
+    """
 
 
 class CheckpointError(DriftError):
@@ -26,7 +30,9 @@ class DeviceError(DriftError):
 
 
 class SourceError(DriftError):
-    """An input (bag, video, folder, prompts file) is missing, unreadable or lacks what was asked for."""
+    """An input (bag, video, folder, prompts file) is missing, unreadable or lacks what was asked
+    for.
+    """
 
 
 class OutputError(DriftError):

@@ -1,7 +1,8 @@
 """Every setting of the library, declared once.
 
-A field carries its description, unit and range; the node's parameters, the command line and the reference page
-are made from it. Names are dotted: `features.noise_level` is `TrackerSettings.features.noise_level`.
+A field carries its description, unit and range; the node's parameters, the command line and the
+reference page are made from it. Names are dotted: `features.noise_level` is
+`TrackerSettings.features.noise_level`.
 """
 
 from __future__ import annotations
@@ -40,25 +41,29 @@ class FeatureSettings(Settings):
     device: str = Field(
         'auto',
         pattern=r'^(auto|cpu|cuda(:\d+)?)$',
-        description='Where the networks run: `auto` (a CUDA GPU if there is one, else the CPU), `cpu`, `cuda` or '
+        description='Where the networks run: `auto` (a CUDA GPU if there is one, else the CPU), '
+        '`cpu`, `cuda` or '
         '`cuda:N`. A GPU that was asked for and is not there is an error.',
     )
     dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] = Field(
         'auto',
-        description='Number format of the networks; `auto` is float16 on a GPU and float32 on the CPU.',
+        description='Number format of the networks; `auto` is float16 on a GPU and float32 on the '
+        'CPU.',
     )
     resolution: int = Field(
         480,
         ge=0,
         le=4096,
-        description='Length in px to which the short side of a frame is brought before feature extraction; '
+        description='Length in px to which the short side of a frame is brought before feature '
+        'extraction; '
         '0 keeps the size of the camera.',
     )
     block: int = Field(
         2,
         ge=0,
         le=3,
-        description='Decoder block of a UNet whose output is the feature map, counted from the deepest.',
+        description='Decoder block of a UNet whose output is the feature map, counted from the '
+        'deepest.',
     )
     noise_level: int = Field(
         300,
@@ -67,7 +72,10 @@ class FeatureSettings(Settings):
         description='Diffusion timestep tau at which frames are noised before the UNet sees them.',
     )
     seed: int = Field(
-        0, ge=0, le=2**31 - 1, description='Seed of the diffusion noise; the same seed gives the same masks.'
+        0,
+        ge=0,
+        le=2**31 - 1,
+        description='Seed of the diffusion noise; the same seed gives the same masks.',
     )
 
 
@@ -78,13 +86,15 @@ class WindowSettings(Settings):
         0,
         ge=0,
         le=128,
-        description='Frames that the extractor sees together; 0 takes the length that the model was made for.',
+        description='Frames that the extractor sees together; 0 takes the length that the model '
+        'was made for.',
     )
     stride: int = Field(
         0,
         ge=0,
         le=128,
-        description='New frames per window, and so the latency in frames; 0 takes the window length (windows '
+        description='New frames per window, and so the latency in frames; 0 takes the window '
+        'length (windows '
         'that do not overlap). A smaller stride costs more passes and lowers the latency.',
     )
     history: int = Field(
@@ -102,19 +112,26 @@ class PropagationSettings(Settings):
         0.1, gt=0, le=10, description='Softmax temperature of the affinity, dimensionless.'
     )
     top_k: int = Field(
-        10, ge=1, le=4096, description='Strongest matches per cell that vote, over all remembered frames together.'
+        10,
+        ge=1,
+        le=4096,
+        description='Strongest matches per cell that vote, over all remembered frames together.',
     )
     radius: int = Field(
         12,
         ge=0,
         le=512,
-        description='Half width of the square search window in feature cells; 0 searches the whole frame.',
+        description='Half width of the square search window in feature cells; 0 searches the whole '
+        'frame.',
     )
     memory: int = Field(
         7, ge=0, le=128, description='Most recent frames that vote, besides the prompted ones.'
     )
     max_references: int = Field(
-        4, ge=1, le=32, description='Prompted frames that are kept for voting; the first ones stay longest.'
+        4,
+        ge=1,
+        le=32,
+        description='Prompted frames that are kept for voting; the first ones stay longest.',
     )
 
 
@@ -140,7 +157,8 @@ class StreamSettings(Settings):
         0.1,
         ge=0,
         le=3600,
-        description='Step back of the stamps in seconds from which on the stream restarts (a bag that loops); an '
+        description='Step back of the stamps in seconds from which on the stream restarts (a bag '
+        'that loops); an '
         'older frame within less than that came late and is skipped.',
     )
 
@@ -150,7 +168,8 @@ class PromptSettings(Settings):
 
     backend: Literal['auto', 'grabcut', 'segment-anything', 'transformers'] = Field(
         'auto',
-        description='Segmenter: `segment-anything` (a .pth checkpoint), `transformers` (a folder with SAM or SAM 2), '
+        description='Segmenter: `segment-anything` (a .pth checkpoint), `transformers` (a folder '
+        'with SAM or SAM 2), '
         '`grabcut` (OpenCV, no weights). `auto` goes by the checkpoint and is GrabCut without one.',
     )
     checkpoint: str = Field('', description='File or folder with the weights of the segmenter.')
@@ -220,8 +239,8 @@ def _explain(error: Any) -> str:
 def read_yaml(path: str | Path) -> dict[str, Any]:
     """Dotted names and values of a settings file.
 
-    Takes a ROS 2 parameters file (`/**: ros__parameters: ...`, or any node name in place of `/**`) as well as a plain
-    nested mapping.
+    Takes a ROS 2 parameters file (`/**: ros__parameters: ...`, or any node name in place of `/**`)
+    as well as a plain nested mapping.
 
     Raises:
         SettingsError: the file cannot be read or is not a mapping.
@@ -233,7 +252,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise SettingsError(f'cannot read settings from {path}: {error}') from None
     content = {} if content is None else content
     if not isinstance(content, dict):
-        raise SettingsError(f'{path} must hold a mapping of settings, it holds a {type(content).__name__}')
+        raise SettingsError(
+            f'{path} must hold a mapping of settings, it holds a {type(content).__name__}'
+        )
     nodes = [v['ros__parameters'] for v in content.values() if _is_node(v)]
     flat: dict[str, Any] = {}
     for group in nodes or [content]:

@@ -14,7 +14,8 @@ class Window:
     """Consecutive frames that an extractor sees together.
 
     Attributes:
-        images: (d, 3, H, W) uint8 RGB on the extractor's device; H and W are multiples of its `size_multiple`.
+        images: (d, 3, H, W) uint8 RGB on the extractor's device; H and W are multiples of its
+            `size_multiple`.
         stamps: stamp of each frame in ns; it names the frame, so an extractor may cache per stamp.
         new: number of newest frames that are asked for; the ones before are temporal context only.
     """
@@ -29,7 +30,8 @@ class FeatureMap:
     """Descriptors on a regular grid.
 
     Attributes:
-        features: (n, C, h, w) in the extractor's dtype, not normalised, one map for each new frame of the window.
+        features: (n, C, h, w) in the extractor's dtype, not normalised, one map for each new frame
+            of the window.
         stride: image px per cell, H = h * stride and W = w * stride.
     """
 
@@ -40,8 +42,8 @@ class FeatureMap:
 class FeatureExtractor(ABC):
     """Turns windows of frames into descriptors.
 
-    Invariants: the descriptors depend only on the window (and the seed), never on earlier calls; caches may only
-    save work. `extract` runs without gradients on `device`.
+    Invariants: the descriptors depend only on the window (and the seed), never on earlier calls;
+    caches may only save work. `extract` runs without gradients on `device`.
 
     Attributes:
         name: name in the registry.
@@ -61,5 +63,5 @@ class FeatureExtractor(ABC):
     def extract(self, window: Window) -> FeatureMap:
         """Descriptors of the newest `window.new` frames."""
 
-    def reset(self) -> None:
+    def reset(self) -> None:  # noqa: B027 - most extractors keep nothing
         """Forget cached frames; a new stream begins."""

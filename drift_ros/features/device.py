@@ -25,8 +25,10 @@ def choose_device(name: str) -> torch.device:
     device = torch.device(name)
     if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(
-            f'features.device is {name!r} but torch {torch.__version__} sees {torch.cuda.device_count()} CUDA '
-            'GPUs: install a CUDA build of torch and a driver that fits it, or set features.device to cpu'
+            f'features.device is {name!r} but torch {torch.__version__} sees '
+            f'{torch.cuda.device_count()} CUDA '
+            'GPUs: install a CUDA build of torch and a driver that fits it, or set features.device '
+            'to cpu'
         )
     return device
 

@@ -27,13 +27,15 @@ def load_video_unet(folder: str | Path) -> VideoUnet:
     """
     if not str(folder):
         raise CheckpointError(
-            'the extractor video-unet needs weights: set features.checkpoint to the folder of a diffusers '
+            'the extractor video-unet needs weights: set features.checkpoint to the folder of a '
+            'diffusers '
             'text-to-video model (with unet/, vae/, scheduler/, text_encoder/ and tokenizer/ in it)'
         )
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise CheckpointError(
-            f'features.checkpoint {str(folder)!r} is not a folder on this machine: download a diffusers '
+            f'features.checkpoint {str(folder)!r} is not a folder on this machine: download a '
+            'diffusers '
             'text-to-video model (for example damo-vilab/text-to-video-ms-1.7b) and give its path'
         )
     scheduler = load_part(folder, 'scheduler', DDIMScheduler, any_class=True)
@@ -56,12 +58,14 @@ def load_part(folder: Path, part: str, cls: Any, any_class: bool = False) -> Any
     configs = sorted(place.glob('*config.json'))
     if not configs:
         raise CheckpointError(
-            f'{place} has no config.json: the download of {folder} is incomplete, or it is another kind of model'
+            f'{place} has no config.json: the download of {folder} is incomplete, or it is another '
+            'kind of model'
         )
     found = json.loads(configs[0].read_text()).get('_class_name')
     if not any_class and found != cls.__name__:
         raise CheckpointError(
-            f'{place} holds a {found}, expected a {cls.__name__}: choose the extractor that fits this model'
+            f'{place} holds a {found}, expected a {cls.__name__}: choose the extractor that fits '
+            'this model'
         )
     try:
         return cls.from_pretrained(place, local_files_only=True)

@@ -1,4 +1,6 @@
-"""A baseline without a network: colours and gradients of small patches. Every learned extractor has to beat it."""
+"""A baseline without a network: colours and gradients of small patches. Every learned extractor has
+to beat it.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ ORIENTATIONS = 8
 class PatchExtractor(FeatureExtractor):
     """Colour and gradient patches on a grid of 8 px cells.
 
-    A descriptor holds the mean colours of a cell and its eight neighbours (27 values, centred) and, for each of the
-    cell's four quarters, a histogram of gradient orientations weighted by magnitude (32 values).
+    A descriptor holds the mean colours of a cell and its eight neighbours (27 values, centred) and,
+    for each of the cell's four quarters, a histogram of gradient orientations weighted by magnitude
+    (32 values).
 
     Args:
         device: where to compute.

@@ -1,4 +1,6 @@
-"""Names of extractors, and how each is made from the settings. To add one, write its maker and list it here."""
+"""Names of extractors, and how each is made from the settings. To add one, write its maker and list
+it here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A small video UNet with random weights: the code path of the real one on any machine, without its knowledge."""
+"""A small video UNet with random weights: the code path of the real one on any machine, without its
+knowledge.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Descriptors from inside a video diffusion UNet (TED, section 3.1; DIFT for the noising).
 
-x_tau = sqrt(abar_tau) x_0 + sqrt(1 - abar_tau) eps for all frames of a window, one pass of the UNet over the window,
-the output of one decoder block. The network stops there: nothing behind the block is computed or kept.
+x_tau = sqrt(abar_tau) x_0 + sqrt(1 - abar_tau) eps for all frames of a window, one pass of the UNet
+over the window, the output of one decoder block. The network stops there: nothing behind the block
+is computed or kept.
 """
 
 from __future__ import annotations
@@ -40,8 +41,9 @@ class VideoUnet:
 class VideoUnetExtractor(FeatureExtractor):
     """Reads a decoder block of a video UNet.
 
-    The noise of a frame, and of its latent, is drawn from a generator seeded by (seed, stamp): the same frame gets the same
-    noise in every window and in every run. Latents of frames that the next window sees again are kept.
+    The noise of a frame, and of its latent, is drawn from a generator seeded by (seed, stamp): the
+    same frame gets the same noise in every window and in every run. Latents of frames that the next
+    window sees again are kept.
 
     Args:
         name: name in the registry.
@@ -123,7 +125,7 @@ def _drop_unused(model: VideoUnet, block: int) -> None:
     model.vae.decoder = model.vae.post_quant_conv = unused
 
 
-class _Stop(Exception):
+class _BlockReached(Exception):  # noqa: N818
     """Ends a forward pass whose rest is not needed."""
 
 
@@ -134,12 +136,12 @@ def _stop_after(module: nn.Module) -> Iterator[list[Tensor]]:
 
     def stop(_module: nn.Module, _args: Any, output: Tensor) -> None:
         captured.append(output)
-        raise _Stop
+        raise _BlockReached
 
     handle = module.register_forward_hook(stop)
     try:
         yield captured
-    except _Stop:
+    except _BlockReached:
         pass
     finally:
         handle.remove()

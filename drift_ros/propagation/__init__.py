@@ -1,7 +1,9 @@
-"""Descriptors and labels of remembered frames in, labels of the current frame out. Needs torch only."""
+"""Descriptors and labels of remembered frames in, labels of the current frame out. Needs torch
+only.
+"""
 
+from drift_ros.propagation.kernel import propagate
 from drift_ros.propagation.memory import Memory
-from drift_ros.propagation.propagate import propagate
 from drift_ros.propagation.readout import confidences, one_hot, read_labels
 
 __all__ = ['Memory', 'confidences', 'one_hot', 'propagate', 'read_labels']

@@ -1,8 +1,9 @@
-"""The frames that vote: prompted ones (references) and the most recent ones, in one fixed block of memory.
+"""The frames that vote: prompted ones (references) and the most recent ones, in one fixed block of
+memory.
 
-Invariants: storage never grows after the first frame; the used part is one contiguous slice, so reading it copies
-nothing. References grow downwards from the middle, recent frames upwards and then round in a ring. The order of
-entries has no meaning for propagation.
+Invariants: storage never grows after the first frame; the used part is one contiguous slice, so
+reading it copies nothing. References grow downwards from the middle, recent frames upwards and then
+round in a ring. The order of entries has no meaning for propagation.
 """
 
 from __future__ import annotations
@@ -99,7 +100,8 @@ class Memory:
         """Forget a prompted frame."""
         place = self._reference_frames.index(frame)
         middle, last = self._references, len(self._reference_frames)
-        assert self._features is not None and self._labels is not None
+        assert self._features is not None
+        assert self._labels is not None
         for index in range(place, last - 1):  # close the gap, order kept
             self._features[middle - 1 - index] = self._features[middle - 2 - index]
             self._labels[middle - 1 - index] = self._labels[middle - 2 - index]
@@ -125,8 +127,9 @@ class Memory:
         """Rearrange the label channels of all entries.
 
         Args:
-            sources: for each new channel the old one that it continues, or None for a new label (zeros). The mass of
-                channels that are not continued goes to channel 0, the background.
+            sources: for each new channel the old one that it continues, or None for a new label
+                (zeros). The mass of channels that are not continued goes to channel 0, the
+                background.
         """
         if self._labels is None:
             return

@@ -14,8 +14,8 @@ CHUNK = 16  # channels that are brought to full size at a time; bounds memory fo
 def one_hot(slots: NDArray[np.uint8], classes: int, grid: tuple[int, int]) -> Tensor:
     """Hard labels on the feature grid from a label map in pixels.
 
-    The map is sampled at the cells' centres (NEAREST, as the protocol does). A target too small to be hit by any
-    sample would be lost for good; it gets the cell under its centre of mass instead.
+    The map is sampled at the cells' centres (NEAREST, as the protocol does). A target too small to
+    be hit by any sample would be lost for good; it gets the cell under its centre of mass instead.
 
     Args:
         slots: (H, W) uint8 in 0..classes-1.
@@ -30,7 +30,7 @@ def one_hot(slots: NDArray[np.uint8], classes: int, grid: tuple[int, int]) -> Te
     cells = functional.interpolate(pixels, size=grid, mode='nearest-exact')[0, 0].long()
     present = np.bincount(slots.ravel(), minlength=classes) > 0
     for slot in np.flatnonzero(present):
-        if slot and not (cells == slot).any():
+        if slot and not bool(torch.any(cells == slot)):
             ys, xs = np.nonzero(slots == slot)
             cells[int(ys.mean() * grid[0] / height), int(xs.mean() * grid[1] / width)] = int(slot)
     return functional.one_hot(cells, classes).permute(2, 0, 1).float()
@@ -39,9 +39,9 @@ def one_hot(slots: NDArray[np.uint8], classes: int, grid: tuple[int, int]) -> Te
 def read_labels(soft: Tensor, stride: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     """The label map in pixels that soft labels stand for.
 
-    Bilinear upsampling by the stride, min-max normalisation of each channel over the image (background included;
-    a channel without any mass or without contrast stays as it is), argmax, NEAREST to the image's size (DINO's
-    evaluation, `norm_mask`).
+    Bilinear upsampling by the stride, min-max normalisation of each channel over the image
+    (background included; a channel without any mass or without contrast stays as it is), argmax,
+    NEAREST to the image's size (DINO's evaluation, `norm_mask`).
 
     Args:
         soft: (K, h, w) float32, channel 0 = background.

@@ -28,7 +28,9 @@ def measure(
     return tuple(
         _measure(labels, target, names[target], scores.get(target, 0.0))
         if areas[target]
-        else TrackedObject(target, names[target], 0.0, False, Roi(), (float('nan'), float('nan')), 0)
+        else TrackedObject(
+            target, names[target], 0.0, False, Roi(), (float('nan'), float('nan')), 0
+        )
         for target in sorted(names)
     )
 
@@ -41,7 +43,7 @@ def drop_small(labels: NDArray[np.uint8], min_area: int) -> None:
 
 
 def _measure(labels: NDArray[np.uint8], target: int, name: str, score: float) -> TrackedObject:
-    mask = cv2.inRange(labels, target, target)  # type: ignore[call-overload]
+    mask = cv2.inRange(labels, target, target)
     x, y, width, height = cv2.boundingRect(mask)
     roi = Roi(x, y, width, height)
     moments = cv2.moments(mask[roi.slices], binaryImage=True)

@@ -12,8 +12,8 @@ from torch import Tensor
 def network_size(size: tuple[int, int], resolution: int, multiple: int) -> tuple[int, int]:
     """Size of the network's input for an image.
 
-    The short side becomes `resolution`, the long one follows, and both are cut down to a multiple, so the aspect is
-    kept up to that (DIFT's evaluation: 854x480 -> 832x480 for 480 and 32).
+    The short side becomes `resolution`, the long one follows, and both are cut down to a multiple,
+    so the aspect is kept up to that (DIFT's evaluation: 854x480 -> 832x480 for 480 and 32).
 
     Args:
         size: (H, W) of the image in px.
@@ -32,8 +32,8 @@ def network_size(size: tuple[int, int], resolution: int, multiple: int) -> tuple
 def to_input(image: NDArray[np.uint8], size: tuple[int, int], device: torch.device) -> Tensor:
     """Resize an image and move it to the device.
 
-    Bilinear, as in the papers' evaluation; by area when the image is more than twice as large, where bilinear would skip
-    pixels.
+    Bilinear, as in the papers' evaluation; by area when the image is more than twice as large,
+    where bilinear would skip pixels.
 
     Args:
         image: (H, W, 3) uint8 RGB.
@@ -47,7 +47,7 @@ def to_input(image: NDArray[np.uint8], size: tuple[int, int], device: torch.devi
     if image.shape[:2] != size:
         shrink = min(image.shape[0] / height, image.shape[1] / width)
         method = cv2.INTER_AREA if shrink > 2 else cv2.INTER_LINEAR
-        image = cv2.resize(image, (width, height), interpolation=method)  # type: ignore[assignment]
+        image = cv2.resize(image, (width, height), interpolation=method)
     if not image.flags.writeable:
         image = image.copy()
     return torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1)

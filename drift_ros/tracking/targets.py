@@ -1,8 +1,8 @@
 """Which targets there are.
 
-An id (1..254) is what users see: immutable for the life of the target and never given twice within a generation. A slot is
-the target's place in label tensors: 1.. in the order in which targets were added, recomputed when one is removed; slot
-0 is the background.
+An id (1..254) is what users see: immutable for the life of the target and never given twice within
+a generation. A slot is the target's place in label tensors: 1.. in the order in which targets were
+added, recomputed when one is removed; slot 0 is the background.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ class Targets:
 
     @property
     def births(self) -> list[int]:
-        """Frame number from which on a label is known, per slot: the background only once all targets are."""
+        """Frame number from which on a label is known, per slot: the background only once all
+        targets are.
+        """
         births = [t.born for t in self._live]
         return [max(births, default=0), *births]
 
@@ -66,17 +68,24 @@ class Targets:
         for target_id in asked:
             if not 1 <= target_id <= MAX_ID:
                 raise PromptError(
-                    f'prompt id {target_id} is out of range: use 1..{MAX_ID}, or 0 for the next free id'
+                    f'prompt id {target_id} is out of range: use 1..{MAX_ID}, or 0 for the next '
+                    'free id'
                 )
             if asked.count(target_id) > 1:
                 raise PromptError(
-                    f'prompt id {target_id} is used twice in one request: give each target its own id, '
+                    f'prompt id {target_id} is used twice in one request: give each target its own '
+                    'id, '
                     'or 0 for the next free one'
                 )
             if target_id in taken:
-                state = 'is tracked already' if target_id in self else 'was used before in this generation'
+                state = (
+                    'is tracked already'
+                    if target_id in self
+                    else 'was used before in this generation'
+                )
                 raise PromptError(
-                    f'prompt id {target_id} {state}: use another id (0: the next free one), or start a new '
+                    f'prompt id {target_id} {state}: use another id (0: the next free one), or '
+                    'start a new '
                     'generation with keep_existing = false'
                 )
         free = iter(i for i in range(1, MAX_ID + 1) if i not in taken and i not in asked)
@@ -85,7 +94,8 @@ class Targets:
             target_id = prompt.id or next(free, 0)
             if not target_id:
                 raise PromptError(
-                    f'no id is left: all of 1..{MAX_ID} were given in this generation; start a new one with '
+                    f'no id is left: all of 1..{MAX_ID} were given in this generation; start a new '
+                    'one with '
                     'keep_existing = false'
                 )
             ids.append(target_id)

@@ -1,8 +1,10 @@
 """The streaming tracker: frames and prompts in, labelled frames out.
 
 Invariants:
-- Within a generation every frame from the prompted one on is labelled exactly once, in order of its stamp.
-- Results depend only on the frames, the prompts and the settings: live and offline use give the same labels for the
+- Within a generation every frame from the prompted one on is labelled exactly once, in order of its
+  stamp.
+- Results depend only on the frames, the prompts and the settings: live and offline use give the
+  same labels for the
   same frames.
 - Memory is bounded, whatever the length of the stream.
 
@@ -25,9 +27,9 @@ from drift_ros import features, prompts
 from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
 from drift_ros.prompts.types import Prompt, Segmenter
-from drift_ros.propagation import Memory, confidences, one_hot, propagate, read_labels
 from drift_ros.settings import TrackerSettings
-from drift_ros.tracking.measure import drop_small, measure
+from drift_ros.tracking.labeller import Labeller, paint
+from drift_ros.tracking.measure import measure
 from drift_ros.tracking.prepare import network_size, to_input
 from drift_ros.tracking.targets import Target, Targets
 from drift_ros.tracking.types import Frame, TrackingResult
@@ -83,8 +85,8 @@ class Tracker:
         extractor: describes windows of frames.
         segmenter: turns prompts into masks.
         settings: how to track.
-        initial_prompts: prompts that are applied to the first frame of every stream: at the start and after each
-            restart.
+        initial_prompts: prompts that are applied to the first frame of every stream: at the start
+            and after each restart.
 
     Raises:
         SettingsError: the window's stride is longer than its length.
@@ -106,8 +108,8 @@ class Tracker:
         length = settings.window.length or extractor.window_length
         stride = settings.window.stride or length
         self._buffer = WindowBuffer(length, stride, settings.window.history)
-        self._memory = Memory(settings.propagation.memory, settings.propagation.max_references)
         self._targets = Targets()
+        self._labeller = Labeller(self._targets, settings.propagation, settings.targets)
         self._emitted = -1  # number of the newest frame released in this generation
         self._released: list[TrackingResult] = []  # of a stream that ended within the present step
 
@@ -126,7 +128,7 @@ class Tracker:
 
     @property
     def targets(self) -> dict[int, str]:
-        """id -> name of the live targets."""
+        """Id -> name of the live targets."""
         return {t.id: t.name for t in self._targets}
 
     @property
@@ -134,22 +136,23 @@ class Tracker:
         """Window length and stride in frames."""
         return self._buffer.length, self._buffer.stride
 
-    # ---------------------------------------------------------------------------------------------- stream
+    # ---- stream
 
     def step(self, frame: Frame, prompts: Sequence[Prompt] = ()) -> list[TrackingResult]:
         """Take one frame and label what became complete with it.
 
         Args:
-            frame: the next frame of the stream. One whose stamp is not newer than the last one is skipped; a larger
-                step back, another size or another camera restarts the stream without targets.
+            frame: the next frame of the stream. One whose stamp is not newer than the last one is
+                skipped; a larger step back, another size or another camera restarts the stream
+                without targets.
             prompts: further targets, given on this very frame.
 
         Returns:
             Zero or more results: a window releases its new frames together.
 
         Raises:
-            PromptError: a prompt cannot be used. The frame is in the stream all the same; its result comes with the
-                next step.
+            PromptError: a prompt cannot be used. The frame is in the stream all the same; its
+                result comes with the next step.
         """
         first = self._enter(frame)
         if first is None:
@@ -180,7 +183,7 @@ class Tracker:
         if len(self._targets):
             maps = self._extract(cut)
             results = [
-                self._label(held, map_, maps.stride)
+                self._result(held, map_, maps.stride)
                 for held, map_ in zip(new, maps.features, strict=True)
             ]
         else:
@@ -197,15 +200,16 @@ class Tracker:
             results += self.advance()
         return results
 
-    # --------------------------------------------------------------------------------------------- targets
+    # ---- targets
 
     def set_targets(
         self, prompts_: Sequence[Prompt], stamp: int | None = None, keep_existing: bool = False
     ) -> Preview:
         """Name the targets by prompts on one of the kept frames.
 
-        Tracking goes back to that frame; `advance` catches up from there. A new generation labels the frames from the
-        prompted one on anew; further targets (keep_existing) appear with the next frame that was not yet released.
+        Tracking goes back to that frame; `advance` catches up from there. A new generation labels
+        the frames from the prompted one on anew; further targets (keep_existing) appear with the
+        next frame that was not yet released.
 
         Args:
             prompts_: one per target.
@@ -213,8 +217,8 @@ class Tracker:
             keep_existing: keep the present targets; else forget them and begin a new generation.
 
         Raises:
-            PromptError: no such frame is kept, a prompt does not fit it, an id is taken, or a mask comes out empty.
-                Nothing changes then.
+            PromptError: no such frame is kept, a prompt does not fit it, an id is taken, or a mask
+                comes out empty. Nothing changes then.
         """
         held = self._find(stamp)
         prompts.validate(prompts_, held.frame.size)
@@ -228,12 +232,10 @@ class Tracker:
             self._emitted = held.number - 1
         for target_id, prompt in zip(ids, prompts_, strict=True):
             self._targets.add(Target(target_id, prompt.name, held.number))
-        self._memory.set_classes(
-            [s if s < self._targets.classes - len(ids) else None for s in range(self._targets.classes)]
-        )
+        self._labeller.add_channels(len(ids))
         held.prompts.update(masks)
         labels = np.zeros(held.frame.size, np.uint8) if held.labels is None else held.labels.copy()
-        _paint(labels, masks)
+        paint(labels, masks)
         return Preview(held.frame, labels, tuple(ids), self.generation)
 
     def remove_targets(self, ids: Sequence[int]) -> None:
@@ -242,9 +244,7 @@ class Tracker:
         Raises:
             PromptError: an id is not tracked; nothing changes then.
         """
-        self._memory.set_classes(self._targets.remove(ids))
-        if not self._targets:
-            self._memory.clear()
+        self._labeller.keep_channels(self._targets.remove(ids))
         for held in self._buffer.all():
             for target_id in ids:
                 held.prompts.pop(target_id, None)
@@ -258,7 +258,8 @@ class Tracker:
         self.extractor.reset()
 
     def warm_up(self, size: tuple[int, int]) -> None:
-        """Run one full window of grey frames through the extractor, so that the first real one is not slow.
+        """Run one full window of grey frames through the extractor, so that the first real one is
+        not slow.
 
         Args:
             size: (H, W) of the camera's images in px.
@@ -268,22 +269,27 @@ class Tracker:
         """
         length = self._buffer.length
         side = network_size(size, self.settings.features.resolution, self.extractor.size_multiple)
-        images = torch.full((length, 3, *side), 128, dtype=torch.uint8, device=self.extractor.device)
+        images = torch.full(
+            (length, 3, *side), 128, dtype=torch.uint8, device=self.extractor.device
+        )
         try:
             self.extractor.extract(Window(images, tuple(range(length)), self._buffer.stride))
         except torch.OutOfMemoryError as error:
             raise DeviceError(
                 f'{self.extractor.device} has too little memory for windows of {length} frames at '
-                f'{side[1]}x{side[0]} px with {self.extractor.name} in {self.extractor.dtype}: {error}; lower '
+                f'{side[1]}x{side[0]} px with {self.extractor.name} in {self.extractor.dtype}: '
+                f'{error}; lower '
                 'features.resolution or window.length, or use float16'
             ) from None
         finally:
             self.extractor.reset()
 
-    # -------------------------------------------------------------------------------------------- internals
+    # ---- internals
 
     def _enter(self, frame: Frame) -> bool | None:
-        """What a frame is to the stream: its first one (True), its next one (False), no part of it (None)."""
+        """What a frame is to the stream: its first one (True), its next one (False), no part of it
+        (None).
+        """
         last = self._buffer.newest
         if last is None:
             return True
@@ -316,7 +322,9 @@ class Tracker:
         try:
             self.set_targets(self._initial_prompts)
         except PromptError as error:
-            log.error('the initial prompts do not fit the first frame, nothing is tracked: %s', error)
+            log.error(
+                'the initial prompts do not fit the first frame, nothing is tracked: %s', error
+            )
 
     def _restart(self, reason: str) -> None:
         lost = ', '.join(str(i) for i in self.targets)
@@ -330,7 +338,7 @@ class Tracker:
     def _new_generation(self) -> None:
         self.generation += 1
         self._targets.clear()
-        self._memory.clear()
+        self._labeller.clear()
         for held in self._buffer.all():
             held.prompts.clear()
             held.labels = None
@@ -343,8 +351,10 @@ class Tracker:
         if kept is None:
             raise PromptError('there is no frame to prompt on yet: wait for the first image')
         raise PromptError(
-            f'no frame with stamp {_seconds(stamp or 0)} s is kept: prompt on one of the frames from '
-            f'{_seconds(kept[0])} s to {_seconds(kept[1])} s, or on the newest (stamp 0); window.history says how '
+            f'no frame with stamp {_seconds(stamp or 0)} s is kept: prompt on one of the frames '
+            'from '
+            f'{_seconds(kept[0])} s to {_seconds(kept[1])} s, or on the newest (stamp 0); '
+            'window.history says how '
             'many are kept'
         )
 
@@ -353,21 +363,24 @@ class Tracker:
     ) -> dict[int, NDArray[np.bool_]]:
         masks = dict(zip(ids, self.segmenter.segment(held.frame.image, prompts_), strict=True))
         painted = np.zeros(held.frame.size, np.uint8)
-        _paint(painted, masks)
+        paint(painted, masks)
         seen = np.bincount(painted.ravel(), minlength=256)
         for target_id, mask in masks.items():
             if not seen[target_id]:
                 why = 'lies wholly under later prompts' if mask.any() else 'gives an empty mask'
                 raise PromptError(
-                    f'the prompt for id {target_id} {why} with {self.segmenter.name}: add points on the object, or '
+                    f'the prompt for id {target_id} {why} with {self.segmenter.name}: add points '
+                    'on the object, or '
                     'give a box or a mask'
                 )
         return masks
 
     def _rewind(self, held: HeldFrame) -> None:
-        """Go back to a frame; the label map that it already has stays, as the ground for new prompts."""
+        """Go back to a frame; the label map that it already has stays, as the ground for new
+        prompts.
+        """
         self._buffer.rewind(held)
-        self._memory.truncate(held.number)
+        self._labeller.go_back_to(held.number)
         for later in self._buffer.after(held.number + 1):
             later.labels = None
 
@@ -387,84 +400,17 @@ class Tracker:
         self.stats.windows += 1
         return FeatureMap(functional.normalize(maps.features, dim=1), maps.stride)
 
-    def _label(self, held: HeldFrame, descriptors: Tensor, stride: int) -> TrackingResult:
-        """Labels of one frame from its (C, h, w) unit descriptors with `stride` px per cell."""
-        soft: Tensor | None = None
-        scores: dict[int, float] = {}
-        if held.prompts and held.labels is not None:
-            labels = held.labels.copy()  # released before; a later prompt builds on what was seen then
-        elif len(self._memory):
-            soft = self._propagate(descriptors)
-            labels, scores = self._read(soft, stride, held.frame.size)
-        else:
-            labels = np.zeros(held.frame.size, np.uint8)
-        if held.prompts:
-            _paint(labels, held.prompts)
-            scores |= dict.fromkeys(held.prompts, 1.0)
-            self._remember_prompted(held, descriptors, labels)
-        elif soft is not None:
-            self._memory.add_recent(held.number, descriptors, soft)
-        drop_small(labels, self.settings.targets.min_area)
+    def _result(self, held: HeldFrame, descriptors: Tensor, stride: int) -> TrackingResult:
+        labels, scores = self._labeller.label(held, descriptors, stride)
         held.labels = labels
         objects = measure(labels, self.targets, scores)
         return TrackingResult(
             held.frame, labels, objects, self.generation, held.gap, bool(held.prompts)
         )
 
-    def _propagate(self, descriptors: Tensor) -> Tensor:
-        settings = self.settings.propagation
-        frames = torch.tensor(self._memory.frames, device=descriptors.device)
-        births = torch.tensor(self._targets.births, device=descriptors.device)
-        known = frames[:, None] >= births[None, :]
-        return propagate(
-            descriptors,
-            self._memory.features,
-            self._memory.labels,
-            temperature=settings.temperature,
-            top_k=settings.top_k,
-            radius=settings.radius,
-            known=None if bool(known.all()) else known,
-            normalized=True,
-        )
-
-    def _read(
-        self, soft: Tensor, stride: int, size: tuple[int, int]
-    ) -> tuple[NDArray[np.uint8], dict[int, float]]:
-        """Label map of ids and id -> score from (K, h, w) soft labels."""
-        shown = soft.clone()
-        hidden = shown[1:].amax((1, 2)) < self.settings.targets.visibility_threshold
-        shown[1:][hidden] = 0
-        slots = read_labels(shown, stride, size)
-        cells = torch.from_numpy(slots)[None, None]
-        cells = functional.interpolate(cells, size=soft.shape[1:], mode='nearest-exact')[0, 0]
-        scores = confidences(soft, cells.to(soft.device).long()).tolist()
-        return self._targets.to_ids(slots), {
-            t.id: scores[slot] for slot, t in enumerate(self._targets, 1)
-        }
-
-    def _remember_prompted(
-        self, held: HeldFrame, descriptors: Tensor, labels: NDArray[np.uint8]
-    ) -> None:
-        if len(self._memory.references) == self.settings.propagation.max_references:
-            self._memory.drop_reference(self._least_useful_reference())
-        grid = (descriptors.shape[1], descriptors.shape[2])
-        hard = one_hot(self._targets.to_slots(labels), self._targets.classes, grid)
-        self._memory.add_reference(held.number, descriptors, hard.to(descriptors.device))
-
-    def _least_useful_reference(self) -> int:
-        """The oldest reference, but not the first one while a target that was prompted on it lives."""
-        references = self._memory.references
-        first_lives = any(t.born == references[0] for t in self._targets)
-        return references[1] if first_lives and len(references) > 1 else references[0]
-
     def _unlabelled(self, held: HeldFrame) -> TrackingResult:
         labels = np.zeros(held.frame.size, np.uint8)
         return TrackingResult(held.frame, labels, (), self.generation, held.gap)
-
-
-def _paint(labels: NDArray[np.uint8], masks: dict[int, NDArray[np.bool_]]) -> None:
-    for target_id, mask in masks.items():
-        labels[mask] = target_id
 
 
 def _px(frame: Frame) -> str:

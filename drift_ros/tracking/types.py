@@ -18,7 +18,8 @@ class Frame:
         image: (H, W, 3) uint8, RGB. The tracker keeps a reference and never writes to it.
         stamp: acquisition time in nanoseconds; it names the frame.
         frame_id: coordinate frame of the camera (its optical frame).
-        index: number of the frame in its source, counted from 0; a jump means that frames were lost.
+        index: number of the frame in its source, counted from 0; a jump means that frames were
+            lost.
         encoding: the encoding that the image had before it became RGB.
     """
 
@@ -67,11 +68,12 @@ class TrackedObject:
     Attributes:
         id: 1..254, immutable for the life of the target.
         name: the name given with the prompt.
-        score: confidence in [0, 1]: the mean soft label over the mask; 1 on a prompted frame, 0 if not visible.
+        score: confidence in [0, 1]: the mean soft label over the mask; 1 on a prompted frame, 0 if
+            not visible.
         visible: whether the target has a mask in this frame.
         roi: tight box of the mask, empty if not visible.
-        centroid: mean (x, y) of the mask's pixels in px, origin at the centre of the top left pixel; NaN if not
-            visible.
+        centroid: mean (x, y) of the mask's pixels in px, origin at the centre of the top left
+            pixel; NaN if not visible.
         area: number of pixels of the mask.
     """
 
@@ -93,7 +95,8 @@ class TrackingResult:
         labels: (H, W) uint8, value = id of the target, 0 = background.
         objects: every target of the generation, also the ones that are not visible, ordered by id.
         generation: increases with every reset; results of one generation have increasing stamps.
-        gap: number of frames known to be lost between the previous frame of the stream and this one.
+        gap: number of frames known to be lost between the previous frame of the stream and this
+            one.
         prompted: whether this frame carried a prompt (its labels are then given, not propagated).
     """
 

@@ -1,4 +1,6 @@
-"""Cuts a stream of frames into windows, and keeps recent frames so that tracking can go back to one of them."""
+"""Cuts a stream of frames into windows, and keeps recent frames so that tracking can go back to one
+of them.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class HeldFrame:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One window: the frames that the extractor sees together, of which the newest `new` are to be labelled."""
+    """One window: the frames that the extractor sees together, of which the newest `new` are to be
+    labelled.
+    """
 
     frames: list[HeldFrame]
     new: int
@@ -45,10 +49,10 @@ class Cut:
 class WindowBuffer:
     """A bounded history of frames with a cursor: frames before it are labelled, the others wait.
 
-    Invariants: every frame that enters is handed out as new exactly once between two calls of `rewind` or
-    `start_at`, in order.
-    Windows are shorter at the start of the stream and at its end, never padded. The buffer holds at most
-    max(history, length) labelled frames besides the waiting ones.
+    Invariants: every frame that enters is handed out as new exactly once between two calls of
+    `rewind` or `start_at`, in order.
+    Windows are shorter at the start of the stream and at its end, never padded. The buffer holds at
+    most max(history, length) labelled frames besides the waiting ones.
 
     Args:
         length: frames per window.
@@ -59,7 +63,8 @@ class WindowBuffer:
     def __init__(self, length: int, stride: int, history: int) -> None:
         if not 1 <= stride <= length:
             raise SettingsError(
-                f'setting window.stride is {stride}, it must lie between 1 and the window length {length} '
+                f'setting window.stride is {stride}, it must lie between 1 and the window length '
+                f'{length} '
                 '(frames), or some frames would never be seen by the extractor'
             )
         self.length = length
@@ -91,12 +96,12 @@ class WindowBuffer:
         return held
 
     def take(self) -> Cut:
-        """Hand out the next window: at most `stride` waiting frames, with the frames before them as context."""
+        """Hand out the next window: at most `stride` waiting frames, with the frames before them as
+        context.
+        """
         new = min(self.stride, self.waiting)
         start = max(self._cursor + new - self.length, self._first)
-        frames = [
-            h for h in self._frames if start <= h.number < self._cursor + new
-        ]
+        frames = [h for h in self._frames if start <= h.number < self._cursor + new]
         self._cursor += new
         for held in self._frames:
             if held.number > self._cursor - self.length:
@@ -116,7 +121,9 @@ class WindowBuffer:
         return (self._frames[0].frame.stamp, self._frames[-1].frame.stamp) if self._frames else None
 
     def rewind(self, held: HeldFrame) -> None:
-        """Go back: this frame and the ones after it wait again. A frame that waits already changes nothing."""
+        """Go back: this frame and the ones after it wait again. A frame that waits already changes
+        nothing.
+        """
         self._cursor = min(self._cursor, held.number)
 
     def start_at(self, held: HeldFrame) -> None:

@@ -1,0 +1,146 @@
+"""Labels one frame after the other: by propagation from memory, and by the prompts that a frame
+carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from drift_ros.propagation import Memory, confidences, one_hot, propagate, read_labels
+from drift_ros.settings import PropagationSettings, TargetSettings
+from drift_ros.tracking.measure import drop_small
+from drift_ros.tracking.targets import Targets
+from drift_ros.tracking.windows import HeldFrame
+
+Labels = NDArray[np.uint8]
+
+
+class Labeller:
+    """Holds the memory that labels are propagated from.
+
+    A frame with prompts becomes a reference with hard labels, as the first frame does in the
+    papers; every other one enters the queue of recent frames with its soft labels.
+
+    Args:
+        targets: the live targets; the owner adds and removes them and tells the labeller.
+        propagation: settings.
+        visibility: settings.
+    """
+
+    def __init__(
+        self, targets: Targets, propagation: PropagationSettings, visibility: TargetSettings
+    ) -> None:
+        self._targets = targets
+        self._settings = propagation
+        self._visibility = visibility
+        self._memory = Memory(propagation.memory, propagation.max_references)
+
+    def clear(self) -> None:
+        """Forget all remembered frames."""
+        self._memory.clear()
+
+    def go_back_to(self, number: int) -> None:
+        """Forget what was remembered from this frame number on."""
+        self._memory.truncate(number)
+
+    def add_channels(self, count: int) -> None:
+        """Make room for targets that were just added; remembered frames do not know them."""
+        old = self._targets.classes - count
+        self._memory.set_classes([*range(old), *[None] * count])
+
+    def keep_channels(self, slots: list[int]) -> None:
+        """Keep only these slots, background included; the others were removed."""
+        self._memory.set_classes(slots)
+        if len(slots) == 1:
+            self._memory.clear()
+
+    def label(
+        self, held: HeldFrame, descriptors: Tensor, stride: int
+    ) -> tuple[Labels, dict[int, float]]:
+        """Label a frame and remember it.
+
+        Args:
+            held: the frame, with the prompts that it carries. If it has labels already (it was
+                released before and a later prompt went back to it), they are the ground for its
+                prompts.
+            descriptors: (C, h, w) with unit length over C.
+            stride: px per cell at the network's resolution.
+
+        Returns:
+            Label map (H, W) uint8 of ids, and id -> confidence in [0, 1].
+        """
+        soft: Tensor | None = None
+        scores: dict[int, float] = {}
+        if held.prompts and held.labels is not None:
+            labels = held.labels.copy()
+        elif len(self._memory):
+            soft = self._propagate(descriptors)
+            labels, scores = self._read(soft, stride, held.frame.size)
+        else:
+            labels = np.zeros(held.frame.size, np.uint8)
+        if held.prompts:
+            paint(labels, held.prompts)
+            scores |= dict.fromkeys(held.prompts, 1.0)
+            self._remember_prompted(held.number, descriptors, labels)
+        elif soft is not None:
+            self._memory.add_recent(held.number, descriptors, soft)
+        drop_small(labels, self._visibility.min_area)
+        return labels, scores
+
+    def _propagate(self, descriptors: Tensor) -> Tensor:
+        frames = torch.tensor(self._memory.frames)
+        known = frames[:, None] >= torch.tensor(self._targets.births)[None, :]
+        return propagate(
+            descriptors,
+            self._memory.features,
+            self._memory.labels,
+            temperature=self._settings.temperature,
+            top_k=self._settings.top_k,
+            radius=self._settings.radius,
+            known=None if bool(known.all()) else known.to(descriptors.device),
+            normalized=True,
+        )
+
+    def _read(
+        self, soft: Tensor, stride: int, size: tuple[int, int]
+    ) -> tuple[Labels, dict[int, float]]:
+        """Label map of ids and id -> confidence from (K, h, w) soft labels."""
+        shown = soft.clone()
+        shown[1:][soft[1:].amax((1, 2)) < self._visibility.visibility_threshold] = 0
+        slots = read_labels(shown, stride, size)
+        cells = torch.from_numpy(slots)[None, None]
+        cells = functional.interpolate(cells, size=soft.shape[1:], mode='nearest-exact')[0, 0]
+        scores = confidences(soft, cells.to(soft.device).long()).tolist()
+        return self._targets.to_ids(slots), {
+            target.id: scores[slot] for slot, target in enumerate(self._targets, 1)
+        }
+
+    def _remember_prompted(self, number: int, descriptors: Tensor, labels: Labels) -> None:
+        if len(self._memory.references) == self._settings.max_references:
+            self._memory.drop_reference(self._least_useful_reference())
+        grid = (descriptors.shape[1], descriptors.shape[2])
+        hard = one_hot(self._targets.to_slots(labels), self._targets.classes, grid)
+        self._memory.add_reference(number, descriptors, hard.to(descriptors.device))
+
+    def _least_useful_reference(self) -> int:
+        """The oldest one, but not the very first while a target that was prompted on it lives."""
+        references = self._memory.references
+        first_lives = any(target.born == references[0] for target in self._targets)
+        return references[1] if first_lives and len(references) > 1 else references[0]
+
+
+def paint(labels: Labels, masks: Mapping[int, NDArray[np.bool_]]) -> None:
+    """Write masks into a label map, in place; later ones cover earlier ones.
+
+    Args:
+        labels: (H, W) uint8 ids.
+        masks: id -> (H, W) bool.
+    """
+    for target_id, mask in masks.items():
+        labels[mask] = target_id
