@@ -14,7 +14,7 @@ from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from drift_ros.errors import FrameError
+from drift_ros.errors import DriftError, FrameError
 from drift_ros.io.images import decode_compressed, to_rgb
 from drift_ros.ros.positions import Positions
 from drift_ros.ros.settings import NodeSettings
@@ -24,6 +24,10 @@ from drift_ros.tracking.types import Frame
 
 LOW_DEPTH = 5
 TYPES = {'raw': Image, 'compressed': CompressedImage}
+
+
+class InputError(DriftError):
+    """A topic cannot be subscribed to."""
 
 
 class Inputs:
@@ -111,8 +115,7 @@ class Inputs:
         self._came += 1
         if not self._open:
             return
-        period = 1e9 / self._settings.max_rate if self._settings.max_rate else 0
-        if self._rate.passes(nanoseconds(message.header.stamp), period):
+        if self._rate.passes(nanoseconds(message.header.stamp), self._settings.max_rate):
             self._positions.add_image(message)
             self._take(message)
 
@@ -141,14 +144,20 @@ class Inputs:
             depth=depth,
             reliability=QoSReliabilityPolicy.BEST_EFFORT,
         )
-        return self._node.create_subscription(
-            kind,
-            topic,
-            callback,
-            profile,
-            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+        try:
+            return self._node.create_subscription(
+                kind,
+                topic,
+                callback,
+                profile,
+                event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+        except RuntimeError as error:  # rclpy's RCLError
+            raise InputError(
+                f'cannot subscribe to {name} as {kind.__name__}: {error}; if another node of this '
+                'process uses the topic with another type, remap it or set image_transport'
+            ) from None
 
     def _report_missing(self) -> None:
         self._stop_watchdog()
@@ -183,14 +192,17 @@ class RateLimit:
     """Thins a stream by its stamps."""
 
     def __init__(self) -> None:
-        self._due = 0.0
+        self._due = 0
         self._last = 0
 
-    def passes(self, stamp: int, period: float) -> bool:
-        """Whether a message with this stamp may pass at one message per `period` ns (0: always)."""
+    def passes(self, stamp: int, rate: float) -> bool:
+        """Whether a message with this stamp in ns may pass at `rate` messages per s (0: all)."""
+        if not rate:
+            return True
+        period = round(1e9 / rate)  # whole numbers: a float cannot hold today's time to the ns
         back, self._last = stamp < self._last, stamp
         if back or stamp - self._due > period:
-            self._due = float(stamp)
+            self._due = stamp
         if stamp < self._due:
             return False
         self._due += period
