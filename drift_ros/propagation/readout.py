@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,6 +11,32 @@ from torch import Tensor
 from torch.nn import functional
 
 CHUNK = 16  # channels that are brought to full size at a time; bounds memory for many targets
+
+
+def resize_nearest(labels: Tensor, size: tuple[int, int]) -> Tensor:
+    """Sample a label map at the centres of the new cells, as PIL's NEAREST does.
+
+    Args:
+        labels: (H, W) of any dtype.
+        size: (H', W').
+
+    Returns:
+        (H', W') of the same dtype; the input itself if it has that size.
+    """
+    if labels.shape == size:
+        return labels
+    rows, columns = (
+        _nearest(old, new).to(labels.device) for old, new in zip(labels.shape, size, strict=True)
+    )
+    return labels[rows[:, None], columns]
+
+
+@lru_cache(maxsize=16)
+def _nearest(old: int, new: int) -> Tensor:
+    """Source index of each new cell. PIL adds up steps in float64, which decides exact ties."""
+    steps = np.full(new, old / new)
+    steps[0] /= 2
+    return torch.from_numpy(np.cumsum(steps).astype(np.int64))
 
 
 def one_hot(slots: NDArray[np.uint8], classes: int, grid: tuple[int, int]) -> Tensor:
@@ -26,11 +54,10 @@ def one_hot(slots: NDArray[np.uint8], classes: int, grid: tuple[int, int]) -> Te
         (K, h, w) float32 in {0, 1}, on the CPU.
     """
     height, width = slots.shape
-    pixels = torch.from_numpy(slots)[None, None]
-    cells = functional.interpolate(pixels, size=grid, mode='nearest-exact')[0, 0].long()
+    cells = resize_nearest(torch.from_numpy(slots), grid).long()
     present = np.bincount(slots.ravel(), minlength=classes) > 0
-    for slot in np.flatnonzero(present):
-        if slot and not bool(torch.any(cells == slot)):
+    for slot in np.flatnonzero(present).tolist():
+        if slot and slot not in cells:
             ys, xs = np.nonzero(slots == slot)
             cells[int(ys.mean() * grid[0] / height), int(xs.mean() * grid[1] / width)] = int(slot)
     return functional.one_hot(cells, classes).permute(2, 0, 1).float()
@@ -68,9 +95,7 @@ def read_labels(soft: Tensor, stride: int, size: tuple[int, int]) -> NDArray[np.
             wins = channel > best
             best = torch.where(wins, channel, best)
             slots.masked_fill_(wins, slot)
-    if fine != size:
-        slots = functional.interpolate(slots[None, None], size=size, mode='nearest-exact')[0, 0]
-    labels: NDArray[np.uint8] = slots.cpu().numpy()
+    labels: NDArray[np.uint8] = resize_nearest(slots, size).cpu().numpy()
     return labels
 
 

@@ -10,9 +10,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-from drift_ros.propagation import Memory, confidences, one_hot, propagate, read_labels
+from drift_ros.propagation import (
+    Memory,
+    confidences,
+    one_hot,
+    propagate,
+    read_labels,
+    resize_nearest,
+)
 from drift_ros.settings import PropagationSettings, TargetSettings
 from drift_ros.tracking.measure import drop_small
 from drift_ros.tracking.targets import Targets
@@ -114,8 +120,7 @@ class Labeller:
         shown = soft.clone()
         shown[1:][soft[1:].amax((1, 2)) < self._visibility.visibility_threshold] = 0
         slots = read_labels(shown, stride, size)
-        cells = torch.from_numpy(slots)[None, None]
-        cells = functional.interpolate(cells, size=soft.shape[1:], mode='nearest-exact')[0, 0]
+        cells = resize_nearest(torch.from_numpy(slots), (soft.shape[1], soft.shape[2]))
         scores = confidences(soft, cells.to(soft.device).long()).tolist()
         return self._targets.to_ids(slots), {
             target.id: scores[slot] for slot, target in enumerate(self._targets, 1)

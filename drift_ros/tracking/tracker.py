@@ -220,6 +220,10 @@ class Tracker:
             PromptError: no such frame is kept, a prompt does not fit it, an id is taken, or a mask
                 comes out empty. Nothing changes then.
         """
+        if not prompts_:
+            raise PromptError(
+                'no prompt was given: name at least one target, by points, boxes or a mask'
+            )
         held = self._find(stamp)
         prompts.validate(prompts_, held.frame.size)
         ids = self._targets.choose_ids(prompts_, keep_existing)

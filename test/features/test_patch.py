@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from drift_ros.errors import DeviceError, SettingsError
+from drift_ros.features import Window, create, names
+from drift_ros.features.patch import PatchExtractor
+from drift_ros.settings import FeatureSettings
+
+CPU = torch.device('cpu')
+
+
+def images(count: int = 2, height: int = 24, width: int = 40, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, 3, height, width), dtype=torch.uint8, generator=generator)
+
+
+def test_shape_and_new_frames_only() -> None:
+    extractor = PatchExtractor(CPU, torch.float32)
+    window = images(3)
+    all_new = extractor.extract(Window(window, (0, 1, 2), 3))
+    last = extractor.extract(Window(window, (0, 1, 2), 1))
+    assert all_new.features.shape == (3, 59, 3, 5)
+    assert all_new.stride == 8
+    torch.testing.assert_close(last.features, all_new.features[-1:])
+
+
+def test_colours_are_the_means_of_the_neighbouring_cells() -> None:
+    window = images(1)
+    features = PatchExtractor(CPU, torch.float32).extract(Window(window, (0,), 1)).features[0]
+    centre = window[0, :, 8:16, 16:24].float().mean((1, 2)) / 255 - 0.5
+    above = window[0, :, 0:8, 16:24].float().mean((1, 2)) / 255 - 0.5
+    torch.testing.assert_close(features[12:15, 1, 2], centre)
+    torch.testing.assert_close(features[3:6, 1, 2], above)
+
+
+def test_gradients_of_a_ramp_fall_into_one_orientation() -> None:
+    ramp = (torch.arange(40) * 6).to(torch.uint8).expand(1, 3, 24, 40)
+    features = PatchExtractor(CPU, torch.float32).extract(Window(ramp, (0,), 1)).features[0]
+    histogram = features[27:].view(8, 4, 3, 5)[:, :, 1, 2]
+    expected = torch.zeros(8, 4)
+    expected[0] = 2 * 12 / 255
+    torch.testing.assert_close(histogram, expected)
+
+
+def test_a_shift_by_whole_cells_shifts_the_descriptors() -> None:
+    window = images(1, 40, 64)
+    moved = window.roll((8, 16), (2, 3))
+    extractor = PatchExtractor(CPU, torch.float32)
+    a = extractor.extract(Window(window, (0,), 1)).features
+    b = extractor.extract(Window(moved, (0,), 1)).features
+    torch.testing.assert_close(b[..., 2:-1, 3:-1], a[..., 1:-2, 1:-3])
+
+
+def test_the_registry_knows_its_names() -> None:
+    assert {'patch', 'video-unet', 'untrained-video-unet'} <= set(names())
+    assert create(FeatureSettings(name='patch', device='cpu')).name == 'patch'
+    with pytest.raises(SettingsError, match=r'nosuch.*patch'):
+        create(FeatureSettings(name='nosuch'))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
+def test_a_gpu_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(DeviceError, match='CUDA'):
+        create(FeatureSettings(name='patch', device='cuda'))
