@@ -4,7 +4,7 @@ carries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -55,16 +55,16 @@ class Labeller:
         """Forget what was remembered from this frame number on."""
         self._memory.truncate(number)
 
-    def add_channels(self, count: int) -> None:
-        """Make room for targets that were just added; remembered frames do not know them."""
-        old = self._targets.classes - count
-        self._memory.set_classes([*range(old), *[None] * count])
+    def follow(self, continued: Sequence[int | None]) -> None:
+        """The targets changed.
 
-    def keep_channels(self, slots: list[int]) -> None:
-        """Keep only these slots, background included; the others were removed."""
-        self._memory.set_classes(slots)
-        if len(slots) == 1:
+        Args:
+            continued: for each slot, background included, the old slot that it continues, or None
+                for a target that remembered frames do not know.
+        """
+        if len(continued) == 1:
             self._memory.clear()
+        self._memory.set_classes(continued)
 
     def label(
         self, held: HeldFrame, descriptors: Tensor, stride: int
@@ -141,11 +141,13 @@ class Labeller:
 
 
 def paint(labels: Labels, masks: Mapping[int, NDArray[np.bool_]]) -> None:
-    """Write masks into a label map, in place; later ones cover earlier ones.
+    """Put the masks of targets into a label map, in place of what it shows of them.
 
     Args:
         labels: (H, W) uint8 ids.
-        masks: id -> (H, W) bool.
+        masks: id -> (H, W) bool; later ones cover earlier ones.
     """
+    for target_id in masks:
+        labels[labels == target_id] = 0
     for target_id, mask in masks.items():
         labels[mask] = target_id

@@ -7,8 +7,8 @@ added, recomputed when one is removed; slot 0 is the background.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class Targets:
     def __len__(self) -> int:
         return len(self._live)
 
-    def __iter__(self):  # type: ignore[no-untyped-def]
+    def __iter__(self) -> Iterator[Target]:
         return iter(self._live)
 
     def __contains__(self, target_id: int) -> bool:
@@ -60,10 +60,13 @@ class Targets:
     def choose_ids(self, prompts: Sequence[Prompt], keep_existing: bool) -> list[int]:
         """The ids that prompts will get, without adding them.
 
+        The id of a live target may be named again: the prompt then takes that target's place.
+
         Raises:
-            PromptError: an id is taken, out of 1..254, named twice, or there are no ids left.
+            PromptError: an id is out of 1..254, named twice, belonged to a removed target of this
+                generation, or there are no ids left.
         """
-        taken = set(self._used) if keep_existing else set()
+        used = set(self._used) if keep_existing else set()
         asked = [p.id for p in prompts if p.id]
         for target_id in asked:
             if not 1 <= target_id <= MAX_ID:
@@ -74,37 +77,43 @@ class Targets:
             if asked.count(target_id) > 1:
                 raise PromptError(
                     f'prompt id {target_id} is used twice in one request: give each target its own '
-                    'id, '
-                    'or 0 for the next free one'
+                    'id, or 0 for the next free one'
                 )
-            if target_id in taken:
-                state = (
-                    'is tracked already'
-                    if target_id in self
-                    else 'was used before in this generation'
-                )
+            if target_id in used and target_id not in self:
                 raise PromptError(
-                    f'prompt id {target_id} {state}: use another id (0: the next free one), or '
-                    'start a new '
-                    'generation with keep_existing = false'
+                    f'prompt id {target_id} was used before in this generation: use another id (0: '
+                    'the next free one), or start a new generation with keep_existing = false'
                 )
-        free = iter(i for i in range(1, MAX_ID + 1) if i not in taken and i not in asked)
+        free = iter(i for i in range(1, MAX_ID + 1) if i not in used and i not in asked)
         ids = []
         for prompt in prompts:
             target_id = prompt.id or next(free, 0)
             if not target_id:
                 raise PromptError(
                     f'no id is left: all of 1..{MAX_ID} were given in this generation; start a new '
-                    'one with '
-                    'keep_existing = false'
+                    'one with keep_existing = false'
                 )
             ids.append(target_id)
         return ids
 
-    def add(self, target: Target) -> None:
-        """Add a target whose id came from `choose_ids`."""
-        self._live.append(target)
-        self._used.add(target.id)
+    def put(self, targets: Sequence[Target]) -> list[int | None]:
+        """Add targets, or let them take the place of live ones, with ids from `choose_ids`.
+
+        A target without a name keeps the name that its id had.
+
+        Returns:
+            For each slot the old slot that it continues, or None if its target is new.
+        """
+        new = {t.id: t for t in targets}
+        continued: list[int | None] = [0]
+        for slot, old in enumerate(self._live, 1):
+            continued.append(None if old.id in new else slot)
+            if old.id in new:
+                named = new.pop(old.id)
+                self._live[slot - 1] = replace(named, name=named.name or old.name)
+        self._live += new.values()
+        self._used.update(new)
+        return continued + [None] * len(new)
 
     def remove(self, ids: Sequence[int]) -> list[int]:
         """Remove targets.

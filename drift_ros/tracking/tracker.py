@@ -214,7 +214,8 @@ class Tracker:
         Args:
             prompts_: one per target.
             stamp: stamp in ns of the frame that the prompts were given on; None for the newest.
-            keep_existing: keep the present targets; else forget them and begin a new generation.
+            keep_existing: keep the present targets, except that a prompt with the id of one takes
+                its place; else forget them all and begin a new generation.
 
         Raises:
             PromptError: no such frame is kept, a prompt does not fit it, an id is taken, or a mask
@@ -234,9 +235,11 @@ class Tracker:
             self._new_generation()
             self._buffer.start_at(held)
             self._emitted = held.number - 1
-        for target_id, prompt in zip(ids, prompts_, strict=True):
-            self._targets.add(Target(target_id, prompt.name, held.number))
-        self._labeller.add_channels(len(ids))
+        self._labeller.follow(
+            self._targets.put(
+                [Target(i, p.name, held.number) for i, p in zip(ids, prompts_, strict=True)]
+            )
+        )
         held.prompts.update(masks)
         labels = np.zeros(held.frame.size, np.uint8) if held.labels is None else held.labels.copy()
         paint(labels, masks)
@@ -248,7 +251,7 @@ class Tracker:
         Raises:
             PromptError: an id is not tracked; nothing changes then.
         """
-        self._labeller.keep_channels(self._targets.remove(ids))
+        self._labeller.follow(self._targets.remove(ids))
         for held in self._buffer.all():
             for target_id in ids:
                 held.prompts.pop(target_id, None)

@@ -173,6 +173,23 @@ def test_removing_one_target_leaves_the_others(make: Make) -> None:
     assert list(tracker.targets) == [3]  # ids are not given twice
 
 
+def test_prompting_a_target_again_replaces_what_was_known_of_it(make: Make) -> None:
+    tracker = make(propagation__memory=20, propagation__top_k=30)
+    results = tracker.step(clip_frame(0), [RED, Prompt(id=2, name='wrong', mask=red_mask(20))])
+    results += play(tracker, 9, 1)
+    generation = tracker.generation
+    preview = tracker.set_targets([Prompt(id=2, mask=blue_mask(9))], keep_existing=True)
+    assert preview.ids == (2,)
+    np.testing.assert_array_equal(preview.labels == 2, blue_mask(9))
+    results += play(tracker, 6, 10)
+    assert indices(results) == list(range(16))
+    assert results[-1].generation == generation
+    assert tracker.targets == {1: 'red', 2: 'wrong'}
+    for index in range(10, 16):
+        assert iou(results[index].labels == 1, red_mask(index)) > 0.7
+        assert iou(results[index].labels == 2, blue_mask(index)) > 0.7
+
+
 def test_a_target_that_leaves_is_invisible_and_comes_back_with_its_id(make: Make) -> None:
     tracker = make(propagation__radius=0, propagation__temperature=0.01)
     tracker.step(clip_frame(0), [RED, BLUE])
@@ -290,7 +307,6 @@ def test_gaps_are_told(make: Make) -> None:
 @pytest.mark.parametrize(
     ('prompts', 'stamp', 'message'),
     [
-        ([Prompt(id=1, mask=blue_mask(3))], None, 'tracked already'),
         ([Prompt(id=255, mask=blue_mask(3))], None, '255'),
         ([Prompt(id=7, mask=blue_mask(3)), Prompt(id=7, mask=blue_mask(3))], None, '7'),
         ([Prompt(mask=np.zeros(SIZE, bool))], None, 'empty|no pixel'),
@@ -309,8 +325,6 @@ def test_bad_prompts_change_nothing(
         each.step(clip_frame(0), [RED])
         play(each, 3, 1)
     for keep in (True, False):
-        if not keep and 'already' in message:
-            continue
         with pytest.raises(PromptError, match=message):
             tracker.set_targets(prompts, stamp, keep_existing=keep)
     assert tracker.targets == untouched.targets
