@@ -1,0 +1,60 @@
+#!/usr/bin/env python3
+"""A manipulation pipeline's end of the tracker: publishes where to reach for one target.
+
+    python3 examples/pick_point.py --ros-args -p target:=cup -r tracks:=/tracker/tracks
+
+Subscribes to `tracks` (drift_ros/TrackedObjectArray) and publishes `pick_point`
+(geometry_msgs/PointStamped, metres, in the camera's optical frame, with the image's stamp) while
+the target is seen and has a position. A planner transforms it at that stamp, so a moving camera is
+no problem.
+"""
+
+from __future__ import annotations
+
+import rclpy
+from geometry_msgs.msg import PointStamped
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+
+from drift_ros.msg import TrackedObject, TrackedObjectArray
+
+
+class PickPoint(Node):
+    """Follows one target by its name or its id."""
+
+    def __init__(self) -> None:
+        super().__init__('pick_point')
+        self._target = str(self.declare_parameter('target', '1').value)
+        self._min_score = float(self.declare_parameter('min_score', 0.5).value)
+        self._generation = -1
+        self._publisher = self.create_publisher(PointStamped, 'pick_point', 10)
+        self.create_subscription(
+            TrackedObjectArray, 'tracks', self._on_tracks, qos_profile_sensor_data
+        )
+
+    def _on_tracks(self, tracks: TrackedObjectArray) -> None:
+        if tracks.generation != self._generation:  # the targets were set anew: ids may mean others
+            self._generation = tracks.generation
+            named = ', '.join(f'{o.id} {o.name!r}' for o in tracks.objects) or 'nothing'
+            self.get_logger().info(f'generation {tracks.generation} tracks {named}')
+        for found in tracks.objects:
+            if self._wanted(found) and found.has_position and found.score >= self._min_score:
+                self._publisher.publish(PointStamped(header=tracks.header, point=found.position))
+
+    def _wanted(self, found: TrackedObject) -> bool:
+        return self._target in (found.name, str(found.id))
+
+
+def main() -> None:
+    rclpy.init()
+    try:
+        rclpy.spin(PickPoint())
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        rclpy.try_shutdown()
+
+
+if __name__ == '__main__':
+    main()
