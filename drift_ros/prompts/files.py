@@ -1,0 +1,206 @@
+"""Prompts from files: YAML or JSON that names them, or an annotated PNG that shows them.
+
+A YAML or JSON file has one list, `prompts`; config/prompts_example.yaml shows every field of an
+entry. An entry has at least one of points, box, boxes and mask. Its frame is named by `frame`, the
+number in the source (0 if neither is given), or by `stamp`: decimal seconds in quotes, or an
+integer in nanoseconds. A bare decimal number is refused: it cannot hold today's time to the
+nanosecond.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from drift_ros.errors import PromptError, SourceError
+from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.validate import MAX_ID
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+BINARY_VALUE = 255  # of a PNG that only says object or not
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPrompt:
+    """A prompt and the frame that it was given on.
+
+    Attributes:
+        prompt: the prompt; whether it fits the image is for `validate` to say.
+        frame: number of the frame in its source, counted from 0, or None if the stamp names it.
+        stamp: stamp of the frame in ns, or None if the number names it.
+    """
+
+    prompt: Prompt
+    frame: int | None = 0
+    stamp: int | None = None
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra='forbid')
+
+    id: int = Field(0, ge=0, le=MAX_ID)
+    name: str = ''
+    frame: int | None = Field(None, ge=0)
+    stamp: int | None = Field(None, ge=0, lt=2**63)
+    points: list[tuple[Number, Number]] = []
+    point_labels: list[Literal[0, 1]] | None = None
+    box: tuple[Number, Number, Number, Number] | None = None
+    boxes: list[tuple[Number, Number, Number, Number]] = []
+    mask: str | None = None
+    value: int | None = Field(None, ge=1)
+
+    @field_validator('stamp', mode='before')
+    @classmethod
+    def _nanoseconds(cls, value: Any) -> Any:
+        if isinstance(value, float):
+            raise ValueError(
+                'a bare decimal number loses nanoseconds; put seconds in quotes, or give '
+                'nanoseconds as an integer'
+            )
+        if not isinstance(value, str):
+            return value
+        match = re.fullmatch(r'(\d{1,10})(?:\.(\d{1,9}))?', value)
+        if match is None:
+            raise ValueError('must be decimal seconds, at most nine decimals: 12.345678901')
+        seconds, fraction = match.groups(default='')
+        return int(seconds) * 10**9 + int(fraction.ljust(9, '0'))
+
+    @model_validator(mode='after')
+    def _consistent(self) -> _Entry:
+        if self.frame is not None and self.stamp is not None:
+            raise ValueError('give frame or stamp, not both')
+        if self.point_labels is not None and len(self.point_labels) != len(self.points):
+            raise ValueError(
+                f'point_labels has {len(self.point_labels)} values for {len(self.points)} points'
+            )
+        if self.value is not None and self.mask is None:
+            raise ValueError('value picks the pixels of a mask, but there is no mask')
+        if not (self.points or self.box or self.boxes or self.mask):
+            raise ValueError('points, box, boxes and mask are all missing; give at least one')
+        return self
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra='forbid')
+
+    prompts: list[_Entry] = Field(min_length=1)
+
+
+def read_prompts(path: str | Path) -> list[TimedPrompt]:
+    """Read the prompts of a file.
+
+    A YAML or JSON file lists them (see the head of this module). A PNG is an annotation of frame
+    0: every value is a target with that id, 0 is background; a PNG whose only other value is 255
+    is the mask of one target, id 1.
+
+    Raises:
+        SourceError: the file, or a mask that it names, is missing or unreadable.
+        PromptError: a field is unknown, of the wrong type or out of its range.
+    """
+    path = Path(path).expanduser()
+    if path.suffix.lower() == '.png':
+        return _from_annotation(path)
+    try:
+        text = path.read_text(encoding='utf-8')
+        content = json.loads(text) if path.suffix.lower() == '.json' else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise SourceError(f'cannot read prompts from {path}: {error}') from None
+    try:
+        entries = _File.model_validate(content).prompts
+    except ValidationError as error:
+        problems = '; '.join(_explain(problem) for problem in error.errors())
+        raise PromptError(f'prompts file {path}: {problems}') from None
+    counts = Counter(entry.id for entry in entries if entry.id != 0)
+    twice = sorted(id_ for id_, count in counts.items() if count > 1)
+    if twice:
+        raise PromptError(
+            f'prompts file {path}: ids {twice} occur more than once; put all points and boxes of '
+            f'an object into one entry, and give every object its own id'
+        )
+    return [_timed(entry, path, f'prompts.{index}') for index, entry in enumerate(entries)]
+
+
+def _timed(entry: _Entry, path: Path, where: str) -> TimedPrompt:
+    boxes = ([entry.box] if entry.box else []) + entry.boxes
+    labels = [1] * len(entry.points) if entry.point_labels is None else entry.point_labels
+    mask = None
+    if entry.mask is not None:
+        mask = _mask(path.parent / entry.mask, entry.value, f'prompts file {path}: {where}.mask')
+    prompt = Prompt(
+        id=entry.id,
+        name=entry.name,
+        points=np.array(entry.points, np.float64).reshape(-1, 2),
+        point_labels=np.array(labels, np.uint8),
+        boxes=np.array(boxes, np.float64).reshape(-1, 4),
+        mask=mask,
+    )
+    frame = 0 if entry.frame is None and entry.stamp is None else entry.frame
+    return TimedPrompt(prompt, frame, entry.stamp)
+
+
+def _mask(path: Path, value: int | None, where: str) -> NDArray[np.bool_]:
+    try:
+        values = _read_values(path)
+    except SourceError as error:
+        raise SourceError(f'{where}: {error}') from None
+    mask = values != 0 if value is None else values == value
+    if not mask.any():
+        raise PromptError(
+            f'{where}: no pixel of {path} is {"non-zero" if value is None else value}; its values '
+            f'are {_some(np.unique(values))}'
+        )
+    return np.asarray(mask, bool)
+
+
+def _from_annotation(path: Path) -> list[TimedPrompt]:
+    values = _read_values(path)
+    ids = [int(value) for value in np.unique(values) if value != 0]
+    if ids == [BINARY_VALUE]:
+        return [TimedPrompt(Prompt(id=1, mask=values == BINARY_VALUE))]
+    wrong = [id_ for id_ in ids if id_ > MAX_ID]
+    if wrong:
+        raise PromptError(
+            f'annotation {path} holds the values {_some(wrong)}; ids go from 1 to {MAX_ID}, number '
+            f'the objects anew'
+        )
+    if not ids:
+        raise PromptError(f'annotation {path} shows no object: all its pixels are 0')
+    return [TimedPrompt(Prompt(id=id_, mask=values == id_)) for id_ in ids]
+
+
+def _read_values(path: Path) -> NDArray[Any]:
+    """Pixel values (H, W) of a PNG: palette indices or grey values, never colours."""
+    try:
+        with Image.open(path) as image:
+            values = np.asarray(image)
+            mode = image.mode
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise SourceError(f'cannot read the image {path}: {error}') from None
+    if values.ndim != 2:
+        raise SourceError(
+            f'{path} has colours (mode {mode}); expected an indexed palette or 8 or 16 bit grey '
+            f'values, one value per object'
+        )
+    return values
+
+
+def _some(values: Any) -> str:
+    shown = ', '.join(str(int(value)) for value in list(values)[:8])
+    return f'{shown}, ...' if len(values) > 8 else shown
+
+
+def _explain(problem: Any) -> str:
+    field = '.'.join(str(part) for part in problem['loc']) or 'content'
+    given = problem['input']
+    shown = f' is {given!r}' if isinstance(given, (str, int, float, bool, type(None))) else ''
+    return f'{field}{shown}: {problem["msg"]}'

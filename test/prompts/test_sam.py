@@ -1,0 +1,205 @@
+"""The segment_anything backend, against a stand-in for the library with its signatures."""
+
+from __future__ import annotations
+
+import sys
+import types
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from drift_ros.errors import CheckpointError
+from drift_ros.prompts import Prompt, sam
+
+CPU = torch.device('cpu')
+SIDE = 256
+
+
+class FakeSam(nn.Module):
+    """The parts of the library's model that the backend touches."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.image_encoder = nn.Module()
+        self.image_encoder.patch_embed = nn.Module()
+        self.image_encoder.patch_embed.proj = nn.Conv2d(3, width, 2, 2)
+        self.image_encoder.forward = self.image_encoder.patch_embed.proj.forward
+        self.prompt_encoder = types.SimpleNamespace(mask_input_size=(SIDE, SIDE))
+        self.width = width
+
+
+class FakePredictor:
+    """Answers with the box, or a disc about the last point; keeps a record of what it was asked."""
+
+    def __init__(self, sam_model):
+        self.model = sam_model
+        self.images, self.asked, self.resets = [], [], 0
+
+    def set_image(self, image, image_format='RGB'):
+        assert image.flags.c_contiguous
+        assert image_format == 'RGB'
+        self.images.append(image)
+
+    def reset_image(self):
+        self.resets += 1
+
+    def predict(
+        self,
+        point_coords=None,
+        point_labels=None,
+        box=None,
+        mask_input=None,
+        multimask_output=True,
+        return_logits=False,
+    ):
+        self.asked.append((point_coords, point_labels, box, mask_input, multimask_output))
+        height, width = self.images[-1].shape[:2]
+        mask = np.zeros((height, width), bool)
+        if box is not None:
+            left, top, right, bottom = np.asarray(box, int)
+            mask[top : bottom + 1, left : right + 1] = True
+        else:
+            y, x = np.mgrid[:height, :width]
+            mask = np.hypot(x - point_coords[-1, 0], y - point_coords[-1, 1]) < 4
+        if not multimask_output:
+            return mask[None], np.array([0.5]), np.zeros((1, SIDE, SIDE))
+        candidates = np.stack([np.zeros_like(mask), mask, ~mask])
+        return candidates, np.array([0.1, 0.9, 0.3]), np.zeros((3, SIDE, SIDE))
+
+
+@pytest.fixture
+def library(monkeypatch):
+    module = types.ModuleType('segment_anything')
+    widths = {'vit_b': 768, 'vit_l': 1024, 'vit_h': 1280}
+    module.sam_model_registry = {
+        name: lambda checkpoint=None, width=width: FakeSam(width) for name, width in widths.items()
+    }
+    module.SamPredictor = FakePredictor
+    monkeypatch.setitem(sys.modules, 'segment_anything', module)
+
+
+def checkpoint(folder, width=768, **other):
+    path = folder / 'sam_of_mine.pth'
+    torch.save(FakeSam(width).state_dict() | other, path)
+    return path
+
+
+@pytest.fixture
+def segmenter(library, tmp_path):
+    return sam.load(checkpoint(tmp_path), CPU)
+
+
+def an_image(height=40, width=60):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def point(x, y, label=1, **other):
+    return Prompt(
+        points=np.array([[x, y]], float), point_labels=np.array([label], np.uint8), **other
+    )
+
+
+@pytest.mark.parametrize('width', [768, 1024, 1280])
+def test_the_model_follows_from_the_weights(library, tmp_path, width):
+    assert sam.load(checkpoint(tmp_path, width), CPU).predictor.model.width == width
+
+
+def test_a_lone_point_takes_the_candidate_with_the_best_score(segmenter):
+    (mask,) = segmenter.segment(an_image(), [point(20, 10)])
+    assert mask[10, 20]
+    assert mask.sum() < 60
+    assert segmenter.predictor.asked[0][4] is True
+
+
+def test_boxes_are_asked_one_by_one_by_their_outermost_pixels(segmenter):
+    boxes = np.array([[2.0, 3, 10, 5], [30, 20, 50, 50]])
+    (mask,) = segmenter.segment(an_image(), [Prompt(boxes=boxes)])
+    expected = np.zeros((40, 60), bool)
+    expected[3:8, 2:12] = expected[20:40, 30:60] = True
+    np.testing.assert_array_equal(mask, expected)
+    assert [asked[4] for asked in segmenter.predictor.asked] == [False, False]
+
+
+def test_points_and_labels_reach_the_library_as_it_wants_them(segmenter):
+    prompt = Prompt(points=np.array([[5.0, 6], [8, 9]]), point_labels=np.array([1, 0], np.uint8))
+    segmenter.segment(an_image(), [prompt])
+    coords, labels, box, mask, multimask = segmenter.predictor.asked[0]
+    np.testing.assert_array_equal(coords, [[5, 6], [8, 9]])
+    np.testing.assert_array_equal(labels, [1, 0])
+    assert (box, mask, multimask) == (None, None, False)
+
+
+@pytest.mark.parametrize('size', [(40, 60), (60, 40)])
+def test_a_mask_becomes_logits_with_padding_to_the_right_or_below(segmenter, size):
+    mask = np.zeros(size, bool)
+    mask[10:20, 5:15] = True
+    segmenter.segment(an_image(*size), [point(7, 12, mask=mask)])
+    logits = segmenter.predictor.asked[0][3]
+    assert logits.shape == (1, SIDE, SIDE)
+    assert logits.dtype == np.float32
+    scale = SIDE / 60
+    rows, columns = np.nonzero(logits[0] > 0)
+    assert rows.min() == pytest.approx(10 * scale, abs=1)
+    assert rows.max() + 1 == pytest.approx(20 * scale, abs=1)
+    assert columns.min() == pytest.approx(5 * scale, abs=1)
+    assert columns.max() + 1 == pytest.approx(15 * scale, abs=1)
+    assert (logits[0, -1, -1], logits.max()) == (-10, 10)
+
+
+def test_the_image_is_embedded_once_and_let_go(segmenter):
+    masked = Prompt(mask=np.eye(40, 60) > 0)
+    image = an_image()[:, ::-1]
+    masks = segmenter.segment(image, [masked, point(1, 2), point(30, 20)])
+    assert len(segmenter.predictor.images) == 1
+    assert segmenter.predictor.resets == 1
+    np.testing.assert_array_equal(masks[0], masked.mask)
+    segmenter.segment(image, [masked])
+    assert len(segmenter.predictor.images) == 1, 'a mask alone needs no embedding'
+
+
+def test_a_half_precision_encoder_takes_and_gives_float32():
+    encoder = nn.Conv2d(3, 4, 2, 2)
+    image = torch.rand(1, 3, 8, 8)
+    before = encoder(image)
+    sam._run_in(encoder, torch.bfloat16)
+    assert encoder.weight.dtype == torch.bfloat16
+    after = encoder(image)
+    assert after.dtype == torch.float32
+    torch.testing.assert_close(after, before, atol=0.02, rtol=0.02)
+
+
+def test_missing_library(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, 'segment_anything', None)
+    with pytest.raises(CheckpointError, match='pip install segment-anything torchvision'):
+        sam.load(checkpoint(tmp_path), CPU)
+
+
+def test_missing_file(library, tmp_path):
+    with pytest.raises(CheckpointError, match='is not a file'):
+        sam.load(tmp_path / 'sam_vit_b.pth', CPU)
+
+
+def test_cut_file(library, tmp_path):
+    path = checkpoint(tmp_path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match='cannot read'):
+        sam.load(path, CPU)
+
+
+def test_file_of_another_model(library, tmp_path):
+    path = tmp_path / 'other.pth'
+    torch.save({'weight': torch.zeros(3)}, path)
+    with pytest.raises(CheckpointError, match='is not a Segment Anything checkpoint'):
+        sam.load(path, CPU)
+
+
+def test_file_of_another_width(library, tmp_path):
+    with pytest.raises(CheckpointError, match='width 64'):
+        sam.load(checkpoint(tmp_path, 64), CPU)
+
+
+def test_file_with_tensors_that_the_model_lacks(library, tmp_path):
+    with pytest.raises(CheckpointError, match=r'vit_b.*surplus'):
+        sam.load(checkpoint(tmp_path, surplus=torch.zeros(1)), CPU)
