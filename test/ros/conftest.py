@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 WAIT = 20.0
 SIZE = (48, 64)
@@ -70,19 +71,20 @@ class Rig:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.executor.add_node(self.client)
+        self.leaving = threading.Event()
+        self.failure: BaseException | None = None
         self.thread = threading.Thread(target=self._spin, daemon=True)
         self.thread.start()
         self.got: dict[str, list[Any]] = {}
         self.publishers: dict[str, Any] = {}
-        self.failure: BaseException | None = None
+        self.shown = 0  # images since the activation
 
     def _spin(self) -> None:
         try:
-            while self.context.ok() and not getattr(self.executor, '_is_shutdown', False):
+            while not self.leaving.is_set():
                 self.executor.spin_once(timeout_sec=0.5)
         except Exception as error:
-            if self.context.ok():
-                self.failure = error
+            self.failure = error
 
     # ----------------------------------------------------------------------------- conversation
 
@@ -122,6 +124,8 @@ class Rig:
         from lifecycle_msgs.msg import Transition
         from lifecycle_msgs.srv import ChangeState
 
+        if transition == 'activate':
+            self.shown = 0
         return bool(
             self.call(ChangeState, 'change_state', transition=Transition(label=transition)).success
         )
@@ -147,7 +151,14 @@ class Rig:
             publisher = self.client.create_publisher(type(message), topic, qos)
             self.publishers[key] = publisher
             until(publisher.get_subscription_count, f'match on {topic}')
+        self.shown += topic.startswith('image')
         self.publishers[key].publish(message)
+
+    def arrived(self) -> None:
+        """Wait until every image that was shown has come; topics and services are not ordered."""
+        inputs = self.node._inputs
+        if self.node.state == 'active':
+            until(lambda: inputs._came >= self.shown, 'the arrival of the images')
 
     def image(self, rgb: np.ndarray, stamp: int, encoding: str = 'rgb8') -> Any:
         from drift_ros.ros import messages
@@ -164,6 +175,7 @@ class Rig:
         from drift_ros.ros.stamps import header
         from drift_ros.srv import ResetTargets
 
+        self.arrived()
         if not prompt:
             mask = (scene(k or 0)[1] == 1).astype(np.uint8)
             prompt = {'mask': self.image(mask, 0, 'mono8')}
@@ -187,8 +199,10 @@ class Rig:
             self.client.destroy_node()
 
         until(self.executor.create_task(leave).done, 'the end of the nodes')
-        self.executor.shutdown()
+        self.leaving.set()
+        self.executor.wake()
         self.thread.join(WAIT)
+        self.executor.shutdown()
         rclpy.try_shutdown(context=self.context)
         assert self.failure is None, f'the executor died: {self.failure!r}'
 
@@ -213,15 +227,63 @@ def make_rig() -> Iterator[Callable[..., Rig]]:
         rigs.append(Rig(**parameters))
         return rigs[-1]
 
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # the images are too small for more
     yield make
     for rig in rigs:
         rig.close()
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture
 def rig(make_rig: Callable[..., Rig]) -> Rig:
     """A node that is active."""
     return make_rig().start()
+
+
+class Gate:
+    """An extractor that can be held: while the gate is closed, each pass waits in it."""
+
+    name = 'gated-patch'
+
+    def __init__(self) -> None:
+        self._open = threading.Event()
+        self._open.set()
+        self.waiting = threading.Event()
+        self.passes = 0
+
+    def open(self) -> None:
+        self._open.set()
+
+    def close(self) -> None:
+        self.waiting.clear()
+        self._open.clear()
+
+    def make(self, settings: Any) -> Any:
+        from drift_ros.features.patch import PatchExtractor
+
+        gate = self
+
+        class GatedPatch(PatchExtractor):
+            def extract(self, window: Any) -> Any:
+                gate.passes += 1
+                gate.waiting.set()
+                gate._open.wait(WAIT)
+                return super().extract(window)
+
+        return GatedPatch(torch.device('cpu'), torch.float32)
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """An extractor of the registry that the test can hold."""
+    from drift_ros.features import registry
+
+    gate = Gate()
+    entry = registry.Entry('a gate', gate.make)
+    monkeypatch.setitem(registry.EXTRACTORS, gate.name, entry)
+    yield gate
+    gate.open()
 
 
 @pytest.fixture(scope='session')

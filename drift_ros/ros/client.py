@@ -1,0 +1,186 @@
+"""Speaks to a tracker node from another process: its state, its prompts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import rclpy
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from sensor_msgs.msg import RegionOfInterest
+
+from drift_ros.errors import DriftError
+from drift_ros.msg import Point2D
+from drift_ros.msg import Prompt as PromptMessage
+from drift_ros.prompts.types import Prompt
+from drift_ros.ros import messages, stamps
+from drift_ros.srv import ResetTargets
+
+POLL = 0.1
+TRANSITIONS = {
+    'configure': Transition.TRANSITION_CONFIGURE,
+    'activate': Transition.TRANSITION_ACTIVATE,
+    'deactivate': Transition.TRANSITION_DEACTIVATE,
+    'cleanup': Transition.TRANSITION_CLEANUP,
+}
+
+
+class ClientError(DriftError):
+    """The node does not answer, or refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Answer of ~/reset_targets.
+
+    Attributes:
+        ids: ids of the prompted targets, in the order of the prompts.
+        generation: generation of the results from now on.
+        message: what the node says.
+    """
+
+    ids: tuple[int, ...]
+    generation: int
+    message: str
+
+
+class Spinner:
+    """A node that is spun in a thread of its own, in a ROS context of its own. Use it in a `with`
+    statement.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._context = Context()
+        rclpy.init(context=self._context)
+        self.node = Node(name, context=self._context)
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin, name=name, daemon=True)
+
+    def __enter__(self) -> Spinner:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._executor.shutdown(timeout_sec=2)
+        self._thread.join(timeout=2)
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self._context)
+
+    def _spin(self) -> None:
+        with suppress(ExternalShutdownException):
+            self._executor.spin()
+
+
+class TrackerClient:
+    """Client of one tracker node. Its methods wait; call them from any thread but the one that
+    spins the node.
+
+    Args:
+        node: a node that someone else spins.
+        name: full name of the tracker node.
+        alive: raises if waiting has become pointless, for example because the tracker's process has
+            ended.
+    """
+
+    def __init__(
+        self, node: Node, name: str = '/tracker', alive: Callable[[], None] = lambda: None
+    ) -> None:
+        self.name = name
+        self._alive = alive
+        self._get_state = node.create_client(GetState, f'{name}/get_state')
+        self._change_state = node.create_client(ChangeState, f'{name}/change_state')
+        self._reset = node.create_client(ResetTargets, f'{name}/reset_targets')
+
+    def wait_active(self, timeout: float) -> None:
+        """Wait until the node tracks.
+
+        Raises:
+            ClientError: it does not within `timeout` seconds.
+        """
+        end = time.monotonic() + timeout
+        state = 'not there'
+        while time.monotonic() < end:
+            self._alive()
+            if self._get_state.service_is_ready():
+                with suppress(ClientError):
+                    answer = self._call(self._get_state, GetState.Request(), 5.0)
+                    state = answer.current_state.label
+                    if answer.current_state.id == State.PRIMARY_STATE_ACTIVE:
+                        return
+            time.sleep(POLL)
+        raise ClientError(f'the node {self.name} is {state} after {timeout:g} s, expected: active')
+
+    def change_state(self, transition: str, timeout: float = 30.0) -> None:
+        """Ask for a transition: configure, activate, deactivate or cleanup.
+
+        Raises:
+            ClientError: the node refuses, or does not answer in time.
+        """
+        request = ChangeState.Request()
+        request.transition.id = TRANSITIONS[transition]
+        if not self._call(self._change_state, request, timeout).success:
+            raise ClientError(f'the node {self.name} refuses to {transition}; its log says why')
+
+    def reset_targets(
+        self,
+        prompts: Sequence[Prompt],
+        stamp: int = 0,
+        frame_id: str = '',
+        keep_existing: bool = False,
+        timeout: float = 30.0,
+    ) -> Reply:
+        """Name the targets by prompts on the image with a stamp in ns (0: the newest one).
+
+        Raises:
+            ClientError: the node refuses, or does not answer in time.
+        """
+        request = ResetTargets.Request(keep_existing=keep_existing)
+        request.image_header = stamps.header(stamp, frame_id)
+        request.prompts = [prompt_message(prompt) for prompt in prompts]
+        answer = self._call(self._reset, request, timeout)
+        if not answer.success:
+            raise ClientError(f'{self.name}/reset_targets: {answer.message}')
+        return Reply(tuple(answer.ids), int(answer.generation), str(answer.message))
+
+    def _call(self, client: Any, request: Any, timeout: float) -> Any:
+        end = time.monotonic() + timeout
+        while not client.service_is_ready():
+            self._alive()
+            if time.monotonic() > end:
+                raise ClientError(f'no service {client.srv_name} after {timeout:g} s')
+            time.sleep(POLL)
+        future = client.call_async(request)
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        while not done.wait(POLL):
+            self._alive()
+            if time.monotonic() > end:
+                client.remove_pending_request(future)
+                raise ClientError(f'no answer from {client.srv_name} after {timeout:g} s')
+        return future.result()
+
+
+def prompt_message(prompt: Prompt) -> PromptMessage:
+    """Message of a prompt. Boxes become whole pixels, large enough to hold the given ones."""
+    message = PromptMessage(id=prompt.id, name=prompt.name)
+    message.points = [Point2D(x=float(x), y=float(y)) for x, y in prompt.points]
+    message.point_labels = [int(label) for label in prompt.point_labels]
+    for x, y, width, height in prompt.boxes:
+        left, top = max(0, int(np.floor(x))), max(0, int(np.floor(y)))
+        right, bottom = int(np.ceil(x + width)), int(np.ceil(y + height))
+        message.boxes.append(
+            RegionOfInterest(x_offset=left, y_offset=top, width=right - left, height=bottom - top)
+        )
+    if prompt.mask is not None:
+        message.mask = messages.image(prompt.mask.astype(np.uint8) * np.uint8(255), 'mono8', 0, '')
+    return message

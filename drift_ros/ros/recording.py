@@ -1,0 +1,75 @@
+"""Listens to topics and hands every message on as it came: as bytes, with the time of its
+receipt.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+
+DEPTH = 200
+Sink = Callable[[str, bytes, int], None]
+"""Takes topic, serialized message (CDR) and the time of receipt in ns of the system clock."""
+
+
+class Recorder:
+    """Subscribes to topics and counts what comes.
+
+    Args:
+        node: must be spun by someone; the sink is called in the thread that spins it.
+        topics: full name -> message class.
+        sink: takes the messages.
+        best_effort: names of topics whose publisher may not be reliable.
+
+    Attributes:
+        counts: messages so far, by topic.
+        last: monotonic time in s of the last message, by topic.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        topics: Mapping[str, type],
+        sink: Sink,
+        best_effort: frozenset[str] = frozenset(),
+    ) -> None:
+        self._node = node
+        self._sink = sink
+        self.counts = dict.fromkeys(topics, 0)
+        self.last: dict[str, float] = {}
+        self._subscriptions = [
+            self._listen(topic, kind, topic in best_effort) for topic, kind in topics.items()
+        ]
+
+    def close(self) -> None:
+        """Stop listening."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def _listen(self, topic: str, kind: type, best_effort: bool) -> Any:
+        policy = QoSReliabilityPolicy
+        reliability = policy.BEST_EFFORT if best_effort else policy.RELIABLE
+        profile = QoSProfile(depth=DEPTH, reliability=reliability)
+
+        def take(data: bytes) -> None:
+            received = time.time_ns()
+            self._sink(topic, data, received)
+            self.last[topic] = time.monotonic()
+            self.counts[topic] += 1
+
+        return self._node.create_subscription(kind, topic, take, profile, raw=True)
+
+
+def stamp_of(data: bytes) -> int:
+    """Stamp in ns of a serialized message whose first field is a std_msgs/Header."""
+    order = (
+        '<' if data[1] & 1 else '>'
+    )  # second byte of the encapsulation: its lowest bit is the byte order
+    sec, nanosec = struct.unpack_from(f'{order}iI', data, 4)
+    return int(sec) * 10**9 + int(nanosec)
