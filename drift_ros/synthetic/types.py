@@ -1,0 +1,102 @@
+"""What a scene gives: frames and what is known about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift_ros.tracking.types import Roi
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A pinhole camera with square pixels and without distortion.
+
+    Attributes:
+        width, height: size of the image in px.
+        focal: focal length in px.
+    """
+
+    width: int
+    height: int
+    focal: float
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """Principal point (x, y) in px: the middle of the image; (0, 0) is a pixel's centre."""
+        return (self.width - 1) / 2, (self.height - 1) / 2
+
+    @property
+    def k(self) -> NDArray[np.float64]:
+        """(3, 3) camera matrix."""
+        cx, cy = self.centre
+        return np.array([[self.focal, 0, cx], [0, self.focal, cy], [0, 0, 1]])
+
+    def project(self, point: NDArray[np.float64]) -> tuple[float, float]:
+        """Pixel (x, y) of a point (3,) in m in the optical frame."""
+        cx, cy = self.centre
+        x, y, z = point
+        return cx + self.focal * x / z, cy + self.focal * y / z
+
+    def deproject(
+        self, x: NDArray[Any], y: NDArray[Any], depth: NDArray[Any]
+    ) -> NDArray[np.float64]:
+        """Points (N, 3) in m in the optical frame, from pixels x, y (N,) and depth (N,) in m."""
+        cx, cy = self.centre
+        z = np.asarray(depth, np.float64)
+        return np.stack([(x - cx) * z / self.focal, (y - cy) * z / self.focal, z], axis=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectTruth:
+    """What is known about one object in one frame.
+
+    Attributes:
+        id: its value in the label map, 1..254.
+        name: its name.
+        area: number of its visible pixels.
+        full_area: number of pixels that it would have in the image if nothing stood before it.
+        roi: tight box of the visible pixels, empty if there are none.
+        centroid: mean (x, y) of the visible pixels in px; NaN if there are none.
+        centre: (3,) its centre in m in the optical frame, known also while it is hidden.
+        position: (3,) median of the points of its visible surface in m in the optical frame, which
+            is what a depth camera can know; NaN if nothing is visible.
+    """
+
+    id: int
+    name: str
+    area: int
+    full_area: int
+    roi: Roi
+    centroid: tuple[float, float]
+    centre: NDArray[np.float64]
+    position: NDArray[np.float64]
+
+    @property
+    def visibility(self) -> float:
+        """Visible share of the object within the image, 0..1; 0 if it is outside."""
+        return self.area / self.full_area if self.full_area else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SyntheticFrame:
+    """One rendered frame with its truth.
+
+    Attributes:
+        index: number of the frame from 0.
+        stamp: time in ns.
+        image: (H, W, 3) uint8 RGB.
+        labels: (H, W) uint8, id of the object seen at the pixel's centre, 0 = background.
+        depth: (H, W) float32, distance along the optical axis in m, exact.
+        objects: all objects, also hidden ones, ordered by id.
+    """
+
+    index: int
+    stamp: int
+    image: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    objects: tuple[ObjectTruth, ...]
