@@ -1,0 +1,164 @@
+"""Image messages to RGB arrays.
+
+Works on anything that has the fields of sensor_msgs/Image or CompressedImage, whoever made it
+(rclpy, rosbags). The library rosbags-image does not serve here: it ignores `step`, so a padded
+image comes out sheared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from drift_ros.errors import FrameError
+
+Rgb = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How pixels lie in memory.
+
+    Attributes:
+        dtype: of one value.
+        channels: values per pixel.
+        to_rgb: OpenCV's conversion code; None if the values are RGB already.
+    """
+
+    dtype: type[np.uint8] | type[np.uint16]
+    channels: int
+    to_rgb: int | None
+
+
+def _bayer(pattern: str) -> int:
+    # OpenCV's BayerRGGB and the like are named by the first pixels, as ROS does; its two-letter
+    # names (BayerBG) are shifted by one pixel.
+    code: int = getattr(cv2, f'COLOR_Bayer{pattern.upper()}2RGB')
+    return code
+
+
+ENCODINGS: dict[str, Encoding] = {
+    'mono8': Encoding(np.uint8, 1, cv2.COLOR_GRAY2RGB),
+    'mono16': Encoding(np.uint16, 1, cv2.COLOR_GRAY2RGB),
+    '8UC1': Encoding(np.uint8, 1, cv2.COLOR_GRAY2RGB),
+    '8UC3': Encoding(np.uint8, 3, cv2.COLOR_BGR2RGB),  # OpenCV's order, as cv_bridge has it
+    'yuv422': Encoding(np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
+    'uyvy': Encoding(np.uint8, 2, cv2.COLOR_YUV2RGB_UYVY),
+    'yuv422_yuy2': Encoding(np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
+    'yuyv': Encoding(np.uint8, 2, cv2.COLOR_YUV2RGB_YUY2),
+}
+for _bits, _dtype in ((8, np.uint8), (16, np.uint16)):
+    ENCODINGS[f'rgb{_bits}'] = Encoding(_dtype, 3, None)
+    ENCODINGS[f'bgr{_bits}'] = Encoding(_dtype, 3, cv2.COLOR_BGR2RGB)
+    ENCODINGS[f'rgba{_bits}'] = Encoding(_dtype, 4, cv2.COLOR_RGBA2RGB)
+    ENCODINGS[f'bgra{_bits}'] = Encoding(_dtype, 4, cv2.COLOR_BGRA2RGB)
+    for _pattern in ('rggb', 'bggr', 'gbrg', 'grbg'):
+        ENCODINGS[f'bayer_{_pattern}{_bits}'] = Encoding(_dtype, 1, _bayer(_pattern))
+
+
+def to_rgb(message: Any) -> Rgb:
+    """Convert a raw image message.
+
+    16 bit values keep their high byte. `rgb8` without padding is a view of the message's data.
+
+    Args:
+        message: has height, width, encoding, is_bigendian, step and data (sensor_msgs/Image).
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        FrameError: the encoding is unknown, the size is zero, or the data does not fit the size.
+    """
+    encoding = ENCODINGS.get(message.encoding)
+    if encoding is None:
+        raise FrameError(
+            f'unknown encoding: {message.encoding!r}; supported are {", ".join(sorted(ENCODINGS))}'
+        )
+    pixels = plane(message, encoding.dtype, encoding.channels)
+    if encoding.to_rgb is None:
+        image = pixels
+    elif encoding.channels == 2 and message.width % 2:
+        raise FrameError(
+            f'odd width: {message.width} px in {message.encoding}, which stores pixels in pairs; '
+            'publish an even width'
+        )
+    else:
+        image = cv2.cvtColor(pixels, encoding.to_rgb)  # type: ignore[assignment]
+    if encoding.dtype == np.uint16:
+        return (image >> 8).astype(np.uint8)
+    rgb: Rgb = image.astype(np.uint8, copy=False)
+    return rgb
+
+
+def plane(message: Any, dtype: Any, channels: int) -> NDArray[Any]:
+    """The values of a raw image message without row padding, in the machine's byte order.
+
+    Args:
+        message: has height, width, is_bigendian, step and data.
+        dtype: of one value.
+        channels: values per pixel.
+
+    Returns:
+        (H, W) for one channel, else (H, W, channels); a view of the data where that is possible.
+
+    Raises:
+        FrameError: the size is zero, or the data does not fit it.
+    """
+    height, width, step = int(message.height), int(message.width), int(message.step)
+    kind = np.dtype(dtype)
+    row = width * channels * kind.itemsize
+    if not height or not width:
+        raise FrameError(
+            f'zero size: the image is {width}x{height} px; nothing can be tracked in it'
+        )
+    if step < row:
+        raise FrameError(
+            f'step too small: {step} bytes for rows of {row} ({width} px in {message.encoding}); '
+            'the publisher must set step to the bytes of a row, padding included'
+        )
+    data = np.frombuffer(message.data, np.uint8)
+    needed = step * (height - 1) + row  # the last row needs no padding
+    if len(data) < needed:
+        raise FrameError(
+            f'too little data: {len(data)} bytes for {height} rows of step {step}; expected '
+            f'{height * step}'
+        )
+    if len(data) < height * step:
+        data = np.concatenate([data, np.zeros(height * step - len(data), np.uint8)])
+    rows = data[: height * step].reshape(height, step)[:, :row]
+    if kind.itemsize > 1:
+        order = kind.newbyteorder('>' if message.is_bigendian else '<')
+        rows = np.ascontiguousarray(rows).view(order).astype(kind, copy=False)
+    values: NDArray[Any] = rows.reshape(height, width, channels) if channels > 1 else rows
+    return values
+
+
+def decode_compressed(message: Any) -> Rgb:
+    """Decode a compressed image message (JPEG, PNG and what else OpenCV reads).
+
+    Args:
+        message: has format and data (sensor_msgs/CompressedImage).
+
+    Returns:
+        (H, W, 3) uint8 RGB.
+
+    Raises:
+        FrameError: the data is no picture, or it is compressed depth.
+    """
+    form = str(message.format)
+    if 'compressedDepth' in form:
+        raise FrameError(
+            f'unsupported format: {form!r} is a depth image; subscribe to a colour image'
+        )
+    data = np.frombuffer(message.data, np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is None:
+        raise FrameError(
+            f'undecodable data: {len(data)} bytes said to be {form!r}; expected a whole JPEG or PNG'
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
