@@ -82,7 +82,7 @@ class Rig:
     def _spin(self) -> None:
         try:
             while not self.leaving.is_set():
-                self.executor.spin_once(timeout_sec=0.5)
+                self.executor.spin_once(timeout_sec=0.05)
         except Exception as error:
             self.failure = error
 

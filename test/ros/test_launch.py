@@ -1,0 +1,128 @@
+"""The launch file, run for real where launch is installed."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = ROOT / 'launch' / 'tracker.launch.py'
+PROMISED = {
+    'namespace', 'params_file', 'use_sim_time', 'autostart', 'log_level', 'device', 'features',
+    'image', 'camera_info', 'depth', 'rviz', 'use_respawn', 'prompts_file', 'image_transport',
+}  # fmt: skip
+
+
+def test_it_compiles_and_declares_what_is_promised() -> None:
+    tree = ast.parse(FILE.read_text())
+    compile(tree, str(FILE), 'exec')
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    declared = {
+        call.args[0].value
+        for call in calls
+        if isinstance(call.func, ast.Name)
+        and call.func.id == 'DeclareLaunchArgument'
+        and isinstance(call.args[0], ast.Constant)
+    }
+    assert declared == PROMISED
+
+
+def test_overridden_parameters_exist() -> None:
+    pytest.importorskip('rclpy', reason='the room ros needs rclpy')
+    from drift_ros.ros.settings import NodeSettings
+    from drift_ros.settings import fields
+
+    tree = ast.parse(FILE.read_text())
+    overrides = next(
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id == 'OVERRIDES'
+    )
+    assert set(overrides.values()) <= {name for name, _ in fields(NodeSettings)}
+
+
+def test_the_layout_shows_what_the_node_publishes() -> None:
+    import yaml
+
+    layout = yaml.safe_load((ROOT / 'resource' / 'tracker.rviz').read_text())
+    shown = {
+        display['Topic']['Value']
+        for display in layout['Visualization Manager']['Displays']
+        if 'Topic' in display
+    }
+    assert {'/tracker/overlay', '/tracker/labels'} <= shown
+    remapped = FILE.read_text()
+    assert "('overlay', 'labels')" in remapped
+
+
+def test_launched_node_tracks(tools: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    """From the launch file to a track: namespace, remapping, prompts, device and autostart."""
+    launch = pytest.importorskip('launch', reason='launch is not installed (there is no wheel)')
+    pytest.importorskip('launch_ros', reason='launch_ros is not installed (there is no wheel)')
+    pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `make build`')
+    import rclpy
+    from launch.actions import IncludeLaunchDescription
+    from launch.events import Shutdown
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+    from rclpy.qos import qos_profile_sensor_data
+    from sensor_msgs.msg import Image
+
+    from drift_ros.msg import TrackedObjectArray
+    from drift_ros.ros import messages
+
+    if 'AMENT_PREFIX_PATH' not in os.environ:  # a shell that has not sourced the environment
+        monkeypatch.setenv('AMENT_PREFIX_PATH', sys.prefix)
+    prompts = tmp_path / 'prompts.yaml'
+    prompts.write_text('prompts:\n  - {id: 5, box: [8, 8, 16, 16]}\n')
+    arguments = {
+        'namespace': 'robot', 'image': '/camera/image_raw', 'prompts_file': str(prompts),
+        'device': 'cpu', 'features': 'patch',
+        'params_file': str(ROOT / 'config' / 'realtime.yaml'),
+    }  # fmt: skip
+    source = PythonLaunchDescriptionSource(str(FILE))
+    include = IncludeLaunchDescription(source, launch_arguments=arguments.items())
+    service = launch.LaunchService(noninteractive=True)
+    service.include_launch_description(launch.LaunchDescription([include]))
+
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('camera', context=context)
+    executor = rclpy.executors.SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    tracks: list[Any] = []
+    node.create_subscription(TrackedObjectArray, '/robot/tracker/tracks', tracks.append, 10)
+    camera = node.create_publisher(Image, '/camera/image_raw', qos_profile_sensor_data)
+    shown = 0
+
+    def seen() -> bool:
+        nonlocal shown
+        executor.spin_once(timeout_sec=0.02)
+        if camera.get_subscription_count() and node.count_publishers('/robot/tracker/tracks'):
+            image = tools.scene(shown)[0]
+            camera.publish(messages.image(image, 'rgb8', tools.stamp(shown), tools.FRAME_ID))
+            shown += 1
+        return bool(tracks)
+
+    def watch() -> None:
+        try:
+            tools.until(seen)
+        finally:
+            service.emit_event(Shutdown(reason='the test is done'))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    status = service.run()
+    thread.join()
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+    assert status == 0
+    assert [obj.id for obj in tracks[0].objects] == [5]
