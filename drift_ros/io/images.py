@@ -88,7 +88,7 @@ def to_rgb(message: Any) -> Rgb:
             'publish an even width'
         )
     else:
-        image = cv2.cvtColor(pixels, encoding.to_rgb)  # type: ignore[assignment]
+        image = cv2.cvtColor(pixels, encoding.to_rgb)
     if encoding.dtype == np.uint16:
         return (image >> 8).astype(np.uint8)
     rgb: Rgb = image.astype(np.uint8, copy=False)
@@ -161,4 +161,4 @@ def decode_compressed(message: Any) -> Rgb:
         raise FrameError(
             f'undecodable data: {len(data)} bytes said to be {form!r}; expected a whole JPEG or PNG'
         )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
