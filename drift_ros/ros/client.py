@@ -54,9 +54,7 @@ class Reply:
 
 
 class Spinner:
-    """A node that is spun in a thread of its own, in a ROS context of its own. Use it in a `with`
-    statement.
-    """
+    """A node in a ROS context of its own that a thread spins within a `with` statement."""
 
     def __init__(self, name: str) -> None:
         self._context = Context()

@@ -1,6 +1,4 @@
-"""Listens to topics and hands every message on as it came: as bytes, with the time of its
-receipt.
-"""
+"""Listens to topics and hands every message on as it came: bytes and the time of receipt."""
 
 from __future__ import annotations
 
