@@ -5,7 +5,7 @@ import torch
 
 from drift_ros.errors import DeviceError, SettingsError
 from drift_ros.features import Window, create, names
-from drift_ros.features.patch import PatchExtractor
+from drift_ros.features.patch import PatchExtractor, describe
 from drift_ros.settings import FeatureSettings
 
 CPU = torch.device('cpu')
@@ -28,16 +28,16 @@ def test_shape_and_new_frames_only() -> None:
 
 def test_colours_are_the_means_of_the_neighbouring_cells() -> None:
     window = images(1)
-    features = PatchExtractor(CPU, torch.float32).extract(Window(window, (0,), 1)).features[0]
-    centre = window[0, :, 8:16, 16:24].float().mean((1, 2)) / 255 - 0.5
-    above = window[0, :, 0:8, 16:24].float().mean((1, 2)) / 255 - 0.5
+    features = describe(window / 255)[0]
+    centre = window[0, :, 8:16, 16:24].float().mean((1, 2)) / 255
+    above = window[0, :, 0:8, 16:24].float().mean((1, 2)) / 255
     torch.testing.assert_close(features[12:15, 1, 2], centre)
     torch.testing.assert_close(features[3:6, 1, 2], above)
 
 
 def test_gradients_of_a_ramp_fall_into_one_orientation() -> None:
     ramp = (torch.arange(40) * 6).to(torch.uint8).expand(1, 3, 24, 40)
-    features = PatchExtractor(CPU, torch.float32).extract(Window(ramp, (0,), 1)).features[0]
+    features = describe(ramp / 255)[0]
     histogram = features[27:].view(8, 4, 3, 5)[:, :, 1, 2]
     expected = torch.zeros(8, 4)
     expected[0] = 2 * 12 / 255
@@ -47,10 +47,14 @@ def test_gradients_of_a_ramp_fall_into_one_orientation() -> None:
 def test_a_shift_by_whole_cells_shifts_the_descriptors() -> None:
     window = images(1, 40, 64)
     moved = window.roll((8, 16), (2, 3))
-    extractor = PatchExtractor(CPU, torch.float32)
-    a = extractor.extract(Window(window, (0,), 1)).features
-    b = extractor.extract(Window(moved, (0,), 1)).features
+    a, b = describe(window / 255), describe(moved / 255)
     torch.testing.assert_close(b[..., 2:-1, 3:-1], a[..., 1:-2, 1:-3])
+
+
+def test_the_mean_over_the_frame_is_zero() -> None:
+    window = Window(images(2), (0, 1), 2)
+    features = PatchExtractor(CPU, torch.float32).extract(window).features
+    torch.testing.assert_close(features.mean((2, 3)), torch.zeros(2, 59), atol=1e-6, rtol=0)
 
 
 def test_the_registry_knows_its_names() -> None:
