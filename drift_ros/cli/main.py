@@ -1,0 +1,102 @@
+"""The `drift` command. Every command has a module in this package with `register(app)`.
+
+The modules are imported for every call, so they import torch, rclpy and the like only inside their
+commands.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.text import Text
+from typer.core import TyperGroup
+
+import drift_ros
+from drift_ros.errors import DriftError
+
+MODULES = ('track', 'convert', 'play', 'render', 'demo', 'inspect', 'docs')
+BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
+
+
+class Commands(TyperGroup):
+    """Turns the errors of every command into one line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except DriftError as error:
+            if ctx.params.get('debug'):
+                raise
+            complain(str(error))
+            raise typer.Exit(BAD_INPUT) from None
+        except KeyboardInterrupt:
+            complain('interrupted')
+            raise typer.Exit(INTERRUPTED) from None
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of `MODULES`."""
+        return list(self.commands)
+
+
+def complain(message: str) -> None:
+    """Write one red line to stderr."""
+    line = Text(f'drift: {" ".join(message.split())}', style='red')
+    Console(stderr=True).print(line, soft_wrap=True)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f'drift {drift_ros.__version__}')
+        raise typer.Exit
+
+
+def _start(
+    debug: Annotated[
+        bool, typer.Option('--debug', help='Show all log messages, and tracebacks of errors.')
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option('--version', callback=_version, is_eager=True, help='Show the version.'),
+    ] = False,
+) -> None:
+    """Object tracking for robots with the features of video diffusion models."""
+    for library in ('DIFFUSERS', 'TRANSFORMERS'):
+        os.environ.setdefault(f'{library}_VERBOSITY', 'error')
+    logger = logging.getLogger('drift_ros')
+    logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+    logger.handlers = [RichHandler(console=Console(stderr=True), show_time=False, show_path=debug)]
+    logger.propagate = False
+
+
+def make_app() -> typer.Typer:
+    """The application with all commands."""
+    app = typer.Typer(
+        name='drift',
+        cls=Commands,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={'help_option_names': ['-h', '--help']},
+    )
+    app.callback()(_start)
+    for name in MODULES:
+        module = f'drift_ros.cli.{name}'
+        if importlib.util.find_spec(module) is not None:
+            importlib.import_module(module).register(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line."""
+    make_app()()
+
+
+if __name__ == '__main__':
+    main()
