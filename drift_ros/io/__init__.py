@@ -1,0 +1,1 @@
+"""Images, depth, bags, frames from disk and results to disk, without ROS."""

@@ -1,0 +1,458 @@
+"""ROS 2 bags (mcap and sqlite3) without ROS. Memory stays bounded whatever the length of a bag."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+from rosbags.interfaces import Connection, MessageDefinitionFormat
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from drift_ros.errors import FrameError, OutputError, SourceError
+from drift_ros.io.images import ENCODINGS, decode_compressed, to_rgb
+from drift_ros.io.messages import COMPRESSED_IMAGE, IMAGE, stamp_of, typestore
+from drift_ros.tracking.types import Frame
+
+log = logging.getLogger('drift_ros.io')
+
+METADATA = 'metadata.yaml'
+STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
+SUFFIXES = ('.mcap', '.db3')
+BAG_VERSION: Literal[8, 9] = 8  # the oldest that the library writes, so that most readers know it
+MAX_SKIPPED = 100  # reasons that are kept
+
+# What image topics hold that is no picture for people: labels and depth.
+NOT_COLOUR = ('8UC1', '16UC1', '32FC1')
+
+
+class Skipped(list[str]):
+    """Why frames were skipped: the first reasons, and the count of all.
+
+    Attributes:
+        total: how many frames were skipped, also those whose reason is no longer kept.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def add(self, reason: str) -> None:
+        """Count a frame, log the reason and keep it while there is room."""
+        log.warning('skipped: %s', reason)
+        self.total += 1
+        if len(self) < MAX_SKIPPED:
+            self.append(reason)
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a path looks like a bag: a folder with metadata or storage files, or such a file."""
+    if path.is_dir():
+        return (path / METADATA).is_file() or bool(_storage_files(path))
+    return path.suffix in SUFFIXES
+
+
+def _storage_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
+
+
+class BagReader:
+    """A bag to read from. A context manager; it is open from the start.
+
+    Args:
+        path: folder of a bag, or one .mcap or .db3 file. A folder without metadata.yaml (the
+            recorder was killed) is read if it holds one such file.
+
+    Attributes:
+        path: as given.
+        topics: topic -> type, such as `sensor_msgs/msg/Image`, sorted by topic.
+        skipped: why `frames` left out messages; bounded, with the count of all.
+
+    Raises:
+        SourceError: there is no bag, or it cannot be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._reader = _open(self.path)
+        self._connections = sorted(self._reader.connections, key=lambda c: c.topic)
+        self._types: dict[str, Typestore] = {}
+        self.topics = {c.topic: c.msgtype for c in reversed(self._connections)}
+        self.topics = dict(sorted(self.topics.items()))
+        self.skipped = Skipped()
+
+    def __enter__(self) -> BagReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the bag's files; nothing can be read afterwards."""
+        if self._reader.is_open:
+            self._reader.close()
+
+    @property
+    def duration_ns(self) -> int:
+        """Time between the first and the last message in ns."""
+        return max(0, self._reader.duration - 1)  # the library counts one past the last message
+
+    def count(self, topic: str) -> int:
+        """Number of messages of a topic.
+
+        Raises:
+            SourceError: the topic is not in the bag.
+        """
+        return sum(c.msgcount for c in self._select([topic]))
+
+    def raw(self, topics: Sequence[str] | None = None) -> Iterator[tuple[str, str, int, bytes]]:
+        """Serialised messages in the order of their time.
+
+        Args:
+            topics: only these; None: all.
+
+        Yields:
+            Topic, type, time of receipt in ns, CDR bytes.
+
+        Raises:
+            SourceError: a topic is not in the bag; or the bag turns out to be damaged, which is
+                raised after all messages before the damage were handed out.
+        """
+        chosen = self._select(topics)
+        if not chosen:
+            return
+        messages = self._reader.messages(chosen)
+        number = 0
+        while True:
+            try:
+                connection, stamp, data = next(messages)
+            except StopIteration:
+                break
+            except Exception as error:  # bytes of a damaged file can make a parser fail anyhow
+                raise SourceError(
+                    f'{self.path} is damaged or cut off: {number} messages were read, of '
+                    f'{sum(c.msgcount for c in chosen)} that its index names ({_line(error)}); '
+                    '`mcap recover` or `ros2 bag convert` may save more'
+                ) from error
+            number += 1
+            yield connection.topic, connection.msgtype, stamp, data
+        expected = sum(c.msgcount for c in chosen)
+        if number < expected:
+            raise SourceError(
+                f'{self.path} is incomplete: {number} messages were read, of {expected} that its '
+                'index names; copy the bag again'
+            )
+
+    def messages(self, topics: Sequence[str] | None = None) -> Iterator[tuple[str, int, Any]]:
+        """Messages in the order of their time.
+
+        Args:
+            topics: only these; None: all whose type is known.
+
+        Yields:
+            Topic, time of receipt in ns, message (of the library rosbags).
+
+        Raises:
+            SourceError: as `raw`; also a type that is neither defined in the bag nor known here,
+                or bytes that do not fit their type.
+        """
+        if topics is None:
+            topics = [topic for topic, kind in self.topics.items() if self._known(topic, kind)]
+        for topic in topics:
+            if topic in self.topics:
+                self._store(self.topics[topic])
+        for topic, kind, stamp, data in self.raw(topics):
+            yield topic, stamp, self._message(topic, kind, data)
+
+    def image_topics(self) -> list[str]:
+        """Topics of colour or grey images, told from label maps and depth by the first message."""
+        return [topic for topic in self.topics if self._encoding(topic) in (*ENCODINGS, 'picture')]
+
+    def image_topic(self, topic: str | None = None) -> str:
+        """The topic to take frames from: the one given, or the only one there is.
+
+        Raises:
+            SourceError: it is not in the bag or holds no images; or none was given and there is
+                not exactly one.
+        """
+        if topic is not None:
+            self._select([topic])
+            if self.topics[topic] not in (IMAGE, COMPRESSED_IMAGE):
+                raise SourceError(
+                    f'topic {topic} of {self.path} has the type {self.topics[topic]}, not '
+                    f'{IMAGE} or {COMPRESSED_IMAGE}; {self._contents()}'
+                )
+            return topic
+        found = self.image_topics()
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise SourceError(
+                f'{self.path} has several image topics: name one of {", ".join(found)}'
+            )
+        raise SourceError(f'{self.path} has no topic of colour images; {self._contents()}')
+
+    def frames(self, topic: str | None = None) -> Iterator[Frame]:
+        """Frames of an image topic. An image that cannot be used is skipped and noted in `skipped`.
+
+        Args:
+            topic: of raw or compressed images; None: the only one there is.
+
+        Yields:
+            Frames with the stamp and frame_id of their header; `index` is the number of the
+            message in its topic, so that it jumps where an image was skipped.
+
+        Raises:
+            SourceError: as `raw` and `image_topic`.
+        """
+        chosen = self.image_topic(topic)
+        for index, (_, kind, _, data) in enumerate(self.raw([chosen])):
+            try:
+                message = self._message(chosen, kind, data)
+                rgb = to_rgb(message) if kind == IMAGE else decode_compressed(message)
+            except (FrameError, SourceError) as error:
+                self.skipped.add(f'message {index} of {chosen}: {error}')
+                continue
+            form = message.encoding if kind == IMAGE else f'compressed {message.format}'
+            yield Frame(rgb, stamp_of(message), message.header.frame_id, index, form)
+
+    def _select(self, topics: Sequence[str] | None) -> list[Connection]:
+        if topics is None:
+            return self._connections
+        for topic in topics:
+            if topic not in self.topics:
+                raise SourceError(f'topic {topic} is not in {self.path}; {self._contents()}')
+        return [c for c in self._connections if c.topic in topics]
+
+    def _contents(self) -> str:
+        if not self.topics:
+            return 'it has no topics at all'
+        listed = ', '.join(
+            f'{topic} ({kind}, {self.count(topic)} messages)' for topic, kind in self.topics.items()
+        )
+        return f'there are: {listed}'
+
+    def _encoding(self, topic: str) -> str:
+        """Encoding of a topic's first image, 'picture' for a compressed one; '' if of no use."""
+        kind = self.topics[topic]
+        if kind not in (IMAGE, COMPRESSED_IMAGE):
+            return ''
+        try:
+            _, _, message = next(self.messages([topic]))
+        except (StopIteration, SourceError):
+            return ''
+        if kind == COMPRESSED_IMAGE:
+            form = str(message.format)
+            depth = 'compressedDepth' in form or form.startswith(NOT_COLOUR)
+            return '' if depth else 'picture'
+        encoding = str(message.encoding)
+        if encoding in NOT_COLOUR or (encoding == 'mono16' and 'depth' in topic):
+            return ''
+        return encoding
+
+    def _message(self, topic: str, kind: str, data: bytes) -> Any:
+        try:
+            return self._store(kind).deserialize_cdr(data, kind)
+        except SourceError:
+            raise
+        except Exception as error:  # wrong bytes can make the library fail anyhow
+            raise SourceError(
+                f'a message of {topic} in {self.path} is no {kind}: {_line(error)}'
+            ) from error
+
+    def _known(self, topic: str, kind: str) -> bool:
+        try:
+            self._store(kind)
+        except SourceError as error:
+            log.warning('left out topic %s: %s', topic, error)
+            return False
+        return True
+
+    def _store(self, kind: str) -> Typestore:
+        """Types to read a message with: the bag's own definition, else what is known here.
+
+        One store for each type: bags may hold older definitions than the library, and one that
+        cannot be parsed must not spoil the others.
+        """
+        if kind not in self._types:
+            self._types[kind] = self._make_store(kind)
+        return self._types[kind]
+
+    def _make_store(self, kind: str) -> Typestore:
+        for connection in self._connections:
+            if connection.msgtype != kind:
+                continue
+            form, text = connection.msgdef
+            try:
+                if form == MessageDefinitionFormat.MSG:
+                    store = get_typestore(Stores.EMPTY)
+                    store.register(get_types_from_msg(text, kind))
+                    return store
+                if form == MessageDefinitionFormat.IDL:
+                    store = get_typestore(Stores.EMPTY)
+                    store.register(_from_idl(text))
+                    return store
+            except Exception as error:
+                log.warning('%s: definition of %s is broken: %s', self.path, kind, _line(error))
+        if kind in typestore().fielddefs:
+            return typestore()
+        raise SourceError(
+            f'{self.path} does not define the type {kind}, and it is not known here; record the '
+            'bag as mcap, which keeps the definitions'
+        )
+
+
+class BagWriter:
+    """A new bag. A context manager; it is open from the start.
+
+    What was written stays readable if the block is left by an error.
+
+    Args:
+        path: folder to make; its parents too.
+        storage: format of the file in it.
+
+    Attributes:
+        path: as given.
+        types: the types that `write` takes: those of ROS 2 and of this package.
+
+    Raises:
+        OutputError: the path exists or cannot be made.
+    """
+
+    def __init__(self, path: str | Path, storage: Literal['mcap', 'sqlite3'] = 'mcap') -> None:
+        self.path = Path(path)
+        if storage not in STORAGES:
+            raise OutputError(f'unknown storage {storage!r}; expected {" or ".join(STORAGES)}')
+        if self.path.exists():
+            raise OutputError(f'{self.path} exists; name another place, or remove it first')
+        self.types = typestore()
+        self._connections: dict[tuple[str, str], Connection] = {}
+        self._writer = Writer(self.path, version=BAG_VERSION, storage_plugin=STORAGES[storage])
+        try:
+            self._writer.open()
+        except Exception as error:
+            raise OutputError(f'cannot make the bag {self.path}: {_line(error)}') from error
+
+    def __enter__(self) -> BagWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Write index and metadata, and close.
+
+        Raises:
+            OutputError: they cannot be written.
+        """
+        if self._writer.storage is None:
+            return
+        try:
+            self._writer.close()
+        except Exception as error:
+            self._writer.abort()
+            raise OutputError(f'cannot complete the bag {self.path}: {_line(error)}') from error
+
+    def write(self, topic: str, typename: str, message: Any, stamp_ns: int) -> None:
+        """Write a message object of the library rosbags (drift_ros.io.messages builds them).
+
+        Args:
+            topic: full name.
+            typename: such as `sensor_msgs/msg/Image`.
+            message: has the fields of the type.
+            stamp_ns: time of receipt in ns.
+
+        Raises:
+            OutputError: as `write_raw`; or the message does not fit its type.
+        """
+        try:
+            cdr = self.types.serialize_cdr(message, typename)
+        except Exception as error:
+            raise OutputError(
+                f'cannot write a message on {topic} as {typename}: {type(error).__name__}: '
+                f'{_line(error)}'
+            ) from error
+        self.write_raw(topic, typename, cdr, stamp_ns)
+
+    def write_raw(self, topic: str, typename: str, cdr: bytes | memoryview, stamp_ns: int) -> None:
+        """Write a serialised message.
+
+        Args:
+            topic: full name.
+            typename: such as `sensor_msgs/msg/Image`.
+            cdr: the message with its encapsulation header, as rclpy and BagReader.raw give it.
+            stamp_ns: time of receipt in ns.
+
+        Raises:
+            OutputError: the type is unknown, or the bag cannot be written (disk full, closed).
+        """
+        try:
+            connection = self._connections.get((topic, typename))
+            if connection is None:
+                connection = self._add(topic, typename)
+            self._writer.write(connection, stamp_ns, cdr)
+        except OutputError:
+            raise
+        except Exception as error:
+            raise OutputError(f'cannot write {topic} to {self.path}: {_line(error)}') from error
+
+    def _add(self, topic: str, typename: str) -> Connection:
+        if typename not in self.types.fielddefs:
+            raise OutputError(f'cannot write {topic}: the type {typename} is not known here')
+        connection = self._writer.add_connection(topic, typename, typestore=self.types)
+        self._connections[topic, typename] = connection
+        return connection
+
+
+def _open(path: Path) -> Reader:
+    if not path.exists():
+        raise SourceError(f'there is no bag at {path}')
+    if path.suffix == '.bag':
+        raise SourceError(f'{path} is a ROS 1 bag; convert it with `rosbags-convert`')
+    if path.is_dir() and not (path / METADATA).is_file():
+        files = _storage_files(path)
+        if len(files) != 1:
+            raise SourceError(
+                f'{path} is no bag: expected {METADATA} or one file {" or ".join(SUFFIXES)} in it, '
+                f'found {len(files)} such files; `ros2 bag reindex` writes the metadata'
+            )
+        path = files[0]
+    if path.is_file() and path.suffix not in SUFFIXES:
+        raise SourceError(
+            f'{path} is no bag: expected a folder with {METADATA}, or a file '
+            f'{" or ".join(SUFFIXES)}'
+        )
+    try:
+        reader = Reader(path)
+        reader.open()
+    except Exception as error:  # bytes of a damaged file can make a parser fail anyhow
+        raise SourceError(
+            f'cannot read the bag {path}: {_line(error)} If it was cut off (recorder killed, copy '
+            'not finished), copy it again, or save what is in it with `mcap recover` (.mcap) or '
+            '`ros2 bag reindex`'
+        ) from error
+    return reader
+
+
+def _from_idl(text: str) -> dict[str, Any]:
+    """Types of an IDL definition, also of several that are joined as rosbag2 does."""
+    rule = '=' * 80 + '\n'
+    if not text.startswith(f'{rule}IDL: '):
+        return dict(get_types_from_idl(text))
+    parts = (part.split('\n', 1)[1] for part in text.split(rule)[1:])
+    return {name: fields for part in parts for name, fields in get_types_from_idl(part).items()}
+
+
+def _line(error: BaseException) -> str:
+    """The first line of an error, or its class where it says nothing."""
+    text = str(error).strip().split('\n')[0]
+    return text or type(error).__name__

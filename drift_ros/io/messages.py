@@ -1,0 +1,195 @@
+"""ROS messages without ROS: objects of the library rosbags, built from arrays and results.
+
+They have the fields of the messages of the same name in ROS and serialise to the same bytes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from drift_ros import interfaces
+from drift_ros.tracking.types import Roi, TrackedObject, TrackingResult
+
+IMAGE = 'sensor_msgs/msg/Image'
+COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
+CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+TRACKS = 'drift_ros/msg/TrackedObjectArray'
+
+Position = tuple[float, float, float]
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+@functools.cache
+def typestore() -> Typestore:
+    """The message types of ROS 2 and of this package."""
+    store = get_typestore(Stores.LATEST)
+    store.register(
+        {
+            name: fields
+            for full in interfaces.names()
+            if '/msg/' in full
+            for name, fields in get_types_from_msg(interfaces.definition(full), full).items()
+        }
+    )
+    return store
+
+
+def make(typename: str, **fields: Any) -> Any:
+    """A message of a type by its full name; every field has to be given."""
+    return typestore().types[typename](**fields)
+
+
+def header(stamp_ns: int, frame_id: str) -> Any:
+    """std_msgs/Header; `stamp_ns` in nanoseconds."""
+    sec, nanosec = divmod(stamp_ns, 10**9)
+    stamp = make('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
+    return make('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
+
+
+def stamp_of(message: Any) -> int:
+    """Stamp of a message's header in nanoseconds."""
+    stamp = message.header.stamp
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)
+
+
+def image(array: NDArray[Any], encoding: str, stamp_ns: int, frame_id: str) -> Any:
+    """sensor_msgs/Image without row padding.
+
+    Args:
+        array: (H, W) or (H, W, C), of any dtype that the encoding names; little endian in memory.
+        encoding: of the array, such as rgb8, 8UC1, 32FC1.
+        stamp_ns: in nanoseconds.
+        frame_id: coordinate frame.
+    """
+    array = np.ascontiguousarray(array)
+    height, width = array.shape[:2]
+    return make(
+        IMAGE,
+        header=header(stamp_ns, frame_id),
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=0,
+        step=array.nbytes // max(1, height),
+        data=array.reshape(-1).view(np.uint8),
+    )
+
+
+def compressed_image(data: bytes, form: str, stamp_ns: int, frame_id: str) -> Any:
+    """sensor_msgs/CompressedImage: the bytes of a whole file of the format `form`: jpeg or png."""
+    return make(
+        COMPRESSED_IMAGE,
+        header=header(stamp_ns, frame_id),
+        format=form,
+        data=np.frombuffer(data, np.uint8),
+    )
+
+
+def camera_info(
+    fx: float,
+    fy: float,
+    cx: float,
+    cy: float,
+    width: int,
+    height: int,
+    stamp_ns: int,
+    frame_id: str,
+    *,
+    distortion_model: str = 'plumb_bob',
+    distortion: Sequence[float] = (0.0, 0.0, 0.0, 0.0, 0.0),
+    rectification: Sequence[float] = IDENTITY,
+    projection: Sequence[float] | None = None,
+) -> Any:
+    """sensor_msgs/CameraInfo of a camera.
+
+    Args:
+        fx, fy, cx, cy: pinhole of the raw image, in px.
+        width, height: of the image, in px.
+        stamp_ns: in nanoseconds.
+        frame_id: optical frame.
+        distortion_model, distortion: how the lens bends; default: not at all.
+        rectification: 9 values, row by row.
+        projection: 12 values, row by row; default: the pinhole of the raw image.
+    """
+    if projection is None:
+        projection = (fx, 0.0, cx, 0.0, 0.0, fy, cy, 0.0, 0.0, 0.0, 1.0, 0.0)
+    return make(
+        CAMERA_INFO,
+        header=header(stamp_ns, frame_id),
+        height=height,
+        width=width,
+        distortion_model=distortion_model,
+        d=np.array(distortion, np.float64),
+        k=np.array([fx, 0.0, cx, 0.0, fy, cy, 0.0, 0.0, 1.0], np.float64),
+        r=np.array(rectification, np.float64),
+        p=np.array(projection, np.float64),
+        binning_x=0,
+        binning_y=0,
+        roi=region(Roi()),
+    )
+
+
+def labels(result: TrackingResult) -> Any:
+    """Label map of a result: sensor_msgs/Image 8UC1, value = id."""
+    return image(result.labels, '8UC1', result.frame.stamp, result.frame.frame_id)
+
+
+def tracks(result: TrackingResult, positions: Mapping[int, Position] | None = None) -> Any:
+    """drift_ros/TrackedObjectArray of a result, as the node publishes it.
+
+    Args:
+        result: of one frame.
+        positions: id -> (x, y, z) in m in the optical frame, of those objects where it is known.
+    """
+    known = positions or {}
+    return make(
+        TRACKS,
+        header=header(result.frame.stamp, result.frame.frame_id),
+        generation=result.generation,
+        objects=[_object(result, obj, known.get(obj.id)) for obj in result.objects],
+    )
+
+
+def _object(result: TrackingResult, obj: TrackedObject, position: Position | None) -> Any:
+    frame = result.frame
+    if obj.visible:
+        mask = image(
+            result.mask(obj).view(np.uint8) * np.uint8(255), '8UC1', frame.stamp, frame.frame_id
+        )
+        x, y = obj.centroid
+    else:
+        mask = image(np.zeros((0, 0), np.uint8), '', frame.stamp, frame.frame_id)
+        x, y, position = 0.0, 0.0, None
+    at = position or (0.0, 0.0, 0.0)
+    return make(
+        'drift_ros/msg/TrackedObject',
+        id=obj.id,
+        name=obj.name,
+        score=float(obj.score),
+        visible=obj.visible,
+        roi=region(obj.roi if obj.visible else Roi()),
+        centroid=make('drift_ros/msg/Point2D', x=float(x), y=float(y)),
+        area=obj.area,
+        mask=mask,
+        has_position=position is not None,
+        position=make('geometry_msgs/msg/Point', x=at[0], y=at[1], z=at[2]),
+    )
+
+
+def region(roi: Roi) -> Any:
+    """sensor_msgs/RegionOfInterest of a box."""
+    return make(
+        'sensor_msgs/msg/RegionOfInterest',
+        x_offset=roi.x,
+        y_offset=roi.y,
+        height=roi.height,
+        width=roi.width,
+        do_rectify=False,
+    )
