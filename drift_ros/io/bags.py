@@ -8,14 +8,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from rosbags.interfaces import Connection, MessageDefinitionFormat
+from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
-from rosbags.typesys.store import Typestore
 
 from drift_ros.errors import FrameError, OutputError, SourceError
+from drift_ros.io.bag_types import BagTypes
 from drift_ros.io.images import ENCODINGS, decode_compressed, to_rgb
 from drift_ros.io.messages import COMPRESSED_IMAGE, IMAGE, stamp_of, typestore
+from drift_ros.io.skipped import Skipped
 from drift_ros.tracking.types import Frame
 
 log = logging.getLogger('drift_ros.io')
@@ -24,29 +24,9 @@ METADATA = 'metadata.yaml'
 STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 SUFFIXES = ('.mcap', '.db3')
 BAG_VERSION: Literal[8, 9] = 8  # the oldest that the library writes, so that most readers know it
-MAX_SKIPPED = 100  # reasons that are kept
 
 # What image topics hold that is no picture for people: labels and depth.
 NOT_COLOUR = ('8UC1', '16UC1', '32FC1')
-
-
-class Skipped(list[str]):
-    """Why frames were skipped: the first reasons, and the count of all.
-
-    Attributes:
-        total: how many frames were skipped, also those whose reason is no longer kept.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.total = 0
-
-    def add(self, reason: str) -> None:
-        """Count a frame, log the reason and keep it while there is room."""
-        log.warning('skipped: %s', reason)
-        self.total += 1
-        if len(self) < MAX_SKIPPED:
-            self.append(reason)
 
 
 def is_bag(path: Path) -> bool:
@@ -80,7 +60,7 @@ class BagReader:
         self.path = Path(path)
         self._reader = _open(self.path)
         self._connections = sorted(self._reader.connections, key=lambda c: c.topic)
-        self._types: dict[str, Typestore] = {}
+        self._types = BagTypes(self._connections)
         self.topics = {c.topic: c.msgtype for c in reversed(self._connections)}
         self.topics = dict(sorted(self.topics.items()))
         self.skipped = Skipped()
@@ -161,10 +141,12 @@ class BagReader:
                 or bytes that do not fit their type.
         """
         if topics is None:
-            topics = [topic for topic, kind in self.topics.items() if self._known(topic, kind)]
-        for topic in topics:
-            if topic in self.topics:
-                self._store(self.topics[topic])
+            topics = [topic for topic, kind in self.topics.items() if self._types.knows(kind)]
+            if len(topics) < len(self.topics):
+                left_out = sorted(set(self.topics) - set(topics))
+                log.warning('left out for their unknown types: %s', ', '.join(left_out))
+        for connection in self._select(topics):
+            self._types.store(connection.msgtype)
         for topic, kind, stamp, data in self.raw(topics):
             yield topic, stamp, self._message(topic, kind, data)
 
@@ -256,54 +238,13 @@ class BagReader:
 
     def _message(self, topic: str, kind: str, data: bytes) -> Any:
         try:
-            return self._store(kind).deserialize_cdr(data, kind)
+            return self._types.store(kind).deserialize_cdr(data, kind)
         except SourceError:
             raise
         except Exception as error:  # wrong bytes can make the library fail anyhow
             raise SourceError(
                 f'a message of {topic} in {self.path} is no {kind}: {_line(error)}'
             ) from error
-
-    def _known(self, topic: str, kind: str) -> bool:
-        try:
-            self._store(kind)
-        except SourceError as error:
-            log.warning('left out topic %s: %s', topic, error)
-            return False
-        return True
-
-    def _store(self, kind: str) -> Typestore:
-        """Types to read a message with: the bag's own definition, else what is known here.
-
-        One store for each type: bags may hold older definitions than the library, and one that
-        cannot be parsed must not spoil the others.
-        """
-        if kind not in self._types:
-            self._types[kind] = self._make_store(kind)
-        return self._types[kind]
-
-    def _make_store(self, kind: str) -> Typestore:
-        for connection in self._connections:
-            if connection.msgtype != kind:
-                continue
-            form, text = connection.msgdef
-            try:
-                if form == MessageDefinitionFormat.MSG:
-                    store = get_typestore(Stores.EMPTY)
-                    store.register(get_types_from_msg(text, kind))
-                    return store
-                if form == MessageDefinitionFormat.IDL:
-                    store = get_typestore(Stores.EMPTY)
-                    store.register(_from_idl(text))
-                    return store
-            except Exception as error:
-                log.warning('%s: definition of %s is broken: %s', self.path, kind, _line(error))
-        if kind in typestore().fielddefs:
-            return typestore()
-        raise SourceError(
-            f'{self.path} does not define the type {kind}, and it is not known here; record the '
-            'bag as mcap, which keeps the definitions'
-        )
 
 
 class BagWriter:
@@ -441,15 +382,6 @@ def _open(path: Path) -> Reader:
             '`ros2 bag reindex`'
         ) from error
     return reader
-
-
-def _from_idl(text: str) -> dict[str, Any]:
-    """Types of an IDL definition, also of several that are joined as rosbag2 does."""
-    rule = '=' * 80 + '\n'
-    if not text.startswith(f'{rule}IDL: '):
-        return dict(get_types_from_idl(text))
-    parts = (part.split('\n', 1)[1] for part in text.split(rule)[1:])
-    return {name: fields for part in parts for name, fields in get_types_from_idl(part).items()}
 
 
 def _line(error: BaseException) -> str:
