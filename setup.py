@@ -33,6 +33,7 @@ setup(
     package_data={f'drift_ros.share.{name}': patterns for name, patterns in present.items()}
     | {'drift_ros': ['**/*.html', '**/*.j2', '**/*.css', '**/*.js', 'py.typed']},
     install_requires=[
+        'av>=12.0',
         'diffusers>=0.35',
         'huggingface_hub>=0.34',
         'jinja2>=3.0',
