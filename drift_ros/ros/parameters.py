@@ -8,9 +8,8 @@ what is allowed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
-from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -22,7 +21,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from drift_ros.errors import SettingsError
-from drift_ros.ros.settings import NodeSettings, dynamic_names, extra
+from drift_ros.reference import bounds, constraints, kind, marks
+from drift_ros.ros.settings import NodeSettings, dynamic_names
 from drift_ros.settings import build, fields, flatten
 
 # Parameters that rclpy itself declares.
@@ -111,19 +111,11 @@ def unused_qos_overrides(node: Node, topics: Sequence[str]) -> list[str]:
     return [f'{prefix}.{name}' for name in given if name.rsplit('.', 2)[0] not in topics]
 
 
-def kind(info: FieldInfo) -> type:
-    """Python type of a parameter: bool, int, float or str."""
-    if get_origin(info.annotation) is Literal:
-        return type(get_args(info.annotation)[0])
-    assert isinstance(info.annotation, type)
-    return info.annotation
-
-
 def describe(info: FieldInfo) -> ParameterDescriptor:
     """Descriptor of a parameter: description, range, choices, whether it is read-only."""
     described = ParameterDescriptor(
         description=info.description or '',
-        read_only=bool(extra(info).get('read_only')),
+        read_only=bool(marks(info).get('read_only')),
         # so that `5` is as good as `5.0`, and that every refusal names the parameter
         dynamic_typing=True,
     )
@@ -135,32 +127,7 @@ def describe(info: FieldInfo) -> ParameterDescriptor:
             FloatingPointRange(from_value=float(low), to_value=float(high))
         ]
     rules = [constraints(info)] if constraints(info) else []
-    if not extra(info).get('dynamic'):
+    if not marks(info).get('dynamic'):
         rules.append('may change only while the node is unconfigured')
     described.additional_constraints = '; '.join(rules)
     return described
-
-
-def bounds(info: FieldInfo) -> tuple[float | None, float | None]:
-    """Smallest and largest value of a field, open bounds taken as closed ones."""
-    low: Any = None
-    high: Any = None
-    for rule in info.metadata:
-        low = rule.ge if isinstance(rule, Ge) else rule.gt if isinstance(rule, Gt) else low
-        high = rule.le if isinstance(rule, Le) else rule.lt if isinstance(rule, Lt) else high
-    return low, high
-
-
-def constraints(info: FieldInfo) -> str:
-    """What a descriptor's ranges cannot say, in words."""
-    words = []
-    if get_origin(info.annotation) is Literal:
-        words.append('one of: ' + ', '.join(str(choice) for choice in get_args(info.annotation)))
-    for rule in info.metadata:
-        if isinstance(rule, Gt):
-            words.append(f'greater than {rule.gt}')
-        if isinstance(rule, Lt):
-            words.append(f'less than {rule.lt}')
-        if pattern := getattr(rule, 'pattern', None):
-            words.append(f'matches {pattern}')
-    return '; '.join(words)

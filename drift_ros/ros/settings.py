@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 from pydantic.config import JsonDict
 
+from drift_ros.reference import marks
 from drift_ros.settings import Settings, TrackerSettings, fields
 
 DYNAMIC: JsonDict = {'dynamic': True}  # marks a field that may change while the node is configured
@@ -104,15 +105,9 @@ class NodeSettings(TrackerSettings):
     )
 
 
-def extra(info: Any) -> dict[str, Any]:
-    """The marks (`dynamic`, `read_only`) of a field's declaration."""
-    marks = info.json_schema_extra
-    return marks if isinstance(marks, dict) else {}
-
-
 def dynamic_names() -> set[str]:
     """Dotted names of the settings that may change while the node is configured."""
-    return {name for name, info in fields(NodeSettings) if extra(info).get('dynamic')}
+    return {name for name, info in fields(NodeSettings) if marks(info).get('dynamic')}
 
 
 def tracker_settings(settings: NodeSettings) -> TrackerSettings:

@@ -10,17 +10,11 @@ import yaml
 
 pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 
-from drift_ros.ros.defaults import defaults
 from drift_ros.ros.settings import NodeSettings, tracker_settings
 from drift_ros.settings import build, flatten, read_yaml
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config'
 PRESETS = ['realtime.yaml', 'accurate.yaml']
-
-
-def test_the_default_file_is_made_from_the_settings() -> None:
-    made = (CONFIG / 'tracker.yaml').read_text()
-    assert made == defaults(), 'run `python -m drift_ros.ros.defaults > config/tracker.yaml`'
 
 
 def test_the_default_file_holds_the_defaults() -> None:
