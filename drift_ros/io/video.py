@@ -38,8 +38,8 @@ class VideoWriter:
         self._height, self._width = size[0] // 2 * 2, size[1] // 2 * 2
         if not fps > 0 or not self._height or not self._width:
             raise OutputError(
-                f'cannot make the video {path} of {size[1]}x{size[0]} px at {fps} frames/s: expected '
-                'at least 2x2 px and a positive rate'
+                f'cannot make the video {path} of {size[1]}x{size[0]} px at {fps} frames/s: '
+                'expected at least 2x2 px and a positive rate'
             )
         try:
             import av
@@ -49,12 +49,13 @@ class VideoWriter:
             ) from None
         self._av = av
         name = _encoder(av)
+        self._stream: Any
         try:
             self._file: Any = av.open(str(path), 'w', format='mp4', options=_STREAMABLE)
         except OSError as error:
             raise OutputError(f'cannot write the video {path}: {error}') from None
         rate = Fraction(fps).limit_denominator(1000)
-        self._stream: Any = self._file.add_stream(name, rate=rate, options=ENCODERS[name])
+        self._stream = self._file.add_stream(name, rate=rate, options=ENCODERS[name])
         self._stream.width, self._stream.height = self._width, self._height
         self._stream.pix_fmt = 'yuv420p'
         self._stream.thread_type = 'AUTO'
