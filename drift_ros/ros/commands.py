@@ -79,7 +79,7 @@ class Commands:
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
         async def run() -> str:
-            ids = await self._do(_remove_all)
+            ids = await self._do(_clear)
             self._note_reset('cleared')
             return f'removed {_list(ids)}' if ids else 'there were no targets'
 
@@ -134,11 +134,10 @@ def _answer(preview: Preview, response: ResetTargets.Response) -> None:
     response.labels = messages.label_map(preview.labels, preview.frame)
 
 
-def _remove_all(tracker: Tracker) -> list[int]:
+def _clear(tracker: Tracker) -> list[int]:
     """Forget the targets, but not the frames: a prompt may still name one of them."""
     ids = list(tracker.targets)
-    if ids:
-        tracker.remove_targets(ids)
+    tracker.clear_targets()
     return ids
 
 

@@ -258,6 +258,10 @@ class Tracker:
             if held.labels is not None:
                 held.labels = np.where(np.isin(held.labels, ids), 0, held.labels).astype(np.uint8)
 
+    def clear_targets(self) -> None:
+        """Forget all targets, but not the frames; a new generation begins."""
+        self._new_generation()
+
     def reset(self) -> None:
         """Forget all targets and frames; a new generation begins."""
         self._buffer.clear()

@@ -222,6 +222,23 @@ def test_a_reset_begins_a_generation_and_reuses_ids(make: Make) -> None:
     assert tracker.generation > preview.generation
 
 
+def test_clearing_keeps_the_frames(make: Make) -> None:
+    tracker = make()
+    tracker.step(clip_frame(0), [RED])
+    play(tracker, 4, 1)
+    before = tracker.generation
+    tracker.clear_targets()
+    assert tracker.generation == before + 1
+    (result,) = play(tracker, 1, 5)
+    assert result.objects == ()
+    tracker.set_targets([Prompt(mask=red_mask(2))], stamp=clip_frame(2).stamp)
+    results = []
+    while tracker.ready:
+        results += tracker.advance()
+    assert indices(results) == [2, 3, 4, 5]
+    assert iou(results[-1].labels == 1, red_mask(5)) > 0.75
+
+
 def test_waiting_frames_before_a_new_generation_are_not_released(make: Make) -> None:
     tracker = make(window__length=4)
     assert tracker.step(clip_frame(0), [RED]) == []
