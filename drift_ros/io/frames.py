@@ -1,7 +1,8 @@
 """Frames from a bag, a video file or a folder of pictures, by one interface.
 
 Pictures and videos have no clock: their first frame gets the stamp 1 s, and frame i comes i / fps
-later. Not 0 s, since a zero stamp means 'unknown' in ROS: a prompt with it goes to the newest image.
+later. Not 0 s, since a zero stamp means 'unknown' in ROS: a prompt with it would go to the newest
+image.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -176,7 +177,7 @@ class FolderSource(_Closing):
             if image is None:
                 self.skipped.add(f'{file.name}: no whole picture ({len(data)} bytes)')
                 continue
-            yield _frame(image, index, self.fps, file.suffix.lower().removeprefix('.'))
+            yield _frame(image, index, self.fps)
 
 
 class VideoSource(_Closing):
@@ -211,7 +212,7 @@ class VideoSource(_Closing):
             while capture.grab():
                 decoded, image = capture.retrieve()
                 if decoded and image is not None:
-                    yield _frame(image, index, self.fps, 'video')
+                    yield _frame(image, index, self.fps)
                 else:
                     self.skipped.add(f'frame {index} of {self.name}: cannot be decoded')
                 index += 1
@@ -242,7 +243,11 @@ def natural(file: Path) -> tuple[list[tuple[int, str]], str]:
     return key, file.name
 
 
-def _frame(bgr: np.ndarray, index: int, fps: float, encoding: str) -> Frame:
-    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-    stamp = FIRST_STAMP + round(index * 10**9 / fps)
-    return Frame(rgb, stamp, FRAME_ID, index, encoding)  # type: ignore[arg-type]
+def _frame(bgr: Any, index: int, fps: float) -> Frame:
+    rgb: Any = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return Frame(rgb, stamp_of(index, fps), FRAME_ID, index, 'bgr8')
+
+
+def stamp_of(index: int, fps: float) -> int:
+    """Stamp in ns of a frame of a source without a clock."""
+    return FIRST_STAMP + round(index * 10**9 / fps)
