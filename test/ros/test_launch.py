@@ -65,7 +65,6 @@ def test_the_layout_shows_what_the_node_publishes() -> None:
 
 def test_launched_node_tracks(tools: Any, tmp_path: Path, monkeypatch: Any) -> None:
     """From the launch file to a track: namespace, remapping, prompts, device and autostart."""
-    launch = pytest.importorskip('launch', reason='launch is not installed (there is no wheel)')
     pytest.importorskip('launch_ros', reason='launch_ros is not installed (there is no wheel)')
     pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `make build`')
     import rclpy
@@ -75,6 +74,7 @@ def test_launched_node_tracks(tools: Any, tmp_path: Path, monkeypatch: Any) -> N
     from rclpy.qos import qos_profile_sensor_data
     from sensor_msgs.msg import Image
 
+    import launch
     from drift_ros.msg import TrackedObjectArray
     from drift_ros.ros import messages
 

@@ -34,7 +34,7 @@ def no_data(message: Image) -> str:
 
 def zero_size(message: Image) -> str:
     message.height = 0
-    return 'height'
+    return '64x0 px'
 
 
 def short_step(message: Image) -> str:

@@ -1,0 +1,79 @@
+"""`drift play`: publish a bag with its timing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from drift_ros.errors import DriftError
+
+
+class NoRosError(DriftError):
+    """A command needs ROS 2, which this Python does not have."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(play)
+
+
+def play(
+    bag: Annotated[Path, typer.Argument(help='Bag (mcap or sqlite3): its folder or file.')],
+    rate: Annotated[
+        float, typer.Option(min=0.01, max=100, help='Seconds of the bag per second.')
+    ] = 1.0,
+    loop: Annotated[bool, typer.Option('--loop', help='Start anew at the end, for ever.')] = False,
+    clock: Annotated[
+        bool, typer.Option('--clock', help='Publish /clock, for nodes with use_sim_time.')
+    ] = False,
+    topics: Annotated[
+        list[str] | None, typer.Option(help='Play only this topic; may be given several times.')
+    ] = None,
+    start_paused: Annotated[
+        bool, typer.Option('--start-paused', help='Wait for Enter before the first message.')
+    ] = False,
+    wait_for_subscribers: Annotated[
+        float,
+        typer.Option(min=0, help='Wait up to so many seconds until somebody listens.'),
+    ] = 0.0,
+) -> None:
+    """Publish a bag's messages with their timing, like `ros2 bag play`."""
+    try:
+        import rclpy
+        from rclpy.signals import SignalHandlerOptions
+    except ImportError:
+        raise NoRosError(
+            '`drift play` needs ROS 2: source its setup file, or use the environment of `make env`'
+        ) from None
+    from drift_ros.ros.playback import Player
+
+    console = Console(stderr=True)
+    # the command line handles interrupts
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = rclpy.create_node('drift_play')
+        player = Player(node, bag, topics or None, rate, clock)
+        console.print(f'{", ".join(player.topics)} of {bag}, {player.duration:.1f} s')
+        if start_paused:
+            console.input('Enter starts it ')
+        if wait_for_subscribers and not player.wait_for_subscribers(wait_for_subscribers):
+            console.print(f'nobody listens after {wait_for_subscribers:g} s; playing all the same')
+        with Progress(*_columns(), console=console, transient=True) as bar:
+            task = bar.add_task('playing', total=player.duration or 1.0)
+            while True:
+                player.play(lambda seconds: bar.update(task, completed=seconds))
+                if not loop:
+                    break
+        player.finish()
+        console.print(f'{player.published} messages')
+    finally:
+        rclpy.try_shutdown()
+
+
+def _columns() -> tuple[TextColumn, BarColumn, TextColumn, TimeRemainingColumn]:
+    position = TextColumn('{task.completed:.1f} of {task.total:.1f} s')
+    return TextColumn('{task.description}'), BarColumn(), position, TimeRemainingColumn()

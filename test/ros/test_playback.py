@@ -1,0 +1,181 @@
+"""Playing bags over DDS."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip('rclpy', reason='the room ros needs rclpy')
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.serialization import serialize_message
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
+from std_msgs.msg import String
+
+from drift_ros.errors import SourceError
+from drift_ros.io.bags import BagWriter
+from drift_ros.ros import messages
+from drift_ros.ros.playback import Player
+from drift_ros.ros.stamps import nanoseconds
+
+FRAMES, STEP = 10, 20_000_000  # ns
+
+
+@pytest.fixture
+def bag(tmp_path: Path, tools: Any) -> Path:
+    with BagWriter(tmp_path / 'bag') as writer:
+        for k in range(FRAMES):
+            image = messages.image(tools.scene(k)[0], 'rgb8', tools.stamp(k), tools.FRAME_ID)
+            at = tools.stamp(0) + k * STEP
+            writer.write_raw('/image', 'sensor_msgs/msg/Image', serialize_message(image), at)
+            if k % 5 == 0:
+                text = serialize_message(String(data=f'word {k}'))
+                writer.write_raw('/words', 'std_msgs/msg/String', text, at + 1)
+    return tmp_path / 'bag'
+
+
+class Ear:
+    """Two nodes in a context of their own: one to play with, one that listens in a thread."""
+
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.player = rclpy.create_node('player', context=self.context)
+        self.node = rclpy.create_node('ear', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.leaving = threading.Event()
+        self.thread = threading.Thread(target=self._spin)
+        self.thread.start()
+
+    def _spin(self) -> None:
+        while not self.leaving.is_set():
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def listen(self, kind: type, topic: str) -> list[tuple[float, Any]]:
+        heard: list[tuple[float, Any]] = []
+        self.node.create_subscription(
+            kind, topic, lambda m: heard.append((time.monotonic(), m)), 100
+        )
+        return heard
+
+    def close(self) -> None:
+        self.leaving.set()
+        self.thread.join()
+        self.executor.shutdown()
+        for node in (self.node, self.player):
+            node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+@pytest.fixture
+def ear() -> Iterator[Ear]:
+    ear = Ear()
+    yield ear
+    ear.close()
+
+
+def test_messages_arrive_as_they_were_recorded(ear: Ear, bag: Path, tools: Any) -> None:
+    images, words = ear.listen(Image, '/image'), ear.listen(String, '/words')
+    player = Player(ear.player, bag, rate=5.0)
+    assert player.topics == ['/image', '/words']
+    assert player.duration == pytest.approx((FRAMES - 1) * STEP / 1e9, abs=1e-6)
+    assert player.wait_for_subscribers(tools.WAIT)
+    publishers = list(player._publishers.values())
+    tools.until(lambda: all(p.get_subscription_count() for p in publishers))
+    at: list[float] = []
+    player.play(at.append)
+    player.finish()
+    tools.until(lambda: (len(images), len(words)) == (FRAMES, 2))
+    for k, (_, message) in enumerate(images):
+        assert nanoseconds(message.header.stamp) == tools.stamp(k)
+        assert bytes(message.data) == tools.scene(k)[0].tobytes()
+    assert [m.data for _, m in words] == ['word 0', 'word 5']
+    assert at == sorted(at)
+    assert player.published == FRAMES + 2
+
+
+def test_the_rate_sets_the_time_that_it_takes(ear: Ear, bag: Path) -> None:
+    player = Player(ear.player, bag, rate=0.5)
+    start = time.monotonic()
+    player.play()
+    assert time.monotonic() - start >= (FRAMES - 1) * STEP / 1e9 / 0.5
+
+
+def test_the_clock_runs_through_the_bag(ear: Ear, bag: Path, tools: Any) -> None:
+    ticks = ear.listen(Clock, '/clock')
+    player = Player(ear.player, bag, clock=True)
+    tools.until(lambda: ear.player.count_subscribers('/clock'))
+    tools.until(lambda: player._clock.get_subscription_count())
+    player.play()
+    last = tools.stamp(0) + (FRAMES - 1) * STEP
+    tools.until(lambda: ticks and nanoseconds(ticks[-1][1].clock) == last)
+    times = [nanoseconds(m.clock) for _, m in ticks]
+    assert times == sorted(times)
+    assert times[0] >= tools.stamp(0)
+
+
+def test_chosen_topics_only(ear: Ear, bag: Path) -> None:
+    player = Player(ear.player, bag, topics=['/words'], rate=50.0)
+    assert player.topics == ['/words']
+    player.play()
+    assert player.published == 2
+
+
+def test_a_topic_that_is_not_there_lists_those_that_are(ear: Ear, bag: Path) -> None:
+    with pytest.raises(SourceError, match=r'/image'):
+        Player(ear.player, bag, topics=['/camera'])
+
+
+def test_types_that_are_not_installed_are_left_out_by_name(
+    ear: Ear, bag: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from drift_ros.ros import playback
+
+    find = playback.message_type
+
+    def some(name: str) -> Any:
+        if name.endswith('String'):
+            raise ImportError(name)
+        return find(name)
+
+    monkeypatch.setattr(playback, 'message_type', some)
+    assert Player(ear.player, bag).topics == ['/image']
+    assert '/words (std_msgs/msg/String)' in caplog.text
+    with pytest.raises(SourceError, match='/words'):
+        Player(ear.player, bag, topics=['/words'])
+
+
+def test_stop_ends_it_from_another_thread(ear: Ear, bag: Path) -> None:
+    player = Player(ear.player, bag, rate=0.02)
+    threading.Timer(0.1, player.stop).start()
+    start = time.monotonic()
+    player.play()
+    assert time.monotonic() - start < 5  # it would take 9 s
+
+
+def test_command_plays_a_bag(ear: Ear, bag: Path, tools: Any) -> None:
+    images = ear.listen(Image, '/image')
+    command = [sys.executable, '-m', 'drift_ros.cli.main', 'play', str(bag), '--rate', '2']
+    options = ['--topics', '/image', '--wait-for-subscribers', '20']
+    ended = subprocess.run([*command, *options], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 0, ended.stderr
+    assert f'{FRAMES} messages' in ended.stderr
+    tools.until(lambda: len(images) == FRAMES)
+
+
+def test_command_names_a_bag_that_is_not_there(tmp_path: Path) -> None:
+    command = [sys.executable, '-m', 'drift_ros.cli.main', 'play', str(tmp_path / 'none')]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert str(tmp_path / 'none') in ended.stderr.replace('\n', '')
+    assert 'Traceback' not in ended.stderr
