@@ -8,6 +8,7 @@ import typer
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command('extractors')(extractors)
+    app.command('settings')(settings)
 
 
 def extractors() -> None:
@@ -21,3 +22,15 @@ def extractors() -> None:
     for name, entry in EXTRACTORS.items():
         table.add_row(name, entry.description)
     Console().print(table)
+
+
+def settings() -> None:
+    """Print all settings of the tracker as YAML with defaults, ranges and descriptions.
+
+    Save it, edit it, and give it to `drift track --config`; the node takes it as a group of
+    parameters.
+    """
+    from drift_ros.reference import commented_yaml
+    from drift_ros.settings import TrackerSettings
+
+    typer.echo(commented_yaml(TrackerSettings()).lstrip('\n'), nl=False)

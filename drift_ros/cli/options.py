@@ -1,0 +1,81 @@
+"""From options of the command line to the tracker's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from drift_ros import resources
+from drift_ros.errors import SettingsError
+from drift_ros.ros.settings import NodeSettings
+from drift_ros.settings import TrackerSettings, build, fields, flatten, read_yaml
+
+# What a parameters file may hold besides the node's own parameters.
+FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+
+
+def tracker_settings(
+    config: str | None = None,
+    features: str | None = None,
+    device: str | None = None,
+    assignments: Sequence[str] = (),
+) -> TrackerSettings:
+    """Settings by rising precedence: defaults, configuration, extractor and device, assignments.
+
+    Args:
+        config: settings or parameters file, or the name of a preset. Parameters that are only for
+            the node are checked and then left out.
+        features: name of the extractor.
+        device: where it runs.
+        assignments: `name=value` with the value in YAML.
+
+    Raises:
+        SettingsError: a file, a name or a value is wrong.
+    """
+    values = _from_config(config) if config is not None else {}
+    if features is not None:
+        values['features.name'] = features
+    if device is not None:
+        values['features.device'] = device
+    for assignment in assignments:
+        name, value = _assignment(assignment)
+        values[name] = value
+    return build(TrackerSettings, values)
+
+
+def _from_config(config: str) -> dict[str, Any]:
+    place = _find(config)
+    given = {n: v for n, v in read_yaml(place).items() if not n.startswith(FOREIGN)}
+    try:
+        checked = flatten(build(NodeSettings, given))
+    except SettingsError as error:
+        raise SettingsError(f'{place}: {error}') from None
+    known = {name for name, _ in fields(TrackerSettings)}
+    return {name: checked[name] for name in given if name in known}
+
+
+def _find(config: str) -> Path:
+    path = Path(config).expanduser()
+    files = resources.names('config', suffix='.yaml')
+    presets = {Path(name).stem: name for name in files if not name.startswith('prompts')}
+    if not path.is_file() and config in presets:
+        return resources.path('config', presets[config])
+    if not path.is_file():
+        raise SettingsError(
+            f'--config is {config!r}, which is neither a file nor a preset; presets are: '
+            f'{", ".join(presets)}'
+        )
+    return path
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition('=')
+    if not sign:
+        raise SettingsError(f'--set {text!r} must be name=value, such as propagation.top_k=5')
+    try:
+        return name.strip(), yaml.safe_load(value) if value.strip() else ''
+    except yaml.YAMLError as error:
+        raise SettingsError(f'--set {text!r}: the value is no YAML: {error}') from None

@@ -1,0 +1,152 @@
+"""The output folder of a run: who wrote it, with what, and what may be deleted again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from drift_ros.errors import OutputError
+
+RUN, FILES = 'run.json', 'files.txt'
+RUNNING, FINISHED, INTERRUPTED, FAILED = 'running', 'finished', 'interrupted', 'failed'
+
+
+class RunFolder:
+    """A folder that one run writes.
+
+    `run.json` says what was asked for and how far it came; `files.txt` lists every file before it
+    is made, so that nothing else is ever deleted, even if a run was killed.
+
+    Args:
+        path: the folder.
+        identity: what makes two runs equal, by name; values fit for JSON.
+
+    Raises:
+        OutputError: `run.json` there is not one of ours.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+        self.path = path
+        self._record: dict[str, Any] = {'run': json.loads(json.dumps(dict(identity)))}
+        self._files: TextIO | None = None
+        self._earlier = self._read()
+
+    @property
+    def finished(self) -> bool:
+        """Whether an equal run has finished here."""
+        return self._state() == FINISHED and not self.differences()
+
+    @property
+    def earlier(self) -> dict[str, Any]:
+        """The record of the earlier run; empty if there was none."""
+        return self._earlier
+
+    def differences(self) -> list[str]:
+        """What the earlier run was asked for that this one is not, in words."""
+        before, now = self._earlier.get('run', {}), self._record['run']
+        return [
+            f'{name} was {before.get(name)!r} and is {now.get(name)!r}'
+            for name in dict.fromkeys([*before, *now])
+            if before.get(name) != now.get(name)
+        ]
+
+    def begin(self, overwrite: bool, names: Sequence[str]) -> None:
+        """Make the folder ready to be written.
+
+        Args:
+            overwrite: delete what an earlier run wrote.
+            names: files and folders that this run is going to make in it.
+
+        Raises:
+            OutputError: an earlier run is here and `overwrite` is not given; one of `names` exists
+                that no run wrote; or the folder cannot be written.
+        """
+        if self._earlier and not overwrite:
+            raise OutputError(self._refusal())
+        try:
+            if self._earlier:
+                self._delete()
+            foreign = [name for name in names if (self.path / name).exists()]
+            if foreign:
+                raise OutputError(
+                    f'{self.path} holds {", ".join(foreign)} that no run of drift wrote: name '
+                    'another folder for the results, or move them away'
+                )
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.save(RUNNING)
+            self._files = (self.path / FILES).open('w', encoding='utf-8', buffering=1)
+        except OSError as error:
+            raise OutputError(f'cannot write the results to {self.path}: {error}') from None
+
+    def created(self, path: Path) -> None:
+        """Note a file before it is made."""
+        assert self._files is not None, 'the run has not begun'
+        self._files.write(f'{path.relative_to(self.path).as_posix()}\n')
+
+    def save(self, state: str, **facts: Any) -> None:
+        """Write `run.json`, as a whole or not at all."""
+        self._record |= {'state': state, **facts}
+        place = self.path / RUN
+        temporary = place.with_name(f'.{RUN}.part')
+        try:
+            temporary.write_text(json.dumps(self._record, indent=2) + '\n', encoding='utf-8')
+            os.replace(temporary, place)
+        except OSError as error:
+            raise OutputError(f'cannot write {place}: {error}') from None
+
+    def close(self) -> None:
+        """Close the list of files."""
+        if self._files is not None:
+            self._files.close()
+
+    def _state(self) -> str:
+        return str(self._earlier.get('state', ''))
+
+    def _refusal(self) -> str:
+        state = self._state()
+        differences = self.differences()
+        if differences:
+            shown = '; '.join(differences[:4])
+            more = f'; and {len(differences) - 4} more' if len(differences) > 4 else ''
+            what = f'a run ({state}) of something else: {shown}{more}'
+        else:
+            what = f'the same run, but {"not finished" if state == RUNNING else state}'
+        return (
+            f'{self.path} holds {what}. Name another folder, or give --overwrite to delete what '
+            'that run wrote'
+        )
+
+    def _read(self) -> dict[str, Any]:
+        place = self.path / RUN
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputError(f'{self.path} is a file: name a folder for the results')
+        if not place.exists():
+            return {}
+        try:
+            record = json.loads(place.read_text(encoding='utf-8'))
+        except (OSError, ValueError) as error:
+            raise OutputError(f'cannot read {place} of an earlier run: {error}') from None
+        if not isinstance(record, dict) or not isinstance(record.get('run'), dict):
+            raise OutputError(
+                f'{place} was not written by drift: name another folder for the results'
+            )
+        return record
+
+    def _delete(self) -> None:
+        listed = self.path / FILES
+        root = self.path.resolve()
+        folders = set()
+        names = listed.read_text(encoding='utf-8').splitlines() if listed.exists() else []
+        for name in [*names, FILES, RUN]:
+            file = root / name
+            if root not in file.parent.resolve().parents and file.parent.resolve() != root:
+                continue  # somebody edited the list
+            if file.is_file() or file.is_symlink():
+                file.unlink()
+                folders.add(file.parent)
+        for folder in folders - {root}:
+            if not any(folder.iterdir()):
+                folder.rmdir()

@@ -1,0 +1,376 @@
+"""One run of `drift track`: checks, the loop over the frames, and what is said about it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import platform
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+import drift_ros
+from drift_ros.cli.interrupts import interrupts_held
+from drift_ros.cli.runs import FAILED, FILES, FINISHED, INTERRUPTED, RunFolder
+from drift_ros.errors import DeviceError, PromptError, SourceError
+from drift_ros.io.bags import SUFFIXES as BAG_SUFFIXES
+from drift_ros.io.frames import FolderSource, open_source
+from drift_ros.io.writers import (
+    BagResultWriter,
+    CsvWriter,
+    LabelWriter,
+    OverlayWriter,
+    ResultWriter,
+    name_by_index,
+)
+from drift_ros.prompts import Prompt, TimedPrompt, read_prompts
+from drift_ros.settings import TrackerSettings, flatten
+from drift_ros.tracking import Frame, Tracker, TrackingResult
+
+LABELS, TRACKS, OVERLAY, BAG = 'labels', 'tracks.csv', 'overlay.mp4', 'bag'
+VERSIONS = ('torch', 'numpy', 'diffusers', 'transformers')
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for on the command line."""
+
+    source: Path
+    prompts: Path
+    out: Path
+    settings: TrackerSettings
+    topic: str | None = None
+    fps: float | None = None
+    overlay: bool = True
+    bag: bool = True
+    overwrite: bool = False
+
+
+@dataclass
+class Seen:
+    """What was seen of one target."""
+
+    name: str
+    frames: int = 0
+    visible: int = 0
+    score: float = 0.0  # sum over the visible frames
+
+
+@dataclass
+class Counts:
+    """How far a run came."""
+
+    results: int = 0
+    seconds: float = 0.0
+    objects: dict[int, Seen] = field(default_factory=dict)
+
+    def add(self, result: TrackingResult) -> None:
+        """Count one result."""
+        self.results += 1
+        for obj in result.objects:
+            seen = self.objects.setdefault(obj.id, Seen(obj.name))
+            seen.frames += 1
+            seen.visible += obj.visible
+            seen.score += obj.score if obj.visible else 0.0
+
+    @property
+    def rate(self) -> float:
+        """Results per second."""
+        return self.results / self.seconds if self.seconds else 0.0
+
+
+class PromptPlan:
+    """Hands out prompts with their frames and remembers which were never asked for."""
+
+    def __init__(self, prompts: Sequence[TimedPrompt]) -> None:
+        self.left = list(prompts)
+
+    def take(self, frame: Frame) -> list[TimedPrompt]:
+        """The prompts of a frame."""
+        here = [p for p in self.left if _is_on(p, frame)]
+        self.left = [p for p in self.left if not _is_on(p, frame)]
+        return here
+
+
+class TrackingRun:
+    """A run over one source. A context manager.
+
+    Raises:
+        SourceError: the source or the prompts cannot be read.
+        PromptError: the prompts are wrong, or one is on a frame behind the end of the source.
+        OutputError: the output folder cannot be used.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.counts = Counts()
+        self.prompts = read_prompts(request.prompts)
+        self.source = open_source(request.source, request.topic, request.fps)
+        self.plan = PromptPlan(self.prompts)
+        self.stats: dict[str, Any] = {}
+        try:
+            self._check_frames()
+            self.folder = RunFolder(request.out, self.identity)
+        except BaseException:
+            self.source.close()
+            raise
+
+    def __enter__(self) -> TrackingRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.source.close()
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What has to be equal for two runs to give the same results."""
+        request = self.request
+        return {
+            'command': 'track',
+            'version': drift_ros.__version__,
+            'input': str(request.source.resolve()),
+            'input_digest': self._digest_source(),
+            'topic': getattr(self.source, 'topic', None),
+            'fps': self.source.fps,
+            'prompts': str(request.prompts.resolve()),
+            'prompts_digest': _digest_prompts(self.prompts),
+            'overlay': request.overlay,
+            'bag': request.bag,
+            'settings': flatten(request.settings),
+        }
+
+    def _digest_source(self) -> str:
+        """Of names, sizes and times of change: reading hours of video would take too long."""
+        path = self.request.source
+        files = [path]
+        if isinstance(self.source, FolderSource):
+            files = self.source.files
+        elif path.is_dir():
+            files = sorted(file for file in path.iterdir() if file.suffix in BAG_SUFFIXES)
+        stats = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
+        return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
+
+    def execute(self) -> None:
+        """Track all frames and write all results.
+
+        Raises:
+            DriftError: something was wrong; what was written before stays.
+        """
+        # Before the folder is touched: missing weights must not cost an earlier run.
+        tracker = Tracker.from_settings(self.request.settings)
+        names = [LABELS, TRACKS, FILES]
+        names += [OVERLAY] * self.request.overlay + [BAG] * self.request.bag
+        self.folder.begin(self.request.overwrite, names)
+        started = time.monotonic()
+        state, problem = FAILED, ''
+        try:
+            with ExitStack() as stack:
+                self._loop(tracker, self._open_writers(stack))
+            self._check_prompts()
+            state = FINISHED
+        except KeyboardInterrupt:
+            state = INTERRUPTED
+            raise
+        except torch.OutOfMemoryError as error:
+            problem = (
+                f'{tracker.extractor.device} ran out of memory: {error}; lower features.resolution '
+                'or window.length, or set features.dtype to float16'
+            )
+            raise DeviceError(problem) from error
+        except BaseException as error:
+            problem = str(error) or type(error).__name__
+            raise
+        finally:
+            self.counts.seconds = time.monotonic() - started
+            self.folder.save(state, error=problem, **self._facts(tracker))
+            self.folder.close()
+
+    def _check_frames(self) -> None:
+        count = self.source.count
+        # The header of a video may promise too little, so only the end of the run tells there.
+        if count is None or self.source.kind == 'video':
+            return
+        late = [p for p in self.prompts if p.frame is not None and p.frame >= count]
+        if late:
+            raise PromptError(
+                f'{self.request.prompts}: {_names(late)}, but {self.request.source} has {count} '
+                f'frames, 0 to {count - 1}'
+            )
+
+    def _check_prompts(self) -> None:
+        if not self.counts.results:
+            raise SourceError(
+                f'no frame of {self.request.source} could be used: '
+                f'{"; ".join(self.source.skipped[:3]) or "it is empty"}'
+            )
+        if self.plan.left:
+            raise PromptError(
+                f'{self.request.prompts}: {_names(self.plan.left)}, which never came or was '
+                f'skipped; the frames of {self.request.source} end before, or their stamps differ'
+            )
+
+    def _open_writers(self, stack: ExitStack) -> list[ResultWriter]:
+        out, created = self.request.out, self.folder.created
+
+        def opened(writer: ResultWriter) -> ResultWriter:
+            stack.callback(writer.close)
+            return writer
+
+        created(out / TRACKS)
+        writers = [
+            opened(CsvWriter(out / TRACKS)),
+            opened(LabelWriter(out / LABELS, self._name(), created)),
+        ]
+        if self.request.overlay:
+            writers.append(opened(OverlayWriter(out / OVERLAY, self.source.fps, created)))
+        if self.request.bag:
+            for name in (f'{BAG}.mcap', 'metadata.yaml'):
+                created(out / BAG / name)
+            writers.append(opened(BagResultWriter(out / BAG)))
+        return writers
+
+    def _name(self) -> Callable[[Frame], str]:
+        """How label files are called: as their frames where these are files."""
+        if not isinstance(self.source, FolderSource):
+            return name_by_index
+        stems = [file.stem for file in self.source.files]
+        return (lambda f: stems[f.index]) if len(set(stems)) == len(stems) else name_by_index
+
+    def _loop(self, tracker: Tracker, writers: Sequence[ResultWriter]) -> None:
+        def put(results: Sequence[TrackingResult]) -> None:
+            for result in results:
+                with interrupts_held():  # so that a frame is in all files or in none
+                    for writer in writers:
+                        writer.write(result)
+                    self.counts.add(result)
+
+        with _progress() as progress:
+            task = progress.add_task(self.source.name, total=self.source.count)
+            for frame in self.source.frames():
+                here = self.plan.take(frame)
+                late = tracker.stats.late
+                put(tracker.step(frame, [p.prompt for p in here]))
+                if tracker.stats.late > late:
+                    self.plan.left += here
+                progress.update(task, completed=frame.index + 1)
+            put(tracker.flush())
+            if self.source.count is not None:
+                progress.update(task, completed=self.source.count)
+
+    def _facts(self, tracker: Tracker) -> dict[str, Any]:
+        counts = self.counts
+        return {
+            'device': str(tracker.extractor.device),
+            'dtype': str(tracker.extractor.dtype).removeprefix('torch.'),
+            'extractor': tracker.extractor.name,
+            'segmenter': tracker.segmenter.name,
+            'window': dict(zip(('length', 'stride'), tracker.window, strict=True)),
+            'versions': {
+                'drift_ros': drift_ros.__version__,
+                'python': platform.python_version(),
+                **{name: importlib.metadata.version(name) for name in VERSIONS},
+            },
+            'counts': {
+                **dataclasses.asdict(tracker.stats),
+                'results': counts.results,
+                'skipped': self.source.skipped.total,
+                'skipped_reasons': list(self.source.skipped),
+            },
+            'objects': {
+                str(id_): {
+                    'name': seen.name,
+                    'frames': seen.frames,
+                    'visible': seen.visible,
+                    'mean_score': seen.score / seen.visible if seen.visible else None,
+                }
+                for id_, seen in sorted(counts.objects.items())
+            },
+            'seconds': round(counts.seconds, 3),
+            'frames_per_second': round(counts.rate, 3),
+        }
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f'{speed:.1f} frames/s' if speed else '', style='progress.data.speed')
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn('{task.description}', markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _Rate(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def report(run: TrackingRun) -> None:
+    """Print what a run found and where it lies."""
+    console = Console()
+    counts, out = run.counts, run.request.out
+    skipped = run.source.skipped.total
+    console.print(
+        f'{counts.results} frames in {counts.seconds:.1f} s ({counts.rate:.1f} frames/s)'
+        + (f', {skipped} skipped (see {out / "run.json"})' if skipped else ''),
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table('id', 'name', 'visible frames', 'mean score', box=None, header_style='bold')
+    for id_, seen in sorted(counts.objects.items()):
+        score = f'{seen.score / seen.visible:.2f}' if seen.visible else ''
+        table.add_row(str(id_), Text(seen.name), f'{seen.visible} of {seen.frames}', score)
+    console.print(table)
+    written = [f'{LABELS}/', TRACKS]
+    written += [OVERLAY] * run.request.overlay + [f'{BAG}/'] * run.request.bag
+    console.print(f'{out}: {", ".join(written)}', highlight=False, markup=False, soft_wrap=True)
+
+
+def _is_on(prompt: TimedPrompt, frame: Frame) -> bool:
+    if prompt.stamp is not None:
+        return frame.stamp == prompt.stamp
+    return frame.index == prompt.frame
+
+
+def _names(prompts: Sequence[TimedPrompt]) -> str:
+    def one(timed: TimedPrompt) -> str:
+        prompt: Prompt = timed.prompt
+        who = prompt.name or (f'id {prompt.id}' if prompt.id else 'without name')
+        if timed.stamp is None:
+            return f'prompt {who} on frame {timed.frame}'
+        return f'prompt {who} on stamp {timed.stamp // 10**9}.{timed.stamp % 10**9:09d} s'
+
+    return ', '.join(one(p) for p in prompts)
+
+
+def _digest_prompts(prompts: Sequence[TimedPrompt]) -> str:
+    digest = hashlib.sha256()
+    for timed in prompts:
+        prompt = timed.prompt
+        digest.update(repr((timed.frame, timed.stamp, prompt.id, prompt.name)).encode())
+        for array in (prompt.points, prompt.point_labels, prompt.boxes, prompt.mask):
+            if array is not None:
+                digest.update(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
