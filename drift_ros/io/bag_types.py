@@ -55,6 +55,7 @@ class BagTypes:
                 store = get_typestore(Stores.EMPTY)
                 idl = form == MessageDefinitionFormat.IDL
                 store.register(_from_idl(text) if idl else get_types_from_msg(text, kind))
+                store.hash_rihs01(kind)  # fails where a type that it is made of is missing
                 return store
         except Exception as error:  # the text comes from a file; its parser can fail anyhow
             log.warning('the definition of %s in the bag is broken: %s', kind, error)

@@ -116,7 +116,7 @@ class BagReader:
                 raise SourceError(
                     f'{self.path} is damaged or cut off: {number} messages were read, of '
                     f'{sum(c.msgcount for c in chosen)} that its index names ({_line(error)}); '
-                    '`mcap recover` or `ros2 bag convert` may save more'
+                    '`mcap recover` may save more'
                 ) from error
             number += 1
             yield connection.topic, connection.msgtype, stamp, data
@@ -377,9 +377,8 @@ def _open(path: Path) -> Reader:
         reader.open()
     except Exception as error:  # bytes of a damaged file can make a parser fail anyhow
         raise SourceError(
-            f'cannot read the bag {path}: {_line(error)} If it was cut off (recorder killed, copy '
-            'not finished), copy it again, or save what is in it with `mcap recover` (.mcap) or '
-            '`ros2 bag reindex`'
+            f'cannot read the bag {path} ({_line(error)}). If it was cut off (recorder killed, '
+            'copy not finished), copy it again, or save what is in it with `mcap recover`'
         ) from error
     return reader
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import itertools
+import struct
+import zlib
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from drift_ros.errors import FrameError
 from drift_ros.io.images import ENCODINGS, decode_compressed, to_rgb
@@ -235,3 +239,54 @@ def test_a_png_that_is_cut_off_is_refused() -> None:
     _, data = cv2.imencode('.png', random(40, 40, 3))
     with pytest.raises(FrameError):
         decode_compressed(SimpleNamespace(format='png', data=data.tobytes()[:30]))
+
+
+def jpeg(seed: int = 0, size: int = 48) -> bytes:
+    values = np.random.default_rng(seed).integers(0, 256, (size, size, 3), np.uint8)
+    return bytes(cv2.imencode('.jpg', values)[1])
+
+
+def with_thumbnail(data: bytes) -> bytes:
+    """Cameras put a small JPEG into the head of the large one."""
+    small = b'Exif\0\0' + jpeg(1, 16)
+    return data[:2] + b'\xff\xe1' + struct.pack('>H', len(small) + 2) + small + data[2:]
+
+
+@pytest.mark.parametrize('share', [0.3, 0.6, 0.99])
+@pytest.mark.parametrize('thumbnail', [False, True])
+def test_a_jpeg_that_is_cut_off_is_refused(thumbnail: bool, share: float) -> None:
+    """Whatever the version of OpenCV: some fill the missing rows with grey."""
+    data = with_thumbnail(jpeg()) if thumbnail else jpeg()
+    whole = decode_compressed(SimpleNamespace(format='jpeg', data=data))
+    assert whole.shape == (48, 48, 3)
+    with pytest.raises(FrameError, match='expected a whole JPEG'):
+        decode_compressed(SimpleNamespace(format='jpeg', data=data[: int(len(data) * share)]))
+
+
+def test_what_drivers_append_to_a_jpeg_does_no_harm() -> None:
+    data = jpeg()
+    found = decode_compressed(SimpleNamespace(format='jpeg', data=data + bytes(100)))
+    expected = decode_compressed(SimpleNamespace(format='jpeg', data=data))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_size_beyond_all_memory_is_refused() -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(kind + data)
+        return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', checksum)
+
+    header = chunk(b'IHDR', struct.pack('>IIBBBBB', 100_000, 100_000, 8, 2, 0, 0, 0))
+    body = chunk(b'IDAT', zlib.compress(b'')) + chunk(b'IEND', b'')
+    data = b'\x89PNG\r\n\x1a\n' + header + body
+    with pytest.raises(FrameError, match=f'{len(data)} bytes'):
+        decode_compressed(SimpleNamespace(format='png', data=data))
+
+
+def test_pixels_stay_where_the_sensor_had_them() -> None:
+    """Viewers turn a picture by its EXIF tag; calibration and prompts know nothing of it."""
+    file = io.BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    Image.new('RGB', (64, 48)).save(file, 'jpeg', exif=exif)
+    message = SimpleNamespace(format='jpeg', data=file.getvalue())
+    assert decode_compressed(message).shape == (48, 64, 3)

@@ -1,0 +1,113 @@
+"""Messages built without ROS are the ones that the node publishes, value for value."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from drift_ros import interfaces
+from drift_ros.io import messages
+from drift_ros.io.images import to_rgb
+from drift_ros.tracking.types import Frame, Roi, TrackedObject, TrackingResult
+
+NS = 1_795_249_149_562_961_177
+NAN = float('nan')
+
+
+def result(objects: int = 3) -> TrackingResult:
+    labels = np.zeros((20, 31), np.uint8)
+    labels[3:7, 10:17] = 5
+    labels[3, 10] = 9  # inside the box of 5, but not of it
+    found = (
+        TrackedObject(5, 'cup', 0.75, True, Roi(10, 3, 7, 4), (12.6, 4.6), 27),
+        TrackedObject(6, 'lid', 0.0, False, Roi(), (NAN, NAN), 0),
+        TrackedObject(9, 'søs', 1 / 3, True, Roi(10, 3, 1, 1), (10.0, 3.0), 1),
+    )
+    frame = Frame(np.zeros((20, 31, 3), np.uint8), NS, 'camera_optical')
+    return TrackingResult(frame, labels, found[:objects], 4)
+
+
+def serialized(message: object, typename: str) -> bytes:
+    return bytes(messages.typestore().serialize_cdr(message, typename))
+
+
+def normal(data: bytes, typename: str) -> bytes:
+    """ROS's bytes with zeros between the fields, where ROS leaves what was there before."""
+    return serialized(messages.typestore().deserialize_cdr(data, typename), typename)
+
+
+@pytest.mark.parametrize('objects', [0, 1, 2, 3])
+@pytest.mark.parametrize('positions', [{}, {5: (1.0, -2.5, 3.25)}, {6: (1.0, 1.0, 1.0)}])
+def test_tracks_are_those_of_the_node(objects: int, positions: dict) -> None:
+    pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `make build`')
+    from rclpy.serialization import serialize_message
+
+    from drift_ros.ros import messages as ros
+
+    theirs = ros.tracks(result(objects), lambda obj: positions.get(obj.id))
+    ours = messages.tracks(result(objects), positions)
+    assert serialized(ours, messages.TRACKS) == normal(serialize_message(theirs), messages.TRACKS)
+
+
+def test_label_maps_are_those_of_the_node() -> None:
+    pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `make build`')
+    from rclpy.serialization import serialize_message
+
+    from drift_ros.ros import messages as ros
+
+    ours = serialized(messages.labels(result()), messages.IMAGE)
+    theirs = serialize_message(ros.labels(result()))
+    assert ours == normal(theirs, messages.IMAGE)
+
+
+def test_ros_reads_what_is_written_without_it() -> None:
+    pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `make build`')
+    from rclpy.serialization import deserialize_message
+    from sensor_msgs.msg import CameraInfo
+
+    ours = messages.camera_info(500.0, 501.0, 320.0, 240.0, 640, 480, NS, 'optical')
+    read = deserialize_message(serialized(ours, messages.CAMERA_INFO), CameraInfo)
+    assert list(read.k) == [500, 0, 320, 0, 501, 240, 0, 0, 1]
+    assert list(read.p) == [500, 0, 320, 0, 0, 501, 240, 0, 0, 0, 1, 0]
+    assert list(read.r) == [1, 0, 0, 0, 1, 0, 0, 0, 1]
+    assert (read.width, read.height, read.header.frame_id) == (640, 480, 'optical')
+    assert (read.distortion_model, list(read.d)) == ('plumb_bob', [0] * 5)
+
+
+def test_the_hash_of_own_types_is_that_of_ros() -> None:
+    """So that tools that compare type hashes take our bags for recorded ones."""
+    pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `make build`')
+    import drift_ros.msg
+
+    for name in interfaces.names():
+        if '/msg/' in name:
+            kind = getattr(drift_ros.msg, name.rpartition('/')[2])
+            hashes = getattr(kind, '_HASH', None) or kind.__class__.__dict__.get('_HASH')
+            if hashes is not None:
+                assert messages.typestore().hash_rihs01(name) == hashes
+            assert kind.get_fields_and_field_types().keys() == {
+                field for field, _ in messages.typestore().fielddefs[name][1]
+            }
+
+
+@pytest.mark.parametrize('view', [np.s_[:, :], np.s_[::-1, ::2]])
+def test_an_image_goes_there_and_back(view: tuple) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 3), np.uint8)[view]
+    message = messages.image(pixels, 'rgb8', NS, 'here')
+    np.testing.assert_array_equal(to_rgb(message), pixels)
+    assert messages.stamp_of(message) == NS and message.header.frame_id == 'here'
+
+
+def test_two_byte_images() -> None:
+    message = messages.image(np.array([[1, 256]], np.uint16), '16UC1', 0, '')
+    assert (message.step, bytes(message.data)) == (4, b'\1\0\0\1')
+
+
+def test_an_invisible_object_says_nothing_else() -> None:
+    gone = messages.tracks(result(), {6: (1.0, 2.0, 3.0)}).objects[1]
+    assert (gone.visible, gone.has_position, gone.centroid.x, gone.position.x) == (
+        False,
+        False,
+        0,
+        0,
+    )
