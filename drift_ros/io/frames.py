@@ -16,9 +16,11 @@ from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
 from drift_ros.io.bags import BagReader, is_bag
+from drift_ros.io.images import decode
 from drift_ros.io.skipped import Skipped
 from drift_ros.tracking.types import Frame
 
@@ -149,9 +151,10 @@ class FolderSource(_Closing):
     kind: Kind = 'folder'
 
     def __init__(self, path: Path, fps: float) -> None:
-        self.files = sorted(
-            (file for file in path.iterdir() if file.suffix.lower() in PICTURES), key=natural
-        )
+        found = (file for file in path.iterdir() if file.suffix.lower() in PICTURES)
+        # hidden files (such as the `._1.jpg` that macOS leaves) would shift the numbers of frames
+        shown = (file for file in found if not file.name.startswith('.') and file.is_file())
+        self.files = sorted(shown, key=natural)
         if not self.files:
             raise SourceError(
                 f'{path} has neither pictures ({", ".join(PICTURES)}) nor the files of a bag '
@@ -169,15 +172,15 @@ class FolderSource(_Closing):
         """Frames in natural order of the files' names."""
         for index, file in enumerate(self.files):
             try:
-                data = np.frombuffer(file.read_bytes(), np.uint8)
+                data = file.read_bytes()
             except OSError as error:
                 self.skipped.add(f'{file.name}: {error.strerror}')
                 continue
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-            if image is None:
+            rgb = decode(data)
+            if rgb is None:
                 self.skipped.add(f'{file.name}: no whole picture ({len(data)} bytes)')
                 continue
-            yield _frame(image, index, self.fps)
+            yield _frame(rgb, index, self.fps)
 
 
 class VideoSource(_Closing):
@@ -212,7 +215,8 @@ class VideoSource(_Closing):
             while capture.grab():
                 decoded, image = capture.retrieve()
                 if decoded and image is not None:
-                    yield _frame(image, index, self.fps)
+                    rgb: Any = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+                    yield _frame(rgb, index, self.fps)
                 else:
                     self.skipped.add(f'frame {index} of {self.name}: cannot be decoded')
                 index += 1
@@ -243,8 +247,7 @@ def natural(file: Path) -> tuple[list[tuple[int, str]], str]:
     return key, file.name
 
 
-def _frame(bgr: Any, index: int, fps: float) -> Frame:
-    rgb: Any = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+def _frame(rgb: NDArray[np.uint8], index: int, fps: float) -> Frame:
     return Frame(rgb, stamp_of(index, fps), FRAME_ID, index, 'bgr8')
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from drift_ros.errors import FrameError
 
 Rgb = NDArray[np.uint8]
+JPEG, JPEG_SCAN, JPEG_END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'  # markers
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,10 +156,39 @@ def decode_compressed(message: Any) -> Rgb:
         raise FrameError(
             f'unsupported format: {form!r} is a depth image; subscribe to a colour image'
         )
-    data = np.frombuffer(message.data, np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    if image is None:
+    data = bytes(message.data)
+    rgb = decode(data)
+    if rgb is None:
         raise FrameError(
             f'undecodable data: {len(data)} bytes said to be {form!r}; expected a whole JPEG or PNG'
         )
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return rgb
+
+
+def decode(data: bytes) -> Rgb | None:
+    """Decode a picture (JPEG, PNG and what else OpenCV reads), with its pixels where they are
+    stored: calibrations, prompts and label maps know nothing of a viewer's EXIF rotation.
+
+    Args:
+        data: a whole file.
+
+    Returns:
+        (H, W, 3) uint8 RGB, or None if it is no whole picture.
+    """
+    if not data or (data.startswith(JPEG) and not _has_end(data)):
+        return None
+    try:
+        image = cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+    except cv2.error:  # a header that promises more pixels than OpenCV takes
+        return None
+    return None if image is None else cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _has_end(data: bytes) -> bool:
+    """Whether the last scan of a JPEG is ended. OpenCV 4 fills up a JPEG that is cut off with grey
+    and says nothing; the frame would then be tracked.
+    """
+    end = data.rfind(JPEG_END)
+    return end >= 0 and JPEG_SCAN not in data[end:]
