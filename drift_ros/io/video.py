@@ -50,15 +50,16 @@ class VideoWriter:
         self._av = av
         name = _encoder(av)
         self._stream: Any
+        rate = Fraction(fps).limit_denominator(1000)
         try:
             self._file: Any = av.open(str(path), 'w', format='mp4', options=_STREAMABLE)
+            self._stream = self._file.add_stream(name, rate=rate, options=ENCODERS[name])
+            self._stream.width, self._stream.height = self._width, self._height
+            self._stream.pix_fmt = 'yuv420p'
+            self._stream.thread_type = 'AUTO'
+            self._file.start_encoding()  # makes the file now, not with the first picture
         except OSError as error:
             raise OutputError(f'cannot write the video {path}: {error}') from None
-        rate = Fraction(fps).limit_denominator(1000)
-        self._stream = self._file.add_stream(name, rate=rate, options=ENCODERS[name])
-        self._stream.width, self._stream.height = self._width, self._height
-        self._stream.pix_fmt = 'yuv420p'
-        self._stream.thread_type = 'AUTO'
         self._closed = False
 
     def write(self, picture: NDArray[np.uint8]) -> None:
