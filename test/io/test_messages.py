@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -74,20 +77,21 @@ def test_ros_reads_what_is_written_without_it() -> None:
     assert (read.distortion_model, list(read.d)) == ('plumb_bob', [0] * 5)
 
 
-def test_the_hash_of_own_types_is_that_of_ros() -> None:
-    """So that tools that compare type hashes take our bags for recorded ones."""
-    pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `make build`')
-    import drift_ros.msg
-
-    for name in interfaces.names():
-        if '/msg/' in name:
-            kind = getattr(drift_ros.msg, name.rpartition('/')[2])
-            hashes = getattr(kind, '_HASH', None) or kind.__class__.__dict__.get('_HASH')
-            if hashes is not None:
-                assert messages.typestore().hash_rihs01(name) == hashes
-            assert kind.get_fields_and_field_types().keys() == {
-                field for field, _ in messages.typestore().fielddefs[name][1]
-            }
+def test_the_types_are_those_of_ros() -> None:
+    """Their hashes are equal, so that ROS takes our bags for recorded ones."""
+    built = pytest.importorskip('drift_ros.msg', reason='the interfaces are not built')
+    places = [parent / 'share' / 'drift_ros' for parent in Path(built.__file__).parents]
+    found = [place for place in places if (place / 'msg' / 'Prompt.json').is_file()]
+    if not found:
+        pytest.skip('this ROS has no type hashes')
+    for name in (name for name in interfaces.names() if '/msg/' in name):
+        description = json.loads((found[0] / f'msg/{name.rpartition("/")[2]}.json').read_text())
+        (expected,) = (
+            entry['hash_string']
+            for entry in description['type_hashes']
+            if entry['type_name'] == name
+        )
+        assert messages.typestore().hash_rihs01(name) == expected
 
 
 @pytest.mark.parametrize('view', [np.s_[:, :], np.s_[::-1, ::2]])
