@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 import cv2
@@ -54,6 +54,10 @@ class Observations:
         if not done:
             raise SourceError(f'cannot keep a label map of shape {labels.shape} {labels.dtype}')
         self._labels[stamp] = data.tobytes()
+
+    def keep_labels_of(self, stamps: Container[int]) -> None:
+        """Forget the label maps of all other frames."""
+        self._labels = {stamp: data for stamp, data in self._labels.items() if stamp in stamps}
 
     def labels(self, stamp: int) -> NDArray[np.uint8] | None:
         """Label map (H, W) uint8 of a frame, or None if there is none."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drift_ros.errors import SourceError
@@ -10,7 +10,6 @@ from drift_ros.errors import SourceError
 IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
 TRACKS = 'drift_ros/msg/TrackedObjectArray'
-COLOUR_WORDS = ('image', 'color', 'colour', 'rgb')
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +32,14 @@ class Topics:
     truth_tracks: str = ''
 
 
-def choose(available: Mapping[str, str], image: str = '', depth: str = '') -> Topics:
+def choose(
+    available: Mapping[str, str], colour: Sequence[str], image: str = '', depth: str = ''
+) -> Topics:
     """Pick the topics by their types and names.
 
     Args:
         available: topic -> type, as in the bag.
+        colour: topics that hold pictures, and not depth or labels.
         image, depth: given by the user, or empty.
 
     Raises:
@@ -46,19 +48,16 @@ def choose(available: Mapping[str, str], image: str = '', depth: str = '') -> To
     for name in (image, depth):
         if name and name not in available:
             raise SourceError(f'there is no topic {name!r} in the bag; it has:\n{_list(available)}')
-    pictures = [name for name, kind in available.items() if kind in (IMAGE, COMPRESSED)]
-    depths = [name for name in pictures if 'depth' in name and available[name] == IMAGE]
-    truths = [name for name in pictures if 'labels' in name and available[name] == IMAGE]
-    image = image or _image(
-        [name for name in pictures if name not in (*depths, *truths)], available
-    )
+    image = image or _image(colour, available)
     if available[image] not in (IMAGE, COMPRESSED):
         raise SourceError(
             f'topic {image!r} has {available[image]}, expected {IMAGE} or {COMPRESSED}'
         )
+    others = [name for name, kind in available.items() if kind == IMAGE and name not in colour]
+    depths = [name for name in others if 'depth' in name]
     aligned = [name for name in depths if 'aligned' in name] or depths
-    parent = _parent(image)
-    info = f'{parent}/camera_info'
+    truths = [name for name in others if 'labels' in name]
+    info = f'{_parent(image)}/camera_info'
     tracks = [name for name, kind in available.items() if kind == TRACKS]
     return Topics(
         image,
@@ -70,16 +69,16 @@ def choose(available: Mapping[str, str], image: str = '', depth: str = '') -> To
     )
 
 
-def _image(candidates: list[str], available: Mapping[str, str]) -> str:
-    if not candidates:
+def _image(colour: Sequence[str], available: Mapping[str, str]) -> str:
+    """The only one; of several, the only raw one."""
+    if not colour:
         raise SourceError(f'no topic of the bag has images; it has:\n{_list(available)}')
-    raw = [name for name in candidates if available[name] == IMAGE] or candidates
-    colour = [name for name in raw if any(word in name for word in COLOUR_WORDS)] or raw
-    if len(colour) > 1:
+    raw = [name for name in colour if available[name] == IMAGE] or list(colour)
+    if len(raw) > 1:
         raise SourceError(
-            f'several topics of the bag have images: {", ".join(colour)}; choose one with --image'
+            f'several topics of the bag have images: {", ".join(raw)}; choose one with --image'
         )
-    return colour[0]
+    return raw[0]
 
 
 def _parent(topic: str) -> str:

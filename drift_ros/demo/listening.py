@@ -1,0 +1,97 @@
+"""Records what the tracker publishes, and keeps an eye on how far it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from drift_ros.errors import DriftError
+from drift_ros.io.bags import BagWriter
+from drift_ros.io.messages import IMAGE, TRACKS
+from drift_ros.ros.recording import Recorder, message_class, stamp_of
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+
+DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
+POLL = 0.02
+
+
+class SilentNodeError(DriftError):
+    """The tracker does not publish what it should."""
+
+
+class Listener:
+    """Writes the tracker's topics to a bag. Use it in a `with` statement, which closes the bag.
+
+    Args:
+        node: a node that is spun by someone else.
+        tracker: full name of the tracker node.
+        bag: folder to make.
+        overlay: whether to record the pictures, too.
+
+    Attributes:
+        newest: stamp in ns of the newest result.
+        results: number of results.
+        stride: new frames per window; 0 until the node has said so.
+        last: monotonic time in s of the last result.
+        diagnostics: last values of the node.
+    """
+
+    def __init__(self, node: Node, tracker: str, bag: Path, overlay: bool) -> None:
+        self.newest = self.results = self.stride = 0
+        self.last = time.monotonic()
+        self.diagnostics: dict[str, str] = {}
+        self._node = node
+        self._tracker = tracker
+        self._tracks = f'{tracker}/tracks'
+        self._types = {
+            self._tracks: TRACKS,
+            f'{tracker}/labels': IMAGE,
+            '/diagnostics': DIAGNOSTICS,
+        }
+        if overlay:
+            self._types[f'{tracker}/overlay'] = IMAGE
+        self._bag = BagWriter(bag)
+        classes = {topic: message_class(kind) for topic, kind in self._types.items()}
+        self._recorder = Recorder(node, classes, self._take)
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._recorder.close()
+        self._bag.close()
+
+    def wait_for_publishers(self, timeout: float, alive: Callable[[], None]) -> None:
+        """Wait until every topic is offered; `alive` raises if waiting is pointless.
+
+        Raises:
+            SilentNodeError: not within `timeout` seconds.
+        """
+        end = time.monotonic() + timeout
+        for topic in self._types:
+            while not self._node.count_publishers(topic):
+                alive()
+                if time.monotonic() > end:
+                    raise SilentNodeError(f'nobody publishes {topic} after {timeout:g} s')
+                time.sleep(POLL)
+
+    def _take(self, topic: str, data: bytes, received: int) -> None:
+        """In the thread that spins the node."""
+        kind = self._types[topic]
+        self._bag.write_raw(topic, kind, data, received)
+        if topic == self._tracks:
+            self.newest = stamp_of(data)
+            self.results += 1
+            self.last = time.monotonic()
+        elif topic == '/diagnostics':
+            self._note(self._bag.types.deserialize_cdr(data, kind))
+
+    def _note(self, message: Any) -> None:
+        for status in message.status:
+            if status.name.startswith(f'{self._tracker}:'):
+                self.diagnostics = {pair.key: pair.value for pair in status.values}
+                self.stride = int(self.diagnostics.get('window stride', 0))
