@@ -43,7 +43,7 @@ setup(
         'pydantic>=2.7',
         'pyyaml>=5.4',
         'rich>=13.7',
-        'rosbags>=0.10.4',
+        'rosbags>=0.11.0',
         'safetensors>=0.4.3',
         'torch>=2.4',
         'transformers>=4.56',

@@ -35,13 +35,13 @@ class Encoding:
     to_rgb: int | None
 
 
-def _bayer(pattern: str) -> int:
-    # OpenCV's BayerRGGB and the like are named by the first pixels, as ROS does; its two-letter
-    # names (BayerBG) are shifted by one pixel.
-    code: int = getattr(cv2, f'COLOR_Bayer{pattern.upper()}2RGB')
-    return code
-
-
+# ROS names a pattern by its first two rows, OpenCV by the second row's second and third pixel.
+BAYER = {
+    'rggb': cv2.COLOR_BayerBG2RGB,
+    'bggr': cv2.COLOR_BayerRG2RGB,
+    'gbrg': cv2.COLOR_BayerGR2RGB,
+    'grbg': cv2.COLOR_BayerGB2RGB,
+}
 ENCODINGS: dict[str, Encoding] = {
     'mono8': Encoding(np.uint8, 1, cv2.COLOR_GRAY2RGB),
     'mono16': Encoding(np.uint16, 1, cv2.COLOR_GRAY2RGB),
@@ -57,8 +57,8 @@ for _bits, _dtype in ((8, np.uint8), (16, np.uint16)):
     ENCODINGS[f'bgr{_bits}'] = Encoding(_dtype, 3, cv2.COLOR_BGR2RGB)
     ENCODINGS[f'rgba{_bits}'] = Encoding(_dtype, 4, cv2.COLOR_RGBA2RGB)
     ENCODINGS[f'bgra{_bits}'] = Encoding(_dtype, 4, cv2.COLOR_BGRA2RGB)
-    for _pattern in ('rggb', 'bggr', 'gbrg', 'grbg'):
-        ENCODINGS[f'bayer_{_pattern}{_bits}'] = Encoding(_dtype, 1, _bayer(_pattern))
+    for _pattern, _code in BAYER.items():
+        ENCODINGS[f'bayer_{_pattern}{_bits}'] = Encoding(_dtype, 1, _code)
 
 
 def to_rgb(message: Any) -> Rgb:
