@@ -46,7 +46,7 @@ class RunFolder:
 
     def differences(self) -> list[str]:
         """What the earlier run was asked for that this one is not, in words."""
-        before, now = self._earlier.get('run', {}), self._record['run']
+        before, now = _flat(self._earlier.get('run', {})), _flat(self._record['run'])
         return [
             f'{name} was {before.get(name)!r} and is {now.get(name)!r}'
             for name in dict.fromkeys([*before, *now])
@@ -150,3 +150,10 @@ class RunFolder:
         for folder in folders - {root}:
             if not any(folder.iterdir()):
                 folder.rmdir()
+
+
+def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings beside the rest, so that each difference is told by itself."""
+    settings = identity.get('settings')
+    plain = {name: value for name, value in identity.items() if name != 'settings'}
+    return plain | (settings if isinstance(settings, dict) else {})

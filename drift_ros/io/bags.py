@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 
 from drift_ros.errors import FrameError, OutputError, SourceError
 from drift_ros.io.bag_types import BagTypes
@@ -255,16 +255,23 @@ class BagWriter:
     Args:
         path: folder to make; its parents too.
         storage: format of the file in it.
+        compress: compress with zstd, as label maps deserve; only with mcap, whose readers all
+            know it.
 
     Attributes:
         path: as given.
         types: the types that `write` takes: those of ROS 2 and of this package.
 
     Raises:
-        OutputError: the path exists or cannot be made.
+        OutputError: the path exists or cannot be made, or the storage does not compress.
     """
 
-    def __init__(self, path: str | Path, storage: Literal['mcap', 'sqlite3'] = 'mcap') -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        storage: Literal['mcap', 'sqlite3'] = 'mcap',
+        compress: bool = False,
+    ) -> None:
         self.path = Path(path)
         if storage not in STORAGES:
             raise OutputError(f'unknown storage {storage!r}; expected {" or ".join(STORAGES)}')
@@ -273,6 +280,10 @@ class BagWriter:
         self.types = typestore()
         self._connections: dict[tuple[str, str], Connection] = {}
         self._writer = Writer(self.path, version=BAG_VERSION, storage_plugin=STORAGES[storage])
+        if compress and storage != 'mcap':
+            raise OutputError(f'bags of {storage} cannot be compressed here; use mcap')
+        if compress:
+            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         try:
             self._writer.open()
         except Exception as error:

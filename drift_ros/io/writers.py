@@ -107,7 +107,7 @@ class BagResultWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        self._bag = BagWriter(path)
+        self._bag = BagWriter(path, compress=True)
 
     def write(self, result: TrackingResult) -> None:
         """Write both messages."""

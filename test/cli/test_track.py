@@ -139,7 +139,8 @@ def test_other_settings_are_refused_by_name(track: Track, tmp_path: Path) -> Non
     before = snapshot(tmp_path / 'out')
     result = track('--set', 'propagation.top_k=3')
     assert result.exit_code == 2
-    assert 'top_k' in result.stderr and '--overwrite' in result.stderr
+    assert 'propagation.top_k was 10 and is 3' in result.stderr, result.stderr
+    assert '--overwrite' in result.stderr and 'features' not in result.stderr
     assert snapshot(tmp_path / 'out') == before
 
 

@@ -107,6 +107,26 @@ def test_raw_messages_can_be_copied(tmp_path: Path, storage: Any) -> None:
     ]
 
 
+def test_a_compressed_bag_is_small_and_holds_the_same(tmp_path: Path) -> None:
+    sizes = []
+    for compress in (False, True):
+        with BagWriter(tmp_path / f'bag{compress}', compress=compress) as bag:
+            for index in range(COUNT):
+                labels = messages.labels(result(index))
+                bag.write(LABELS, messages.IMAGE, labels, START + index * PERIOD)
+        sizes.append(storage_file(bag.path).stat().st_size)
+    assert sizes[1] < sizes[0] / 20
+    with BagReader(tmp_path / 'bagFalse') as plain, BagReader(tmp_path / 'bagTrue') as small:
+        assert list(small.raw()) == list(plain.raw())
+        assert len(list(small.raw())) == COUNT
+
+
+def test_sqlite3_is_not_compressed(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match='sqlite3 cannot be compressed'):
+        BagWriter(tmp_path / 'bag', 'sqlite3', compress=True)
+    assert not (tmp_path / 'bag').exists()
+
+
 @storages
 def test_messages_come_in_order_of_time(tmp_path: Path, storage: str) -> None:
     with BagReader(write(tmp_path / 'bag', storage)) as bag:
