@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 860, 250
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 38
+LEFT, RIGHT, TOP, BOTTOM = 66, 14, 14, 38
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def render_page(
 def _lead(run: Run, measures: Measures) -> str:
     count = len(measures.stamps)
     length = measures.seconds[-1] if count else 0.0
-    played = f'{count} frames ({length:.1f} s) played at {run.rate:.3g} frames/s over ROS 2'
+    played = f'{count} frames ({length:.1f} s) played at {run.rate:.1f} frames/s over ROS 2'
     objects = len(measures.scorer.objects) if measures.scorer else len(run.results.names)
     return (
         f'{played} into the tracker node, {objects} object{"s" * (objects != 1)} prompted through '
@@ -144,7 +144,7 @@ def _objects_note(truth: bool) -> str:
 def _score_table(objects: Sequence[ObjectScore]) -> dict[str, Any]:
     heads = ['Object', 'Mean IoU', 'Lowest IoU', 'Last IoU', 'Coverage', 'Id switches']
     depth = any(math.isfinite(o.median_position_error) for o in objects)
-    heads += ['Position error, median [cm]', 'largest [cm]'] if depth else []
+    heads += ['Median position error [cm]', 'Largest [cm]'] if depth else []
     rows = []
     for obj in objects:
         seen = sum(area > 0 for area in obj.visible)

@@ -22,7 +22,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from drift_ros import synthetic
+from drift_ros import resources, synthetic
 from drift_ros.demo import recorded
 from drift_ros.demo.feed import Bundle, Feeder, bundles, played_rate
 from drift_ros.demo.measures import Measures, Run
@@ -42,6 +42,7 @@ NAMESPACE = '/drift_demo'
 NODE = f'{NAMESPACE}/tracker'
 START_TIMEOUT, ACTIVE_TIMEOUT, QUIET = 30.0, 300.0, 0.7
 INPUT, OUTPUT, LOG, PROMPTS = 'input', 'recorded', 'node.log', 'prompts.yaml'
+SHARED_MEMORY = 48 * 2**20  # bytes that config/fastdds.xml may need, and as much again
 PROMPT_ATTEMPTS = 10
 BOX_MARGIN = 4  # px around the true box of an object, as a person would draw it
 
@@ -179,7 +180,7 @@ def _render(options: Options, bag: Path, prompts: Path, console: Console) -> Non
 def _play(
     options: Options, source: Source, executable: Path, progress: Progress
 ) -> tuple[Run, dict[str, str]]:
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    _configure_dds()
     try:
         from drift_ros.demo.listening import Listener
         from drift_ros.ros.client import ClientError, Spinner, TrackerClient
@@ -252,6 +253,15 @@ def _play(
         diagnostics,
     )
     return run, diagnostics
+
+
+def _configure_dds() -> None:
+    """Keep to this machine, and let images go through shared memory, for us and the node alike."""
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    memory = Path('/dev/shm')
+    if memory.is_dir() and shutil.disk_usage(memory).free > SHARED_MEMORY:
+        profile = str(resources.path('config', 'fastdds.xml'))
+        os.environ.setdefault('FASTRTPS_DEFAULT_PROFILES_FILE', profile)
 
 
 def _command(executable: Path, topics: Topics, options: Options) -> list[str]:

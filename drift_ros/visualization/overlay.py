@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.tracking.types import TrackedObject
+from drift_ros.tracking.types import Roi, TrackedObject
 from drift_ros.visualization.palette import PALETTE
 
 Picture = NDArray[np.uint8]
@@ -51,8 +51,9 @@ def overlay(
     seen = [o for o in objects if o.visible]
     for obj in seen:
         _mark(picture, obj, unit)
-    for obj in sorted(seen, key=lambda o: o.area):
-        _tag(picture, obj, unit)
+    taken: list[Roi] = []
+    for obj in seen:
+        taken.append(_tag(picture, obj, unit, taken))
     hidden = [o for o in objects if not o.visible]
     if hidden:
         text = 'not visible: ' + ', '.join(title(o.id, o.name) for o in hidden)
@@ -94,9 +95,20 @@ def outline(picture: Picture, labels: NDArray[np.uint8], unit: float = 1.0) -> N
 
 
 def text_box(
-    picture: Picture, text: str, corner: tuple[int, int], fill: Colour, size: float
-) -> None:
-    """Write text on a box with its lower left corner at `corner` (x, y), kept in the picture."""
+    picture: Picture,
+    text: str,
+    corner: tuple[int, int],
+    fill: Colour,
+    size: float,
+    taken: Sequence[Roi] = (),
+) -> Roi:
+    """Write text on a box with its lower left corner at `corner` (x, y), kept in the picture.
+
+    Where that place is taken, the box goes above what takes it, or else stays and covers it.
+
+    Returns:
+        The box.
+    """
     text = text.encode('ascii', 'replace').decode()  # the font has no more
     thickness = max(1, round(1.4 * size))
     (width, height), base = cv2.getTextSize(text, FONT, size, thickness)
@@ -104,12 +116,24 @@ def text_box(
     box_width, box_height = width + 2 * pad, height + base + 2 * pad
     left = min(max(corner[0], 0), max(0, picture.shape[1] - box_width))
     bottom = min(max(corner[1], box_height), picture.shape[0])
+    free = bottom
+    while under := [
+        o for o in taken if _meet(o, Roi(left, free - box_height, box_width, box_height))
+    ]:
+        free = min(other.y for other in under)
+    bottom = free if free >= box_height else bottom
     top = bottom - box_height
     cv2.rectangle(picture, (left, top), (left + box_width - 1, bottom - 1), fill, -1)
     r, g, b = fill
     ink = BLACK if 0.299 * r + 0.587 * g + 0.114 * b > 140 else WHITE
     place = (left + pad, bottom - pad - base)
     cv2.putText(picture, text, place, FONT, size, ink, thickness, cv2.LINE_AA)
+    return Roi(left, top, box_width, box_height)
+
+
+def _meet(a: Roi, b: Roi) -> bool:
+    across = a.x < b.x + b.width and b.x < a.x + a.width
+    return across and a.y < b.y + b.height and b.y < a.y + a.height
 
 
 def _mark(picture: Picture, obj: TrackedObject, unit: float) -> None:
@@ -122,7 +146,7 @@ def _mark(picture: Picture, obj: TrackedObject, unit: float) -> None:
     cv2.circle(picture, centre, max(1, radius - 2), colour_of(obj.id), -1, cv2.LINE_AA)
 
 
-def _tag(picture: Picture, obj: TrackedObject, unit: float) -> None:
+def _tag(picture: Picture, obj: TrackedObject, unit: float, taken: Sequence[Roi]) -> Roi:
     corner = (obj.roi.x, obj.roi.y - round(3 * unit))
     text = f'{title(obj.id, obj.name)}  {obj.score:.2f}'
-    text_box(picture, text, corner, colour_of(obj.id), 0.45 * unit)
+    return text_box(picture, text, corner, colour_of(obj.id), 0.45 * unit, taken)

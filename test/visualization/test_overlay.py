@@ -105,6 +105,18 @@ def test_text_contrasts_with_its_box(fill, ink):
     assert abs(values.astype(int) - ink).max(-1).min() < 60
 
 
+def test_tags_do_not_cover_each_other():
+    picture = np.zeros((120, 160, 3), np.uint8)
+    taken = []
+    for _ in range(3):
+        taken.append(text_box(picture, 'name', (20, 110), (90, 90, 90), 0.4, taken))
+    assert [box.x for box in taken] == [20, 20, 20]
+    assert taken[0].y + taken[0].height == 110
+    assert [taken[i].y - taken[i + 1].y for i in range(2)] == [taken[0].height] * 2
+    full = [Roi(0, 0, 160, 120)]
+    assert text_box(picture, 'name', (20, 110), (90, 90, 90), 0.4, full).y == taken[0].y
+
+
 def test_letters_that_the_font_lacks_do_no_harm():
     picture = np.zeros((60, 200, 3), np.uint8)
     text_box(picture, 'Tasse \u8336 \U0001f375', (0, 30), (90, 90, 90), 0.5)
