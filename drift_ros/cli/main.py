@@ -7,7 +7,6 @@ commands.
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 import os
 from typing import Annotated, Any
@@ -87,9 +86,7 @@ def make_app() -> typer.Typer:
     )
     app.callback()(_start)
     for name in MODULES:
-        module = f'drift_ros.cli.{name}'
-        if importlib.util.find_spec(module) is not None:
-            importlib.import_module(module).register(app)
+        importlib.import_module(f'drift_ros.cli.{name}').register(app)
     return app
 
 
