@@ -5,8 +5,9 @@
 Four ways through the same DDS in one process, one frame at a time:
 - echo: a node that answers each image with an empty label map of its size; what DDS and rclpy cost.
 - idle: the tracker without targets.
-- tracks: the tracker with one target and an extractor that does nothing (constant features on cells
-  of 40 px), publishing label maps.
+- tracks: the tracker with one target, an extractor that does nothing (constant features on cells of
+  40 px) and next to no propagation (1 remembered frame, radius 1): conversion, resampling, label
+  map, measurement, publication of label maps.
 - all: the same, with tracks and the overlay listened to as well.
 
 `node` is the time from the image callback to the end of the publication, `trip` from before the
@@ -155,6 +156,7 @@ def make_tracker(device: str) -> TrackerNode:
     """An active tracker that takes the extractor for granted."""
     given = {'features.name': 'constant', 'features.resolution': 0, 'features.device': device}
     given |= {'warm_up_size': '', 'queue': 10}
+    given |= {f'propagation.{name}': 1 for name in ('radius', 'memory', 'top_k')}
     node = TrackerNode(parameter_overrides=[Parameter(n, value=v) for n, v in given.items()])
     node.trigger_configure()
     node.trigger_activate()

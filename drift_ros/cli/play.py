@@ -43,19 +43,13 @@ def play(
 ) -> None:
     """Publish a bag's messages with their timing, like `ros2 bag play`."""
     try:
-        import rclpy
-        from rclpy.signals import SignalHandlerOptions
+        from drift_ros.ros.playback import Player, node_of_its_own
     except ImportError:
         raise NoRosError(
             '`drift play` needs ROS 2: source its setup file, or use the environment of `make env`'
         ) from None
-    from drift_ros.ros.playback import Player
-
     console = Console(stderr=True)
-    # the command line handles interrupts
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = rclpy.create_node('drift_play')
+    with node_of_its_own('drift_play') as node:
         player = Player(node, bag, topics or None, rate, clock)
         console.print(f'{", ".join(player.topics)} of {bag}, {player.duration:.1f} s')
         if start_paused:
@@ -70,8 +64,6 @@ def play(
                     break
         player.finish()
         console.print(f'{player.published} messages')
-    finally:
-        rclpy.try_shutdown()
 
 
 def _columns() -> tuple[TextColumn, BarColumn, TextColumn, TimeRemainingColumn]:

@@ -34,6 +34,9 @@ def main(args: Sequence[str] | None = None) -> int:
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:
+        if rclpy.ok():  # else an interrupt took rclpy away in the middle of something
+            raise
     busy = _leave(node)
     executor.shutdown()
     rclpy.try_shutdown()

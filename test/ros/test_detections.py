@@ -1,0 +1,33 @@
+"""Detections for tools that know vision_msgs only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip('rclpy', reason='the room ros needs rclpy')
+pytest.importorskip('vision_msgs', reason='vision_msgs is not installed (there is no wheel of it)')
+
+from drift_ros.ros import detections
+from drift_ros.ros.stamps import nanoseconds
+
+
+def test_detections_over_dds(rig: Any, tools: Any) -> None:
+    tracks = rig.tracks()
+    heard = rig.listen('detections', detections.message_type())
+    rig.show(0)
+    assert rig.reset(0, id=7, name='box', mask=rig.image(tools.scene(0)[1], 0, 'mono8')).success
+    tools.until(lambda: len(heard) == 2)
+    tools.until(lambda: len(tracks) == 2)
+    assert len(heard[0].detections) == 0
+    detection, obj = heard[1].detections[0], tracks[1].objects[0]
+    assert nanoseconds(heard[1].header.stamp) == tools.stamp(0)
+    assert detection.header == heard[1].header
+    assert detection.id == '7'
+    assert detection.results[0].hypothesis.class_id == 'box'
+    assert detection.results[0].hypothesis.score == pytest.approx(obj.score)
+    assert (detection.bbox.size_x, detection.bbox.size_y) == (obj.roi.width, obj.roi.height)
+    # a square's centre is its centroid
+    assert detection.bbox.center.position.x == pytest.approx(obj.centroid.x)
+    assert detection.bbox.center.position.y == pytest.approx(obj.centroid.y)
