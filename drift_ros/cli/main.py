@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import signal
 from typing import Annotated, Any
 
 import typer
@@ -91,7 +92,8 @@ def make_app() -> typer.Typer:
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. A request to end is taken as Ctrl-C, so that files are closed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     make_app()()
 
 

@@ -123,14 +123,11 @@ def plane(message: Any, dtype: Any, channels: int) -> NDArray[Any]:
             'the publisher must set step to the bytes of a row, padding included'
         )
     data = np.frombuffer(message.data, np.uint8)
-    needed = step * (height - 1) + row  # the last row needs no padding
-    if len(data) < needed:
+    if len(data) < height * step:
         raise FrameError(
             f'too little data: {len(data)} bytes for {height} rows of step {step}; expected '
             f'{height * step}'
         )
-    if len(data) < height * step:
-        data = np.concatenate([data, np.zeros(height * step - len(data), np.uint8)])
     rows = data[: height * step].reshape(height, step)[:, :row]
     if kind.itemsize > 1:
         order = kind.newbyteorder('>' if message.is_bigendian else '<')

@@ -143,13 +143,6 @@ def test_every_encoding_is_tested() -> None:
     assert set(ENCODINGS) == tested | {'yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv'}
 
 
-def test_the_last_row_needs_no_padding() -> None:
-    values = random(3, 5, 3)
-    whole = message(values, 'bgr8', padding=4)
-    whole.data = whole.data[:-4]
-    np.testing.assert_array_equal(to_rgb(whole), values[..., ::-1])
-
-
 @pytest.mark.parametrize('kind', [bytes, bytearray, memoryview])
 def test_data_of_any_buffer(kind: type) -> None:
     values = random(3, 5, 3)
