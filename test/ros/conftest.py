@@ -57,6 +57,7 @@ class Rig:
         defaults |= {'diagnostics_period': 0.1}
         given = defaults | {name.replace('__', '.'): v for name, v in parameters.items()}
         self.name = f'tracker_{next(self.ids)}'
+        given = {n.replace('{ns}', f'/{self.name}_ns'): v for n, v in given.items()}
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
         self.node = TrackerNode(

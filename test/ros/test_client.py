@@ -59,6 +59,8 @@ def test_from_configuration_to_recorded_tracks(make_rig: Any, tools: Any, spinne
     client.change_state('deactivate')
     with pytest.raises(ClientError, match=r'(?s)inactive.*expected: active'):
         client.wait_active(0.5)
+    with pytest.raises(ClientError, match='is inactive, it could not start itself'):
+        client.wait_active(20, autostart=True)
     with pytest.raises(ClientError, match='refuses to deactivate'):
         client.change_state('deactivate')
 

@@ -201,3 +201,38 @@ def test_a_publisher_of_another_type_is_reported(
     tools.until(reported)
     camera.destroy_node()
     rclpy.shutdown(context=context)
+
+
+def test_qos_is_overridden_by_parameters(make_rig: Callable[..., Any], capfd: Any) -> None:
+    from rclpy.qos import ReliabilityPolicy
+
+    given = {
+        'qos_overrides.{ns}/image.subscription.reliability': 'reliable',
+        'qos_overrides.{ns}/image.subscription.depth': 3,
+        'qos_overrides./elsewhere.subscription.depth': 3,
+    }
+    rig = make_rig(**given)
+    assert rig.change('configure')
+    topics = {s.topic_name.rsplit('/', 1)[1]: s.qos_profile for s in rig.node.subscriptions}
+    assert topics['image'].reliability == ReliabilityPolicy.RELIABLE
+    assert topics['image'].depth == 3
+    assert topics['depth'].reliability == ReliabilityPolicy.BEST_EFFORT
+    log = capfd.readouterr().err
+    assert 'qos_overrides./elsewhere.subscription.depth has no effect' in log
+    assert log.count('has no effect') == 1
+
+
+def test_simulated_time_that_stands_still_stops_nothing(
+    make_rig: Callable[..., Any], tools: Any
+) -> None:
+    """Nothing waits for /clock: results go by the stamps of the images, reports by steady time."""
+    from diagnostic_msgs.msg import DiagnosticArray
+
+    rig = make_rig(use_sim_time=True, diagnostics_period=0.05, service_timeout=5.0).start()
+    reports = rig.listen('/diagnostics', DiagnosticArray)
+    tracks = rig.tracks()
+    rig.show(0)
+    assert rig.reset(0).success
+    tools.until(lambda: len(tracks) == 2)
+    tools.until(lambda: len(reports) > 2)
+    assert rig.node.get_clock().now().nanoseconds == 0
