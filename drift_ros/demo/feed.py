@@ -51,7 +51,7 @@ def bundles(
     for topic, _, received, data in raw:
         if index == count:
             return
-        waiting.append((topic, data))
+        waiting.append((topic, bytes(data)))
         if topic == image:
             yield Bundle(index, stamp_of(data), received, waiting)
             waiting, index = [], index + 1
@@ -65,9 +65,6 @@ class Progress(Protocol):
 
     results: int
     """Number of results."""
-
-    last: float
-    """Monotonic time in s of the last result, or of the beginning."""
 
     stride: int
     """New frames per window; 0 if not known yet."""
@@ -97,6 +94,7 @@ class Feeder:
     rate: float = 0.0
     sent: dict[int, int] = field(default_factory=dict)
     _longest: float = 0.0  # wait for a result in s
+    _results_before: int = 0  # number at the last prompt
 
     def run(
         self,
@@ -110,7 +108,7 @@ class Feeder:
             Stamp in ns of the first prompted frame.
 
         Raises:
-            StuckError: nothing is answered for a minute.
+            StuckError: nothing is answered for `ANSWER_TIMEOUT` seconds.
             DriftError: a prompt names a frame that the source does not have; or what `prompt` and
                 `alive` raise.
         """
@@ -132,6 +130,7 @@ class Feeder:
             if now:
                 if not first:
                     self._settle(bundle)
+                self._results_before = self.progress.results
                 self.prompt(now, bundle, bool(first))
                 left = [p for p in left if p not in now]
                 first = first or bundle.stamp
@@ -159,9 +158,11 @@ class Feeder:
             if self.progress.results != seen:
                 self._longest = max(self._longest, now - since)
                 seen, since = self.progress.results, now
-            elif self._longest and now - since > max(MIN_PATIENCE, PATIENCE * self._longest):
+            # The first window may take any time; after it the tracker's pace is known.
+            patience = max(MIN_PATIENCE, PATIENCE * self._longest)
+            if seen > self._results_before and now - since > patience:
                 break
-            self._check(max(since, self.progress.last))
+            self._check(since)
         return time.monotonic() - begin
 
     def _under_way(self) -> int:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from drift_ros.errors import DriftError
 from drift_ros.io.bags import BagWriter
 from drift_ros.io.messages import IMAGE, TRACKS
-from drift_ros.ros.recording import Recorder, message_class, stamp_of
+from drift_ros.ros.playback import message_type
+from drift_ros.ros.recording import Recorder, stamp_of
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -55,7 +56,7 @@ class Listener:
         if overlay:
             self._types[f'{tracker}/overlay'] = IMAGE
         self._bag = BagWriter(bag)
-        classes = {topic: message_class(kind) for topic, kind in self._types.items()}
+        classes = {topic: message_type(kind) for topic, kind in self._types.items()}
         self._recorder = Recorder(node, classes, self._take)
 
     def __enter__(self) -> Listener:

@@ -32,7 +32,8 @@ from drift_ros.demo.topics import Topics, choose
 from drift_ros.errors import DriftError, OutputError, SourceError
 from drift_ros.io.bags import BagReader
 from drift_ros.prompts.files import TimedPrompt, read_prompts
-from drift_ros.settings import build, read_yaml
+from drift_ros.ros.settings import NodeSettings
+from drift_ros.settings import build, flatten, read_yaml
 from drift_ros.synthetic.export import write_bag
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ NODE = f'{NAMESPACE}/tracker'
 START_TIMEOUT, ACTIVE_TIMEOUT, QUIET = 30.0, 300.0, 0.7
 INPUT, OUTPUT, LOG, PROMPTS = 'input', 'recorded', 'node.log', 'prompts.yaml'
 SHARED_MEMORY = 48 * 2**20  # bytes that config/fastdds.xml may need, and as much again
+NOT_OURS = ('use_sim_time', 'qos_overrides.')  # parameters that every ROS node has
 PROMPT_ATTEMPTS = 10
 BOX_MARGIN = 4  # px around the true box of an object, as a person would draw it
 
@@ -88,7 +90,7 @@ def run_demo(options: Options, console: Console) -> tuple[Measures, Files]:
     """
     begin = time.monotonic()
     executable = find_executable()
-    settings = read_yaml(options.config) if options.config else {}
+    settings = _settings(options)
     _prepare(options.out)
     source = _source(options, console)
     try:
@@ -109,7 +111,7 @@ def run_demo(options: Options, console: Console) -> tuple[Measures, Files]:
             images,
             _video_rate(run.stamps),
             _facts(options, source, diagnostics),
-            {'features.name': options.features or diagnostics.get('features', '')} | settings,
+            settings,
         )
     _show(console, options, run, measures, files, time.monotonic() - begin)
     return measures, files
@@ -135,6 +137,15 @@ def _prepare(out: Path) -> None:
         else:
             path.unlink(missing_ok=True)
     (out / LOG).touch()
+
+
+def _settings(options: Options) -> dict[str, Any]:
+    """All settings that the node will have; refuses wrong ones before anything else is done."""
+    given = read_yaml(options.config) if options.config else {}
+    own = {name: value for name, value in given.items() if not name.startswith(NOT_OURS)}
+    if options.features:
+        own['features.name'] = options.features
+    return flatten(build(NodeSettings, own))
 
 
 def _source(options: Options, console: Console) -> Source:
@@ -204,7 +215,10 @@ def _play(
     ):
         client = TrackerClient(spinner.node, NODE, process.check)
         sender = Sender(spinner.node, {name: reader.topics[name] for name in inputs})
-        client.wait_active(ACTIVE_TIMEOUT)
+        try:
+            client.wait_active(ACTIVE_TIMEOUT, autostart=True)
+        except ClientError as error:
+            raise NodeDiedError(f'{error}\n{process.last_lines()}') from None
         sender.wait_for_listeners(START_TIMEOUT, process.check)
         listener.wait_for_publishers(START_TIMEOUT, process.check)
         generation = 0

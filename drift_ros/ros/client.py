@@ -99,11 +99,16 @@ class TrackerClient:
         self._change_state = node.create_client(ChangeState, f'{name}/change_state')
         self._reset = node.create_client(ResetTargets, f'{name}/reset_targets')
 
-    def wait_active(self, timeout: float) -> None:
+    def wait_active(self, timeout: float, autostart: bool = False) -> None:
         """Wait until the node tracks.
 
+        Args:
+            timeout: in s.
+            autostart: whether the node starts itself. It then answers only when it is done with
+                that, so that any other answer means that it failed.
+
         Raises:
-            ClientError: it does not within `timeout` seconds.
+            ClientError: it does not within `timeout` seconds, or its autostart has failed.
         """
         end = time.monotonic() + timeout
         state = 'not there'
@@ -115,7 +120,11 @@ class TrackerClient:
                     state = answer.current_state.label
                     if answer.current_state.id == State.PRIMARY_STATE_ACTIVE:
                         return
+                    if autostart:
+                        break
             time.sleep(POLL)
+        if autostart and time.monotonic() < end:
+            raise ClientError(f'the node {self.name} is {state}, it could not start itself')
         raise ClientError(f'the node {self.name} is {state} after {timeout:g} s, expected: active')
 
     def change_state(self, transition: str, timeout: float = 30.0) -> None:

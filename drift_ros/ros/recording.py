@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import struct
 import time
 from collections.abc import Callable, Mapping
@@ -63,12 +62,6 @@ class Recorder:
             self.counts[topic] += 1
 
         return self._node.create_subscription(kind, topic, take, profile, raw=True)
-
-
-def message_class(name: str) -> Any:
-    """Class of a message by its full name, such as `sensor_msgs/msg/Image`."""
-    package, _, base = name.partition('/msg/')
-    return getattr(importlib.import_module(f'{package}.msg'), base)
 
 
 def stamp_of(data: bytes) -> int:

@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from drift_ros.errors import DriftError
-from drift_ros.ros.recording import message_class
+from drift_ros.ros.playback import message_type
 
 DEPTH = 20
 POLL = 0.02
@@ -29,7 +29,7 @@ class Sender:
 
     def __init__(self, node: Node, topics: Mapping[str, str]) -> None:
         self._publishers = {
-            topic: node.create_publisher(message_class(kind), topic, QoSProfile(depth=DEPTH))
+            topic: node.create_publisher(message_type(kind), topic, QoSProfile(depth=DEPTH))
             for topic, kind in topics.items()
         }
 
