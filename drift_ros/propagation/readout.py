@@ -28,7 +28,7 @@ def resize_nearest(labels: Tensor, size: tuple[int, int]) -> Tensor:
     rows, columns = (
         _nearest(old, new).to(labels.device) for old, new in zip(labels.shape, size, strict=True)
     )
-    return labels[rows[:, None], columns]
+    return labels.index_select(1, columns).index_select(0, rows)
 
 
 @lru_cache(maxsize=16)

@@ -24,7 +24,7 @@ def measure(
     Returns:
         One entry per name, ordered by id.
     """
-    areas = np.bincount(labels.ravel(), minlength=256)
+    areas = count(labels)
     return tuple(
         _measure(labels, target, names[target], scores.get(target, 0.0))
         if areas[target]
@@ -37,9 +37,17 @@ def measure(
 
 def drop_small(labels: NDArray[np.uint8], min_area: int) -> None:
     """Make targets of fewer than `min_area` px background, in place."""
-    areas = np.bincount(labels.ravel(), minlength=256)
+    if min_area <= 1:
+        return
+    areas = count(labels)
     for target in np.flatnonzero((areas > 0) & (areas < min_area)):
         labels[labels == target] = 0
+
+
+def count(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(256,) number of pixels of each value; OpenCV counts several times faster than numpy."""
+    counts: NDArray[np.float32] = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+    return counts
 
 
 def _measure(labels: NDArray[np.uint8], target: int, name: str, score: float) -> TrackedObject:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -140,11 +141,13 @@ class Targets:
 
     def to_ids(self, slots: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Label map of slots -> label map of ids."""
-        return np.array([0, *(t.id for t in self._live)], np.uint8)[slots]
+        table = np.zeros(256, np.uint8)
+        table[1 : self.classes] = [t.id for t in self._live]
+        return cv2.LUT(slots, table)
 
     def to_slots(self, labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Label map of ids -> label map of slots; ids that are not tracked become background."""
         table = np.zeros(256, np.uint8)
         for slot, target in enumerate(self._live, 1):
             table[target.id] = slot
-        return table[labels]
+        return cv2.LUT(labels, table)
