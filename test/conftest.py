@@ -20,6 +20,8 @@ def _isolate_ros() -> None:
 
 
 _isolate_ros()
+# Small tensors, and often several processes: more threads per process only wait for each other.
+os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 
 @pytest.fixture(scope='session')
