@@ -368,7 +368,7 @@ class BagWriter:
 def _open(path: Path) -> Reader:
     if not path.exists():
         raise SourceError(f'there is no bag at {path}')
-    if path.suffix == '.bag':
+    if path.is_file() and path.suffix == '.bag':
         raise SourceError(f'{path} is a ROS 1 bag; convert it with `rosbags-convert`')
     if path.is_dir() and not (path / METADATA).is_file():
         files = _storage_files(path)

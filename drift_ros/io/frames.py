@@ -89,7 +89,7 @@ def open_source(path: str | Path, topic: str | None = None, fps: float | None = 
         raise SourceError(
             f'there is nothing at {path}: expected a bag, a video file or a folder of pictures'
         )
-    if path.suffix == '.bag' or is_bag(path):
+    if is_bag(path) or (path.is_file() and path.suffix == '.bag'):
         return BagSource(path, topic)
     if path.is_dir():
         return FolderSource(path, fps or DEFAULT_FPS)

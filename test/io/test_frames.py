@@ -175,3 +175,12 @@ def test_a_real_clip(davis: Path) -> None:
         frame = next(source.frames())
         assert source.count == len(list(path.glob('*.jpg')))
     assert frame.size[0] == 480
+
+
+def test_a_bag_folder_may_be_called_bag(tmp_path: Path) -> None:
+    with BagWriter(tmp_path / 'new.bag') as bag:
+        image = messages.image(picture(0), 'rgb8', FIRST_STAMP, 'camera')
+        bag.write('/camera/image', messages.IMAGE, image, FIRST_STAMP)
+    with open_source(tmp_path / 'new.bag') as source:
+        assert source.kind == 'bag'
+        assert len(list(source.frames())) == 1
