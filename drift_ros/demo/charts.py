@@ -77,13 +77,13 @@ def line_chart(
     for i in range(round(top / step) + 1):
         y = py(i * step)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 7}" y="{y + 4}">{i * step:.4g}</text>')
+        parts.append(f'<text class="tick" x="{LEFT - 7}" y="{y + 4}">{i * step:.6g}</text>')
     x_step, _ = _ticks(span, 8)
     tick = math.ceil(low / x_step) * x_step
     while tick <= high + 1e-9:
         parts.append(
             f'<text class="tick middle" x="{px(tick):.1f}" y="{HEIGHT - BOTTOM + 17}">'
-            f'{tick:.4g}</text>'
+            f'{tick:.6g}</text>'
         )
         tick += x_step
     parts.append(

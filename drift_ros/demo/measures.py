@@ -81,7 +81,8 @@ def measure(run: Run) -> Measures:
         latency.append((received - sent) / 1e9 if known else None)  # type: ignore[operator]
     scorer = None
     if run.truth is not None:
-        scorer = Scorer(run.truth.names)
+        given = run.results.names
+        scorer = Scorer({id_: name or given.get(id_, '') for id_, name in run.truth.names.items()})
         for stamp in stamps:
             truth, result = run.truth.labels(stamp), run.results.labels(stamp)
             if truth is not None and result is not None:

@@ -47,6 +47,7 @@ class Observations:
     objects: dict[int, Mapping[int, ObjectState]] = field(default_factory=dict)
     received: dict[int, int] = field(default_factory=dict)
     _labels: dict[int, bytes] = field(default_factory=dict)
+    _shown: set[int] = field(default_factory=set)  # ids in any label map
 
     def add_labels(self, stamp: int, labels: NDArray[np.uint8]) -> None:
         """Keep the label map (H, W) of a frame, compressed; it replaces an earlier one."""
@@ -54,6 +55,7 @@ class Observations:
         if not done:
             raise SourceError(f'cannot keep a label map of shape {labels.shape} {labels.dtype}')
         self._labels[stamp] = data.tobytes()
+        self._shown.update(np.flatnonzero(np.bincount(labels.ravel(), minlength=1)[1:]) + 1)
 
     def keep_labels_of(self, stamps: Container[int]) -> None:
         """Forget the label maps of all other frames."""
@@ -74,8 +76,8 @@ class Observations:
 
     @property
     def names(self) -> dict[int, str]:
-        """Id -> name of every object, ordered by id."""
-        names: dict[int, str] = {}
+        """Id -> name of every object that is listed or shown, ordered by id."""
+        names = {int(id_): '' for id_ in self._shown}
         for states in self.objects.values():
             names |= {id_: state.name for id_, state in states.items()}
         return dict(sorted(names.items()))

@@ -114,7 +114,7 @@ def _cards(run: Run, measures: Measures) -> list[dict[str, str]]:
             )
             cards.append(_card(_number(worst, 2), 'cm', label))
     else:
-        cards.append(_card(str(len(run.results.names)), '', 'objects'))
+        cards.append(_card(str(len(run.results.names)), '', 'objects tracked'))
     latency = measures.latency_percentile(50) * 1e3
     cards.append(_card(_number(latency, 0), 'ms', 'median latency, frame to result'))
     dropped, count = measures.dropped, len(measures.stamps)

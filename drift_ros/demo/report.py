@@ -23,6 +23,7 @@ from drift_ros.visualization.contact_sheet import contact_sheet, side_by_side
 from drift_ros.visualization.overlay import Picture, overlay
 
 SHEET_FRAMES, WORST_FRAMES = 16, 4
+TILE = 320  # px, width of a picture in a row of four
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,10 @@ def write_report(
                 tiles.append(Caption(caption, picture))
             if stamp in compared:
                 truth = run.truth.labels(stamp) if run.truth else None
-                views[stamp] = Caption(caption, side_by_side(image, truth, labels))
+                views[stamp] = Caption(
+                    caption,
+                    side_by_side(image, truth, labels, TILE if truth is not None else 2 * TILE),
+                )
     sheet = contact_sheet(
         [tile.picture for tile in tiles] or [np.full((240, 320, 3), 40, np.uint8)],
         [tile.text for tile in tiles] or ['no frame has a result'],
@@ -153,5 +157,6 @@ def _caption(measures: Measures, stamp: int) -> str:
     if scorer is not None and stamp in scorer.stamps:
         place = scorer.stamps.index(stamp)
         ious = [obj.iou[place] for obj in scorer.objects]
-        text += f', IoU {" / ".join(f"{iou:.2f}" for iou in ious)}'
+        few = len(ious) <= 3
+        text += f', IoU {" / ".join(f"{iou:.2f}" for iou in ious)}' if few else ''
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import time
@@ -35,6 +36,7 @@ from drift_ros.prompts.files import TimedPrompt, read_prompts
 from drift_ros.ros.settings import NodeSettings
 from drift_ros.settings import build, flatten, read_yaml
 from drift_ros.synthetic.export import write_bag
+from drift_ros.visualization.overlay import title
 
 if TYPE_CHECKING:
     from drift_ros.demo.listening import Listener
@@ -356,16 +358,15 @@ def _show(
     scorer = measures.scorer
     if scorer is not None:
         for obj in scorer.objects:
-            error = obj.median_position_error * 100
-            console.print(
-                f'  {obj.id} {obj.name}: mean IoU {obj.mean_iou:.3f}, id switches {obj.switches}, '
-                f'median position error {error:.1f} cm',
-                highlight=False,
-            )
+            line = f'  {title(obj.id, obj.name)}: mean IoU {obj.mean_iou:.3f}'
+            line += f', id switches {obj.switches}'
+            if math.isfinite(error := obj.median_position_error):
+                line += f', median position error {error * 100:.1f} cm'
+            console.print(line, highlight=False, markup=False)
     latency = measures.latency_percentile(50) * 1e3
     console.print(
         f'  {len(measures.stamps)} frames at {run.rate:.1f} frames/s, {measures.dropped} without a '
-        f'result, median latency {latency:.0f} ms; {took:.0f} s in all',
+        f'result, median latency {latency:.0f} ms',
         highlight=False,
     )
-    console.print(f'  {files.page}  {files.video}  {files.sheet}', highlight=False)
+    console.print(f'  {files.page}  ({took:.0f} s in all)', highlight=False, soft_wrap=True)

@@ -137,6 +137,17 @@ def test_without_truth_there_is_no_score():
     assert 'mean_iou' not in to_json(run(truth=False), measures)['summary']
 
 
+def test_a_truth_of_label_maps_alone_takes_the_names_of_the_results():
+    whole = run()
+    assert whole.truth is not None
+    whole.truth.objects.clear()
+    assert whole.truth.names == {1: ''}
+    scorer = measure(whole).scorer
+    assert scorer is not None and scorer.objects[0].name == 'ball'
+    assert scorer.objects[0].iou == [1, 0.5]
+    assert math.isnan(scorer.objects[0].median_position_error)
+
+
 def test_label_maps_survive_being_kept():
     labels = np.random.default_rng(0).integers(0, 256, (48, 65), dtype=np.uint8)
     kept = Observations()
