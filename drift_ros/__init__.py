@@ -1,7 +1,8 @@
 """Zero-shot object tracking with the motion knowledge of diffusion models.
 
-This package holds the library; building it with ROS 2 adds the generated interfaces `drift_ros.msg` and
-`drift_ros.srv` to it. Importing it costs nothing: the rooms import torch and friends when they are used.
+This package holds the library; building it with ROS 2 adds the generated interfaces
+`drift_ros.msg` and `drift_ros.srv` to it. Importing it costs nothing: the rooms import torch and
+friends when they are used.
 """
 
 from pkgutil import extend_path

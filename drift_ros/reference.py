@@ -63,7 +63,10 @@ def allowed(info: FieldInfo) -> str:
 
 
 def commented_yaml(settings: Settings, indent: str = '') -> str:
-    """Values as YAML with descriptions and ranges as comments; * marks what may change at run time."""
+    """Values as YAML with descriptions and ranges as comments.
+
+    A * marks what may change at run time.
+    """
     return '\n'.join(_lines(settings, indent)) + '\n'
 
 
