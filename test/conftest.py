@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,3 +43,12 @@ def davis(data: Path) -> Path:
     if not folder.is_dir():
         pytest.skip(f'DAVIS clips are not at {folder}; set DRIFT_DATA to the folder above it')
     return folder
+
+
+@pytest.fixture(autouse=True)
+def _same_logging() -> Iterator[None]:
+    """End with each test what it did to the package's logger, as the command line does."""
+    logger = logging.getLogger('drift_ros')
+    before = (logger.handlers[:], logger.level, logger.propagate)
+    yield
+    logger.handlers, logger.level, logger.propagate = before
