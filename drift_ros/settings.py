@@ -103,6 +103,11 @@ class WindowSettings(Settings):
         le=1024,
         description='Most recent frames that are kept, so that a prompt can name one of them.',
     )
+    may_shrink: bool = Field(
+        False,
+        description='Whether the window may be halved until it fits when the device has too little '
+        'memory; otherwise that is an error.',
+    )
 
 
 class PropagationSettings(Settings):

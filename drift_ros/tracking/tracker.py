@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -32,50 +31,10 @@ from drift_ros.tracking.labeller import Labeller, paint
 from drift_ros.tracking.measure import measure
 from drift_ros.tracking.prepare import network_size, to_input
 from drift_ros.tracking.targets import Target, Targets
-from drift_ros.tracking.types import Frame, TrackingResult
+from drift_ros.tracking.types import Frame, Preview, Stats, TrackingResult
 from drift_ros.tracking.windows import Cut, HeldFrame, WindowBuffer
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What the tracker understood from prompts.
-
-    Attributes:
-        frame: the prompted frame.
-        labels: (H, W) uint8, value = id, 0 = background.
-        ids: the ids that the prompts got, in their order.
-        generation: the generation that the targets belong to.
-    """
-
-    frame: Frame
-    labels: NDArray[np.uint8]
-    ids: tuple[int, ...]
-    generation: int
-
-
-@dataclass(slots=True)
-class Stats:
-    """Counters since the tracker was made.
-
-    Attributes:
-        frames: frames that entered the stream.
-        late: frames skipped because their stamp was not newer than the last one.
-        lost: frames known to be lost before they reached the tracker.
-        results: results released.
-        windows: windows that went through the extractor.
-        restarts: times that the stream started anew.
-        last_restart: why it did so last, empty if never.
-    """
-
-    frames: int = 0
-    late: int = 0
-    lost: int = 0
-    results: int = 0
-    windows: int = 0
-    restarts: int = 0
-    last_restart: str = ''
 
 
 class Tracker:
@@ -269,8 +228,10 @@ class Tracker:
         self.extractor.reset()
 
     def warm_up(self, size: tuple[int, int]) -> None:
-        """Run one full window of grey frames through the extractor, so that the first real one is
-        not slow.
+        """Run one full window of grey frames through the extractor, before the first real frame.
+
+        So the first real one is not slow, and too little memory is found early. If the settings
+        allow it the window is halved until it fits.
 
         Args:
             size: (H, W) of the camera's images in px.
@@ -278,24 +239,39 @@ class Tracker:
         Raises:
             DeviceError: the device has too little memory for a window of this size.
         """
-        length = self._buffer.length
         side = network_size(size, self.settings.features.resolution, self.extractor.size_multiple)
-        images = torch.full(
-            (length, 3, *side), 128, dtype=torch.uint8, device=self.extractor.device
-        )
-        try:
-            self.extractor.extract(Window(images, tuple(range(length)), self._buffer.stride))
-        except torch.OutOfMemoryError as error:
-            raise DeviceError(
-                f'{self.extractor.device} has too little memory for windows of {length} frames at '
-                f'{side[1]}x{side[0]} px with {self.extractor.name} in {self.extractor.dtype}: '
-                f'{error}; lower '
-                'features.resolution or window.length, or use float16'
-            ) from None
-        finally:
-            self.extractor.reset()
+        while True:
+            length, stride = self.window
+            try:
+                self._run_grey_window(length, stride, side)
+            except torch.OutOfMemoryError as error:
+                message = (
+                    f'{self.extractor.device} has too little memory for windows of {length} frames '
+                    f'at {side[1]}x{side[0]} px with {self.extractor.name} in '
+                    f'{self.extractor.dtype}: {error}'
+                )
+            else:
+                return
+            _free_cached_memory()
+            if not self.settings.window.may_shrink or length == 1:
+                raise DeviceError(
+                    f'{message}; lower features.resolution or window.length, use float16, or set '
+                    'window.may_shrink'
+                )
+            length //= 2
+            log.warning('%s; trying windows of %d frames', message, length)
+            history = self.settings.window.history
+            self._buffer = WindowBuffer(length, min(stride, length), history)
 
     # ---- internals
+
+    def _run_grey_window(self, length: int, stride: int, side: tuple[int, int]) -> None:
+        device = self.extractor.device
+        images = torch.full((length, 3, *side), 128, dtype=torch.uint8, device=device)
+        try:
+            self.extractor.extract(Window(images, tuple(range(length)), stride))
+        finally:
+            self.extractor.reset()
 
     def _enter(self, frame: Frame) -> bool | None:
         """What a frame is to the stream: its first one (True), its next one (False), no part of it
@@ -430,3 +406,8 @@ def _px(frame: Frame) -> str:
 
 def _seconds(stamp: int) -> str:
     return f'{stamp // 10**9}.{stamp % 10**9:09d}'
+
+
+def _free_cached_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

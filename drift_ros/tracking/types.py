@@ -111,3 +111,43 @@ class TrackingResult:
         """The mask of one object, cropped to its roi: (roi.height, roi.width) bool."""
         mask: NDArray[np.bool_] = self.labels[obj.roi.slices] == obj.id
         return mask
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What the tracker understood from prompts.
+
+    Attributes:
+        frame: the prompted frame.
+        labels: (H, W) uint8, value = id, 0 = background.
+        ids: the ids that the prompts got, in their order.
+        generation: the generation that the targets belong to.
+    """
+
+    frame: Frame
+    labels: NDArray[np.uint8]
+    ids: tuple[int, ...]
+    generation: int
+
+
+@dataclass(slots=True)
+class Stats:
+    """Counters since the tracker was made.
+
+    Attributes:
+        frames: frames that entered the stream.
+        late: frames skipped because their stamp was not newer than the last one.
+        lost: frames known to be lost before they reached the tracker.
+        results: results released.
+        windows: windows that went through the extractor.
+        restarts: times that the stream started anew.
+        last_restart: why it did so last, empty if never.
+    """
+
+    frames: int = 0
+    late: int = 0
+    lost: int = 0
+    results: int = 0
+    windows: int = 0
+    restarts: int = 0
+    last_restart: str = ''

@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+import torch
 from clips import PERIOD, SIZE, blue_mask, clip_frame, iou, make_tracker, picture, red_mask, square
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drift_ros.errors import PromptError
+from drift_ros.errors import DeviceError, PromptError
+from drift_ros.features import FeatureMap, Window
 from drift_ros.prompts.types import Prompt
 from drift_ros.tracking import Tracker, TrackingResult
 
@@ -406,3 +408,39 @@ def test_warm_up_leaves_no_trace(make: Make) -> None:
     assert tracker.extractor.resets == 1  # type: ignore[attr-defined]
     assert len(tracker.extractor.windows[0][0]) == 4  # type: ignore[attr-defined]
     assert tracker.stats.windows == 0
+
+
+def scarce(tracker: Tracker, most: int) -> None:
+    """Let the extractor run out of memory on windows of more than `most` frames."""
+    extract = tracker.extractor.extract
+
+    def limited(window: Window) -> FeatureMap:
+        if len(window.images) > most:
+            raise torch.OutOfMemoryError('tried to allocate 2.00 GiB, 1.00 GiB free')
+        return extract(window)
+
+    tracker.extractor.extract = limited  # type: ignore[method-assign]
+
+
+def test_too_little_memory_is_told_with_numbers(make: Make) -> None:
+    tracker = make(length=16)
+    scarce(tracker, 8)
+    with pytest.raises(DeviceError, match=r'16 frames at 96x64 px.*2\.00 GiB.*may_shrink'):
+        tracker.warm_up(SIZE)
+
+
+def test_the_window_shrinks_where_that_is_allowed(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = make(length=16, window__may_shrink=True)
+    scarce(tracker, 5)
+    tracker.warm_up(SIZE)
+    assert tracker.window == (4, 4)
+    assert len(caplog.records) == 2
+    results = tracker.step(clip_frame(0), [RED]) + play(tracker, 9, 1) + tracker.flush()
+    assert indices(results) == list(range(10))
+
+    tracker = make(length=16, window__may_shrink=True)
+    scarce(tracker, 0)
+    with pytest.raises(DeviceError, match='windows of 1 frames'):
+        tracker.warm_up(SIZE)
