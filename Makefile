@@ -10,6 +10,7 @@ PRESENT = $(wildcard $(PYTHON_FILES))
 # The virtual environment is the one ROS prefix, whatever the calling shell has sourced.
 export AMENT_PREFIX_PATH := $(VENV)
 export CMAKE_PREFIX_PATH := $(VENV)
+export RMW_IMPLEMENTATION := rmw_fastrtps_cpp
 unexport PYTHONPATH COLCON_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 .DEFAULT_GOAL := help

@@ -78,7 +78,7 @@ def tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             {'use_sim_time': switch('use_sim_time'), 'autostart': switch('autostart'), **given},
         ],
         remappings=[(name, value(name)) for name in ('image', 'camera_info', 'depth')],
-        arguments=['--ros-args', '--log-level', f'tracker:={value("log_level")}'],
+        arguments=['--ros-args', '--log-level', value('log_level')],
         respawn=switch('use_respawn'),
         respawn_delay=2.0,
         output='screen',

@@ -114,9 +114,7 @@ def plane(message: Any, dtype: Any, channels: int) -> NDArray[Any]:
     kind = np.dtype(dtype)
     row = width * channels * kind.itemsize
     if not height or not width:
-        raise FrameError(
-            f'zero size: the image is {width}x{height} px; nothing can be tracked in it'
-        )
+        raise FrameError(f'zero size: the image is {width}x{height} px; publish whole images')
     if step < row:
         raise FrameError(
             f'step too small: {step} bytes for rows of {row} ({width} px in {message.encoding}); '

@@ -57,7 +57,10 @@ class Commands:
                 raise PromptError('there are no prompts: give one per target, or call ~/clear')
             stamp = nanoseconds(request.image_header.stamp) or None
             keep = request.keep_existing
-            preview = await self._do(lambda tracker: tracker.set_targets(prompts, stamp, keep))
+            camera = request.image_header.frame_id
+            preview = await self._do(
+                lambda tracker: tracker.set_targets(prompts, stamp, keep, camera)
+            )
             _answer(preview, response)
             self._note_reset(f'targets {_list(preview.ids)} set')
             return f'tracking {_list(preview.ids)}'

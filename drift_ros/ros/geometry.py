@@ -46,11 +46,11 @@ def intrinsics(
         roi: (height, width) of the region of interest in full-resolution px; 0 means all.
 
     Returns:
-        None for a camera that is not calibrated (a focal length of 0).
+        None for a camera that is not calibrated (a focal length of 0, a value that is not finite).
     """
     row = len(matrix) // 3
     fx, cx, fy, cy = matrix[0], matrix[2], matrix[row + 1], matrix[row + 2]
-    if not (fx > 0 and fy > 0):
+    if not (fx > 0 and fy > 0 and np.isfinite([fx, fy, cx, cy]).all()):
         return None
     bx, by = (max(1, factor) for factor in binning)
     height, width = roi[0] or size[0], roi[1] or size[1]

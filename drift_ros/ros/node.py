@@ -33,6 +33,7 @@ from drift_ros.tracking.types import TrackingResult
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 0.9
+FLUSH_TIMEOUT = 2.0  # s that a transition may hold up the executor
 Transition = Callable[['TrackerNode', LifecycleState], None]
 
 
@@ -117,6 +118,8 @@ class TrackerNode(LifecycleNode):
         """Take images."""
         super().on_activate(state)
         assert self._inputs is not None
+        assert self.worker is not None
+        self.worker.interrupt()
         self._inputs.open()
 
     @transition('deactivate', 'inactive')
@@ -125,10 +128,12 @@ class TrackerNode(LifecycleNode):
         assert self._inputs is not None
         assert self.worker is not None
         self._inputs.close()
+        flushed = self.worker.flush()
         try:
-            self.worker.flush().result(self.parameters.settings.service_timeout)
+            flushed.result(min(FLUSH_TIMEOUT, self.parameters.settings.service_timeout))
         except Exception as error:
-            log.error('the last frames are lost: %s', error or type(error).__name__)
+            flushed.cancel()
+            log.error('the last frames are lost: %s', str(error) or type(error).__name__)
         super().on_deactivate(state)
 
     @transition('clean up', 'unconfigured')
@@ -214,9 +219,13 @@ class TrackerNode(LifecycleNode):
         if (more := self._throttle(reason)) is None:
             return
         if isinstance(error, DriftError):
-            log.warning('skipped: %s%s', error, more)
+            log.warning('skipped: %s%s%s', error, self._where(str(error)), more)
         else:
             log.error('a %s failed%s', reason, more, exc_info=error)
+
+    def _where(self, text: str) -> str:
+        topic = self._inputs.image_topic if self._inputs is not None else ''
+        return f' (topic {topic})' if topic and topic not in text else ''
 
     def _warn(self, kind: str, message: str) -> None:
         if (more := self._throttle(kind)) is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 
@@ -30,7 +31,7 @@ class Positions:
     """
 
     def __init__(self, settings: NodeSettings, warn: Warn) -> None:
-        keep = settings.window.history + 2 * max(settings.window.length, settings.window.stride, 16)
+        keep = 2 * max(settings.window.length, settings.window.stride, 8)
         self._pairing = DepthPairing(settings.depth.slop, settings.stream.backward_jump, keep)
         self._info: CameraInfo | None = None
         self._warn = warn
@@ -69,7 +70,7 @@ class Positions:
         try:
             locate = self._locator(result)
         except FrameError as error:
-            self._warn(f'depth: {str(error)[:24]}', str(error))
+            self._warn('depth: ' + re.split('[:,]', str(error))[0], str(error))
             self.outcomes['unusable'] += 1
             return _unknown
         self.outcomes['none with this stamp' if locate is _unknown else 'used'] += 1
@@ -92,7 +93,10 @@ class Positions:
                 f'topic depth: header.frame_id is {message.header.frame_id!r}, that of the image '
                 f'is {result.frame.frame_id!r}: publish depth that is registered to the image'
             )
-        metres = to_metres(message)
+        try:
+            metres = to_metres(message)
+        except FrameError as error:
+            raise FrameError(f'topic depth: {error}') from None
 
         def locate(obj: TrackedObject) -> Position | None:
             return geometry.position(
@@ -112,6 +116,12 @@ class Positions:
                 'topic camera_info: nothing has come, so depth gives no positions: remap '
                 'camera_info to the topic of the camera'
             )
+        if info.header.frame_id != result.frame.frame_id:
+            raise FrameError(
+                f'topic camera_info: header.frame_id is {info.header.frame_id!r}, that of the '
+                'image '
+                f'is {result.frame.frame_id!r}: remap camera_info to that of the same camera'
+            )
         name = 'p' if self.settings.rectified else 'k'
         roi = info.roi
         camera = geometry.intrinsics(
@@ -123,8 +133,9 @@ class Positions:
         )
         if camera is None:
             raise FrameError(
-                f'topic camera_info: {name.upper()} has no focal length, so depth gives no '
-                f'positions: {CALIBRATE}'
+                f'topic camera_info: {name.upper()} is no calibration (a focal length of 0, or '
+                'values '
+                f'that are not finite), so depth gives no positions: {CALIBRATE}'
             )
         if camera.size != result.frame.size:
             raise FrameError(

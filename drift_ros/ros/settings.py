@@ -17,7 +17,7 @@ class DepthSettings(Settings):
     """How depth images give the targets a position."""
 
     slop: float = Field(
-        0.02,
+        0.005,
         ge=0,
         le=1,
         description='Largest difference in seconds between the stamps of an image and the depth '

@@ -183,11 +183,15 @@ class Worker(Generic[Message]):
         with self._changed:
             changed, self._paused = self._paused != paused, paused
         if changed and paused:
-            self.flush()
+            self.flush().add_done_callback(self._report)
 
     def flush(self) -> Future[None]:
         """Let the worker label what waits for a window to fill."""
         return self.submit(lambda tracker: self._hand_on(tracker.flush()))
+
+    def interrupt(self) -> None:
+        """Tell the tracker that the images after this do not follow on those before."""
+        self.submit(lambda tracker: self._hand_on(tracker.interrupt()))
 
     def discard(self) -> None:
         """Forget the frames that wait in the line."""
@@ -254,7 +258,14 @@ class Worker(Generic[Message]):
             self._received[frame.stamp] = item.received
             if len(self._received) > STAMPS_KEPT:
                 self._received.popitem(last=False)
+            late = self._tracker.stats.late
             self._hand_on(self._tracker.step(frame))
+            if self._tracker.stats.late > late:
+                raise FrameError(
+                    f'stamp not newer: header.stamp {frame.stamp / 1e9:.9f} s is not after that of '
+                    'the image before; the publisher must stamp each image with its own time, and '
+                    'only one may publish on a topic'
+                )
 
         if self._tracker is not None:
             self._guarded(run, 'frame')
@@ -291,6 +302,11 @@ class Worker(Generic[Message]):
                 return
             self._line.append(command)
             self._changed.notify()
+
+    def _report(self, done: Future[None]) -> None:
+        if not done.cancelled() and isinstance(error := done.exception(), Exception):
+            self.counters.errors += 1
+            self._on_error('window', error)
 
     def _drop_oldest_frame(self) -> None:
         oldest = next(i for i, item in enumerate(self._line) if isinstance(item, Incoming))

@@ -36,6 +36,8 @@ from drift_ros.tracking.windows import Cut, HeldFrame, WindowBuffer
 
 log = logging.getLogger(__name__)
 
+QUICK = 10  # frames; changes of the stream that follow closer come from a mistake
+
 
 class Tracker:
     """Tracks prompted targets through a stream of frames.
@@ -69,6 +71,8 @@ class Tracker:
         self._buffer = WindowBuffer(length, stride, settings.window.history)
         self._targets = Targets()
         self._labeller = Labeller(self._targets, settings.propagation, settings.targets)
+        self._changed_at = -QUICK  # number of frames at the last change of the stream
+        self._quick_changes = 0
         self._emitted = -1  # number of the newest frame released in this generation
         self._released: list[TrackingResult] = []  # of a stream that ended within the present step
 
@@ -162,7 +166,11 @@ class Tracker:
     # ---- targets
 
     def set_targets(
-        self, prompts_: Sequence[Prompt], stamp: int | None = None, keep_existing: bool = False
+        self,
+        prompts_: Sequence[Prompt],
+        stamp: int | None = None,
+        keep_existing: bool = False,
+        frame_id: str = '',
     ) -> Preview:
         """Name the targets by prompts on one of the kept frames.
 
@@ -177,14 +185,19 @@ class Tracker:
                 its place; else forget them all and begin a new generation.
 
         Raises:
-            PromptError: no such frame is kept, a prompt does not fit it, an id is taken, or a mask
-                comes out empty. Nothing changes then.
+            PromptError: no such frame is kept, it is of another camera, a prompt does not fit it,
+                an id is taken, or a mask comes out empty. Nothing changes then.
         """
         if not prompts_:
             raise PromptError(
                 'no prompt was given: name at least one target, by points, boxes or a mask'
             )
         held = self._find(stamp)
+        if frame_id not in ('', held.frame.frame_id):
+            raise PromptError(
+                f'the prompts are for an image of {frame_id!r}, but the tracker sees '
+                f'{held.frame.frame_id!r}: prompt on its own images'
+            )
         prompts.validate(prompts_, held.frame.size)
         ids = self._targets.choose_ids(prompts_, keep_existing)
         masks = self._segmenter_masks(held, prompts_, ids)
@@ -216,6 +229,15 @@ class Tracker:
                 held.prompts.pop(target_id, None)
             if held.labels is not None:
                 held.labels = np.where(np.isin(held.labels, ids), 0, held.labels).astype(np.uint8)
+
+    def interrupt(self) -> list[TrackingResult]:
+        """Label what waits; the stream pauses here.
+
+        No window spans the pause, and until the next frame there is no newest one to prompt on.
+        """
+        results = self.flush()
+        self._buffer.cut_here()
+        return results
 
     def clear_targets(self) -> None:
         """Forget all targets, but not the frames; a new generation begins."""
@@ -298,29 +320,42 @@ class Tracker:
         if frame.encoding != last.frame.encoding:
             self._released += self.flush()
             self._buffer.cut_here()
-            log.warning(
-                'the encoding changed from %s to %s: a new window begins, the targets stay',
-                last.frame.encoding,
-                frame.encoding,
+            self._warn_of_change(
+                f'the encoding changed from {last.frame.encoding} to {frame.encoding}: a new '
+                'window '
+                'begins, the targets stay'
             )
         return False
 
     def _apply_initial_prompts(self) -> None:
         try:
             self.set_targets(self._initial_prompts)
-        except PromptError as error:
+        except Exception as error:  # whatever the segmenter does, frames go on
             log.error(
                 'the initial prompts do not fit the first frame, nothing is tracked: %s', error
             )
 
     def _restart(self, reason: str) -> None:
         lost = ', '.join(str(i) for i in self.targets)
-        log.warning(
-            'the stream restarts: %s%s', reason, f'; targets {lost} are dropped' if lost else ''
+        self._warn_of_change(
+            f'the stream restarts: {reason}{f"; targets {lost} are dropped" if lost else ""}'
         )
         self.stats.restarts += 1
         self.stats.last_restart = reason
         self.reset()
+
+    def _warn_of_change(self, message: str) -> None:
+        """Log it, but not again and again for a stream that changes all the time."""
+        since, self._changed_at = self.stats.frames - self._changed_at, self.stats.frames
+        self._quick_changes = self._quick_changes + 1 if since < QUICK else 0
+        if self._quick_changes < 3:
+            log.warning('%s', message)
+        elif self._quick_changes == 3:
+            log.warning(
+                '%s; this happens all the time and is not logged again until it stops: do two '
+                'cameras publish on one topic?',
+                message,
+            )
 
     def _new_generation(self) -> None:
         self.generation += 1
@@ -332,9 +367,11 @@ class Tracker:
 
     def _find(self, stamp: int | None) -> HeldFrame:
         held = self._buffer.find(stamp)
-        if held is not None:
-            return held
         kept = self._buffer.kept()
+        if stamp is None and held is not None and self._buffer.interrupted:
+            kept = None  # the newest frame is not what the camera sees now
+        elif held is not None:
+            return held
         if kept is None:
             raise PromptError('there is no frame to prompt on yet: wait for the first image')
         raise PromptError(

@@ -99,8 +99,10 @@ class WindowBuffer:
         """Hand out the next window: at most `stride` waiting frames, with the frames before them as
         context.
         """
-        new = min(self.stride, self.waiting)
-        start = max(self._cursor + new - self.length, self._first)
+        new, first = min(self.stride, self.waiting), self._first
+        if self._cursor < first:  # went back over a cut: up to it for now
+            new, first = min(new, first - self._cursor), 0
+        start = max(self._cursor + new - self.length, first)
         frames = [h for h in self._frames if start <= h.number < self._cursor + new]
         self._cursor += new
         for held in self._frames:
@@ -137,6 +139,11 @@ class WindowBuffer:
     def all(self) -> list[HeldFrame]:
         """Every kept frame, oldest first."""
         return list(self._frames)
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether nothing came since `cut_here`."""
+        return self._first == self._pushed
 
     def cut_here(self) -> None:
         """Let no later window reach back beyond the frames that were pushed so far."""

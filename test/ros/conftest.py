@@ -170,7 +170,9 @@ class Rig:
         """Publish frame k of the scene."""
         self.publish('image', self.image(scene(k, **options)[0], stamp(k)))
 
-    def reset(self, k: int | None = None, *, keep: bool = False, **prompt: Any) -> Any:
+    def reset(
+        self, k: int | None = None, *, keep: bool = False, frame_id: str = FRAME_ID, **prompt: Any
+    ) -> Any:
         """Prompt with the true mask of object 1 in frame k, or with what is given."""
         from drift_ros.msg import Prompt
         from drift_ros.ros.stamps import header
@@ -183,7 +185,7 @@ class Rig:
         return self.call(
             ResetTargets,
             'reset_targets',
-            image_header=header(0 if k is None else stamp(k), FRAME_ID),
+            image_header=header(0 if k is None else stamp(k), frame_id),
             prompts=[Prompt(**prompt)],
             keep_existing=keep,
         )

@@ -47,7 +47,9 @@ def test_from_configuration_to_recorded_tracks(make_rig: Any, tools: Any, spinne
     rig.show(1)
     rig.arrived()
     mask = tools.scene(0)[1] == 1
-    reply = client.reset_targets([Prompt(id=5, name='box', mask=mask)], tools.stamp(0), 'camera')
+    reply = client.reset_targets(
+        [Prompt(id=5, name='box', mask=mask)], tools.stamp(0), 'camera_optical'
+    )
     assert reply.ids == (5,) and reply.generation > 0 and '5' in reply.message
     tools.until(lambda: recorder.counts[topic] == 4)  # two without, two with the target
     last = deserialize_message(got[-1][1], TrackedObjectArray)

@@ -77,13 +77,17 @@ def stamps(tracks: list[Any]) -> list[int]:
     return [nanoseconds(message.header.stamp) for message in tracks]
 
 
-def test_same_and_late_stamps_are_skipped(rig: Any, tools: Any) -> None:
+def test_same_and_late_stamps_are_skipped(rig: Any, tools: Any, capfd: Any) -> None:
     tracks = rig.tracks()
     for k in (0, 1, 1, 0, 2):
         rig.show(k)
     tools.until(lambda: len(tracks) == 3)
     assert stamps(tracks) == [tools.stamp(k) for k in (0, 1, 2)]
     assert rig.node.worker.tracker.stats.late == 2
+    assert rig.node.worker.counters.skipped == {'stamp not newer': 2}
+    logged = capfd.readouterr().err
+    assert 'header.stamp' in logged
+    assert rig.node.resolve_topic_name('image') in logged
     assert tracks[-1].generation == 0
 
 

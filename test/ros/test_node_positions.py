@@ -22,6 +22,7 @@ K = [50.0, 0.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0]
 
 def info(tools: Any, **changes: Any) -> CameraInfo:
     message = CameraInfo(height=48, width=64, k=K, header=header(0, tools.FRAME_ID))
+    message.header.frame_id = changes.pop('frame_id', tools.FRAME_ID)
     for name, value in changes.items():
         setattr(message, name, value)
     return message
@@ -82,11 +83,13 @@ def test_rectified_images_use_p(make_rig: Callable[..., Any], tools: Any) -> Non
     ('camera', 'picture', 'said'),
     [
         (None, {}, 'camera_info: nothing has come'),
-        ({'k': [0.0] * 9}, {}, 'K has no focal length'),
+        ({'k': [0.0] * 9}, {}, 'K is no calibration'),
         ({'height': 96, 'width': 128}, {}, 'images of 128x96 px, they have 64x48'),
         ({}, {'size': (24, 32)}, 'the image has 64x48 px, its depth 32x24'),
         ({}, {'frame_id': 'depth_optical'}, "is 'depth_optical'"),
-        ({}, {'encoding': 'mono8'}, 'mono8'),
+        ({}, {'encoding': 'mono8'}, "topic depth: unknown depth encoding: 'mono8'"),
+        ({'k': [100.0, 0, float('nan'), 0, 100.0, 24.0, 0, 0, 1.0]}, {}, 'K is no calibration'),
+        ({'frame_id': 'left_optical'}, {}, "camera_info: header.frame_id is 'left_optical'"),
         ({}, {'k': 7}, ''),
         ({}, None, ''),
     ],

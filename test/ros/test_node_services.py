@@ -107,6 +107,16 @@ def test_add_and_remove_mid_stream(rig: Any, tools: Any) -> None:
     assert tracks[-1].generation == 1
 
 
+def test_prompts_for_another_camera_are_refused(rig: Any, tools: Any) -> None:
+    rig.start()
+    tracks = rig.tracks()
+    rig.show(0)
+    tools.until(lambda: len(tracks) == 1)
+    answer = rig.reset(0, frame_id='right_optical')
+    assert not answer.success
+    assert "'right_optical'" in answer.message
+
+
 def test_clear_leaves_nothing(make_rig: Callable[..., Any], tools: Any, tmp_path: Path) -> None:
     """Not even what a prompts_file had set at the start."""
     file = tmp_path / 'prompts.yaml'

@@ -14,7 +14,7 @@ pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 
 from drift_ros.errors import DriftError, FrameError
 from drift_ros.ros.worker import Incoming, Worker
-from drift_ros.tracking.types import Frame, TrackingResult
+from drift_ros.tracking.types import Frame, Stats, TrackingResult
 
 WAIT = 10.0
 
@@ -29,6 +29,7 @@ class FakeTracker:
         self.frames: list[Frame] = []
         self.fail: set[int] = set()
         self.flushed = 0
+        self.stats = Stats()
 
     def step(self, frame: Frame) -> list[TrackingResult]:
         self.gate.wait(WAIT)

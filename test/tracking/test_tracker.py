@@ -444,3 +444,36 @@ def test_the_window_shrinks_where_that_is_allowed(
     scarce(tracker, 0)
     with pytest.raises(DeviceError, match='windows of 1 frames'):
         tracker.warm_up(SIZE)
+
+
+def test_an_interruption_is_no_motion(make: Make) -> None:
+    tracker = make(window__length=4, window__stride=2)
+    tracker.step(clip_frame(0), [RED])
+    play(tracker, 4, 1)
+    assert indices(tracker.interrupt()) == [4]
+    with pytest.raises(PromptError, match='no frame'):
+        tracker.set_targets([BLUE])
+    assert tracker.set_targets([BLUE], clip_frame(4).stamp, keep_existing=True).ids == (2,)
+    tracker.flush()
+    play(tracker, 2, 5)
+    first = tracker.extractor.windows[-1][0][0]  # type: ignore[attr-defined]
+    assert first == clip_frame(5).stamp
+
+
+def test_a_prompt_for_another_camera_is_refused(make: Make) -> None:
+    tracker = make()
+    play(tracker, 2)
+    with pytest.raises(PromptError, match=r"'other'.*'camera'"):
+        tracker.set_targets([RED], frame_id='other')
+    assert tracker.set_targets([RED], frame_id='camera').ids == (1,)
+
+
+def test_a_stream_that_changes_all_the_time_does_not_flood_the_log(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = make()
+    for index in range(60):
+        tracker.step(clip_frame(index, frame_id=f'camera {index % 2}'))
+    assert tracker.stats.restarts == 59
+    assert 0 < len(caplog.records) < 6
+    assert 'two cameras' in caplog.records[-1].getMessage()
