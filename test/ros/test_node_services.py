@@ -108,7 +108,6 @@ def test_add_and_remove_mid_stream(rig: Any, tools: Any) -> None:
 
 
 def test_prompts_for_another_camera_are_refused(rig: Any, tools: Any) -> None:
-    rig.start()
     tracks = rig.tracks()
     rig.show(0)
     tools.until(lambda: len(tracks) == 1)
