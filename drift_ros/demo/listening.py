@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drift_ros.errors import DriftError
 from drift_ros.io.bags import BagWriter
@@ -13,8 +13,6 @@ from drift_ros.io.messages import IMAGE, TRACKS
 from drift_ros.ros.playback import message_type
 from drift_ros.ros.recording import Recorder, stamp_of
 
-if TYPE_CHECKING:
-    from rclpy.node import Node
 
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 POLL = 0.02
@@ -41,7 +39,7 @@ class Listener:
         diagnostics: last values of the node.
     """
 
-    def __init__(self, node: Node, tracker: str, bag: Path, overlay: bool) -> None:
+    def __init__(self, node: Any, tracker: str, bag: Path, overlay: bool) -> None:
         self.newest = self.results = self.stride = 0
         self.last = time.monotonic()
         self.diagnostics: dict[str, str] = {}
