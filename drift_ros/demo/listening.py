@@ -13,7 +13,6 @@ from drift_ros.io.messages import IMAGE, TRACKS
 from drift_ros.ros.playback import message_type
 from drift_ros.ros.recording import Recorder, stamp_of
 
-
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 POLL = 0.02
 
