@@ -45,7 +45,7 @@ setup(
         'rich>=13.7',
         'rosbags>=0.11.0',
         'safetensors>=0.4.3',
-        'torch>=2.4',
+        'torch>=2.5',
         'transformers>=4.56',
         'typer>=0.12',
     ],

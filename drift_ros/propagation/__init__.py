@@ -2,8 +2,8 @@
 only.
 """
 
-from drift_ros.propagation.kernel import propagate
+from drift_ros.propagation.kernel import propagate, unit
 from drift_ros.propagation.memory import Memory
 from drift_ros.propagation.readout import confidences, one_hot, read_labels, resize_nearest
 
-__all__ = ['Memory', 'confidences', 'one_hot', 'propagate', 'read_labels', 'resize_nearest']
+__all__ = ['Memory', 'confidences', 'one_hot', 'propagate', 'read_labels', 'resize_nearest', 'unit']

@@ -65,8 +65,7 @@ def propagate(
     channels, height, width = query.shape
     frames, classes = labels.shape[:2]
     if not normalized:
-        query = functional.normalize(query, dim=0)
-        context = functional.normalize(context, dim=1)
+        query, context = unit(query, 0), unit(context, 1)
     query_cells = query.permute(1, 2, 0)  # (h, w, C)
     context_cells = context.permute(0, 2, 3, 1)  # (T, h, w, C)
     label_cells = labels.permute(0, 2, 3, 1)  # (T, h, w, K)
@@ -92,6 +91,16 @@ def propagate(
             votes = _vote(weights, matches, near_labels, known)
             result[tile_rows, tile_columns] = votes.view(*result[tile_rows, tile_columns].shape)
     return result.permute(2, 0, 1).contiguous()
+
+
+def unit(features: Tensor, dim: int) -> Tensor:
+    """Descriptors of unit length along a dimension, in their dtype; zeros and NaN become zeros.
+
+    The length is taken in float32: in float16 it overflows, and the guard against division by zero
+    is itself zero, so that one black frame would poison the memory with NaN.
+    """
+    lengths = functional.normalize(features.float().nan_to_num(), dim=dim)
+    return lengths.to(features.dtype)
 
 
 def _within(targets: Tensor, sources: Tensor, reach: int) -> Tensor:

@@ -20,12 +20,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from drift_ros import features, prompts
 from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
 from drift_ros.prompts.types import Prompt, Segmenter
+from drift_ros.propagation import unit
 from drift_ros.settings import TrackerSettings
 from drift_ros.tracking.labeller import Labeller, paint
 from drift_ros.tracking.measure import measure
@@ -212,9 +212,12 @@ class Tracker:
                 [Target(i, p.name, held.number) for i, p in zip(ids, prompts_, strict=True)]
             )
         )
+        for other in self._buffer.all():  # an id that is named anew forgets its earlier prompts
+            for target_id in ids:
+                other.prompts.pop(target_id, None)
         held.prompts.update(masks)
         labels = np.zeros(held.frame.size, np.uint8) if held.labels is None else held.labels.copy()
-        paint(labels, masks)
+        paint(labels, held.prompts)
         return Preview(held.frame, labels, tuple(ids), self.generation)
 
     def remove_targets(self, ids: Sequence[int]) -> None:
@@ -422,7 +425,7 @@ class Tracker:
         stamps = tuple(held.frame.stamp for held in cut.frames)
         maps = self.extractor.extract(Window(images, stamps, cut.new))
         self.stats.windows += 1
-        return FeatureMap(functional.normalize(maps.features, dim=1), maps.stride)
+        return FeatureMap(unit(maps.features, 1), maps.stride)
 
     def _result(self, held: HeldFrame, descriptors: Tensor, stride: int) -> TrackingResult:
         labels, scores = self._labeller.label(held, descriptors, stride)

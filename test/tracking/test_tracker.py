@@ -8,13 +8,26 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 import torch
-from clips import PERIOD, SIZE, blue_mask, clip_frame, iou, make_tracker, picture, red_mask, square
+from clips import (
+    PERIOD,
+    SIZE,
+    GivenMasks,
+    blue_mask,
+    clip_frame,
+    iou,
+    make_tracker,
+    picture,
+    red_mask,
+    square,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features import FeatureMap, Window
+from drift_ros.features.patch import PatchExtractor
 from drift_ros.prompts.types import Prompt
+from drift_ros.settings import TrackerSettings, build
 from drift_ros.tracking import Tracker, TrackingResult
 
 Make = Callable[..., Tracker]
@@ -477,3 +490,25 @@ def test_a_stream_that_changes_all_the_time_does_not_flood_the_log(
     assert tracker.stats.restarts == 59
     assert 0 < len(caplog.records) < 6
     assert 'two cameras' in caplog.records[-1].getMessage()
+
+
+def test_a_black_frame_does_not_poison_half_precision() -> None:
+    settings = build(TrackerSettings, {'features.resolution': 0, 'propagation.radius': 4})
+    extractor = PatchExtractor(torch.device('cpu'), torch.float16)
+    tracker = Tracker(extractor, GivenMasks(), settings)
+    tracker.step(clip_frame(0), [RED])
+    play(tracker, 3, 1)
+    tracker.step(clip_frame(4, image=np.zeros((*SIZE, 3), np.uint8)))
+    results = play(tracker, 5, 5)
+    assert iou(results[-1].labels == 1, red_mask(9)) > 0.5
+
+
+def test_a_target_named_anew_on_an_earlier_frame_forgets_its_later_prompt(make: Make) -> None:
+    tracker = make()
+    tracker.step(clip_frame(0), [RED])
+    play(tracker, 9, 1)
+    for index, mask in ((6, red_mask(6)), (4, blue_mask(4))):
+        again = Prompt(id=1, mask=mask)
+        tracker.set_targets([again], clip_frame(index).stamp, keep_existing=True)
+    (result,) = play(tracker, 1, 10)
+    assert iou(result.labels == 1, blue_mask(10)) > 0.7
