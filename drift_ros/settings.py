@@ -27,23 +27,120 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra='forbid', frozen=True, validate_default=True)
 
 
+class VideoUnetSettings(Settings):
+    """The video UNet: R_v of the papers."""
+
+    model: Literal['i2vgen-xl', 'svd', 'svd-xt', 'modelscope'] = Field(
+        'i2vgen-xl', description='Which video diffusion model describes a window of frames.'
+    )
+    checkpoint: str = Field(
+        '',
+        description='Folder with the weights, or id on the Hugging Face hub (used from its cache if '
+        'it is there, else downloaded); empty: the published one of the model; `untrained`: a small '
+        'model of the same class with random weights, to try the code path.',
+    )
+    block: int = Field(
+        2,
+        ge=0,
+        le=3,
+        description='Decoder block whose output is the feature map, 0 = deepest.',
+    )
+    noise_level: int = Field(
+        300,
+        ge=0,
+        le=998,
+        description='Diffusion timestep tau at which frames are noised before the UNet sees them; '
+        'Stable Video Diffusion, which has no timesteps, reads it on the schedule of I2VGen-XL.',
+    )
+    snr: float = Field(
+        0.0,
+        ge=0,
+        le=1e6,
+        description='Noise level as signal-to-noise ratio, which means the same on every model; 0 '
+        'takes noise_level.',
+    )
+    ensemble: int = Field(
+        1, ge=1, le=64, description='Draws of the noise over which features are averaged.'
+    )
+    temporal: bool = Field(
+        True,
+        description='Whether temporal layers are run; without them the network sees each frame '
+        'alone (the ablation R_v without temporal layers).',
+    )
+    prompt: str = Field('', description='Text condition of models that take one.')
+    fps: int = Field(
+        0,
+        ge=0,
+        le=240,
+        description='Frame rate that the model is told; 0 takes the one of its pipeline (I2VGen-XL '
+        '16, Stable Video Diffusion 7).',
+    )
+    motion_bucket: int = Field(
+        127, ge=0, le=1023, description='Amount of motion that Stable Video Diffusion is told.'
+    )
+    condition_noise: float = Field(
+        0.02,
+        ge=0,
+        le=10,
+        description='Noise that Stable Video Diffusion adds to its condition image, as standard '
+        'deviation of pixels in [-1, 1].',
+    )
+
+
+class ImageUnetSettings(Settings):
+    """The image UNet: R_i of the papers, DIFT on its own."""
+
+    model: Literal['adm', 'sd-2.1', 'sd-1.5'] = Field(
+        'adm', description='Which image diffusion model describes a single frame.'
+    )
+    checkpoint: str = Field(
+        '',
+        description='Folder with the weights (for adm also the original .pt file), or id on the '
+        'Hugging Face hub; empty: the published one of the model; `untrained`: a small model of the '
+        'same class with random weights.',
+    )
+    block: int = Field(
+        -1,
+        ge=-1,
+        le=17,
+        description='Decoder block that is read, 0 = deepest: 0 to 17 of adm, 0 to 3 of Stable '
+        'Diffusion; -1 takes the one of the papers (7 and 2).',
+    )
+    layer: int = Field(
+        -1,
+        ge=-1,
+        le=15,
+        description='Layer inside the block of Stable Diffusion after which to stop; -1 reads the '
+        'whole block.',
+    )
+    noise_level: int = Field(
+        51, ge=0, le=998, description='Diffusion timestep t at which the frame is noised.'
+    )
+    snr: float = Field(
+        0.0,
+        ge=0,
+        le=1e6,
+        description='Noise level as signal-to-noise ratio, which means the same on every model; 0 '
+        'takes noise_level.',
+    )
+    ensemble: int = Field(
+        1, ge=1, le=64, description='Draws of the noise over which features are averaged.'
+    )
+    prompt: str = Field('', description='Text condition of models that take one.')
+
+
 class FeatureSettings(Settings):
-    """Which network describes the frames, and how it is run."""
+    """Which networks describe the frames, and how they are run."""
 
     name: str = Field(
         'patch',
         description='Feature extractor: a name of the registry (`drift extractors` lists them).',
     )
-    checkpoint: str = Field(
-        '',
-        description='Folder with the weights, for extractors that need one.',
-    )
     device: str = Field(
         'auto',
         pattern=r'^(auto|cpu|cuda(:\d+)?)$',
         description='Where the networks run: `auto` (a CUDA GPU if there is one, else the CPU), '
-        '`cpu`, `cuda` or '
-        '`cuda:N`. A GPU that was asked for and is not there is an error.',
+        '`cpu`, `cuda` or `cuda:N`. A GPU that was asked for and is not there is an error.',
     )
     dtype: Literal['auto', 'float32', 'float16', 'bfloat16'] = Field(
         'auto',
@@ -55,21 +152,7 @@ class FeatureSettings(Settings):
         ge=0,
         le=4096,
         description='Length in px to which the short side of a frame is brought before feature '
-        'extraction; '
-        '0 keeps the size of the camera.',
-    )
-    block: int = Field(
-        2,
-        ge=0,
-        le=3,
-        description='Decoder block of a UNet whose output is the feature map, counted from the '
-        'deepest.',
-    )
-    noise_level: int = Field(
-        300,
-        ge=0,
-        le=998,
-        description='Diffusion timestep tau at which frames are noised before the UNet sees them.',
+        'extraction; 0 keeps the size of the camera.',
     )
     seed: int = Field(
         0,
@@ -77,6 +160,33 @@ class FeatureSettings(Settings):
         le=2**31 - 1,
         description='Seed of the diffusion noise; the same seed gives the same masks.',
     )
+    alpha: float = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description='Weight of the video features in `fused`; the image features get the rest. At 1 '
+        'and at 0 only one of the two networks is loaded.',
+    )
+    batch: int = Field(
+        4,
+        ge=1,
+        le=128,
+        description='Images per pass of networks that see single images (VAE, image UNet); more '
+        'is faster on a large GPU and takes more memory.',
+    )
+    tiny_vae: str = Field(
+        '',
+        description='Folder or hub id of a distilled VAE (AutoencoderTiny, such as '
+        'madebyollin/taesd) that takes the place of the encoder of latent models: several times '
+        'faster, slightly other latents; empty: the own VAE of each model.',
+    )
+    compile: bool = Field(
+        False,
+        description='Whether UNets are compiled by torch.compile: faster after a first pass of '
+        'minutes. Where that fails they run uncompiled.',
+    )
+    video: VideoUnetSettings = VideoUnetSettings()
+    image: ImageUnetSettings = ImageUnetSettings()
 
 
 class WindowSettings(Settings):

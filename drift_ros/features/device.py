@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -39,3 +41,36 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
         return torch.float16 if device.type == 'cuda' else torch.float32
     dtype: torch.dtype = getattr(torch, name)
     return dtype
+
+
+def prepare(module: Any, device: torch.device, dtype: torch.dtype) -> Any:
+    """Move a network for inference: cast, channels innermost in memory, no gradients; in place."""
+    module.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+    return module.eval().requires_grad_(False)
+
+
+def compiled(module: Any, wanted: bool) -> Callable[..., Any]:
+    """The network as `torch.compile` makes it if that is wanted and works, else as it is.
+
+    Whether it works turns out in the first pass: a missing compiler or an operation that cannot be
+    compiled is logged once, and the network runs uncompiled from then on.
+    """
+    if not wanted:
+        return module
+    state = {'run': torch.compile(module)}
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if state['run'] is module:
+            return module(*args, **kwargs)
+        try:
+            return state['run'](*args, **kwargs)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            log.warning(
+                'torch.compile failed on %s, it runs uncompiled: %s', type(module).__name__, error
+            )
+            state['run'] = module
+            return module(*args, **kwargs)
+
+    return run
