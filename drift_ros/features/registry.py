@@ -6,15 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from drift_ros.errors import SettingsError
 from drift_ros.features.base import FeatureExtractor
-from drift_ros.features.device import choose_device, choose_dtype
 from drift_ros.settings import FeatureSettings
-
-if TYPE_CHECKING:
-    from drift_ros.features.video_unet import VideoUnet
 
 Maker = Callable[[FeatureSettings], FeatureExtractor]
 
@@ -28,6 +23,7 @@ class Entry:
 
 
 def _patch(settings: FeatureSettings) -> FeatureExtractor:
+    from drift_ros.features.device import choose_device, choose_dtype
     from drift_ros.features.patch import PatchExtractor
 
     device = choose_device(settings.device)
@@ -35,41 +31,40 @@ def _patch(settings: FeatureSettings) -> FeatureExtractor:
 
 
 def _video_unet(settings: FeatureSettings) -> FeatureExtractor:
-    from drift_ros.features.folders import load_video_unet
+    from drift_ros.features import video
 
-    return _over('video-unet', load_video_unet(settings.checkpoint), settings)
-
-
-def _untrained_video_unet(settings: FeatureSettings) -> FeatureExtractor:
-    from drift_ros.features.untrained import untrained_video_unet
-
-    return _over('untrained-video-unet', untrained_video_unet(), settings)
+    return video.create(settings)
 
 
-def _over(name: str, model: VideoUnet, settings: FeatureSettings) -> FeatureExtractor:
-    from drift_ros.features.video_unet import VideoUnetExtractor
+def _image_unet(settings: FeatureSettings) -> FeatureExtractor:
+    from drift_ros.features import image
 
-    device = choose_device(settings.device)
-    return VideoUnetExtractor(
-        name,
-        model,
-        block=settings.block,
-        noise_level=settings.noise_level,
-        seed=settings.seed,
-        device=device,
-        dtype=choose_dtype(settings.dtype, device),
-    )
+    return image.create(settings)
+
+
+def _fused(settings: FeatureSettings) -> FeatureExtractor:
+    from drift_ros.features.fused import FusedExtractor
+
+    if settings.alpha == 1:
+        return _video_unet(settings)
+    if settings.alpha == 0:
+        return _image_unet(settings)
+    return FusedExtractor(_video_unet(settings), _image_unet(settings), settings.alpha)
 
 
 EXTRACTORS: dict[str, Entry] = {
     'patch': Entry('colours and gradients of small patches; a baseline without a network', _patch),
     'video-unet': Entry(
-        'a text-to-video diffusion UNet (diffusers UNet3DConditionModel) from features.checkpoint',
+        'a video diffusion UNet (features.video): I2VGen-XL, Stable Video Diffusion, ModelScope',
         _video_unet,
     ),
-    'untrained-video-unet': Entry(
-        'a small video UNet with random weights, to try the code path; it has learned nothing',
-        _untrained_video_unet,
+    'image-unet': Entry(
+        'an image diffusion UNet (features.image), as DIFT: ADM, Stable Diffusion 2.1 and 1.5',
+        _image_unet,
+    ),
+    'fused': Entry(
+        'both, weighted by features.alpha, as TED: tells look-alikes apart and keeps details',
+        _fused,
     ),
 }
 
@@ -83,9 +78,10 @@ def create(settings: FeatureSettings) -> FeatureExtractor:
     """Make the extractor that the settings name.
 
     Raises:
-        SettingsError: there is no extractor of that name.
+        SettingsError: there is no extractor of that name, or the model has no such block, noise
+            level or condition.
         CheckpointError: its weights are missing or unusable.
-        DeviceError: its device is not there.
+        DeviceError: its device is not there or has too little memory.
     """
     entry = EXTRACTORS.get(settings.name)
     if entry is None:
