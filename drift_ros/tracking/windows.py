@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ class HeldFrame:
         frame: the frame.
         number: its place in the stream, counted by the buffer without gaps.
         gap: frames lost between the previous one and this one.
+        segment: number of the part of the stream that it belongs to; no window spans two.
         prompts: masks given for this frame: id -> (H, W) bool.
         image: the network's input, (3, H', W') uint8, made when first needed.
         labels: (H, W) uint8 ids, once the frame was labelled in the current generation.
@@ -31,6 +33,7 @@ class HeldFrame:
     frame: Frame
     number: int
     gap: int
+    segment: int = 0
     prompts: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
     image: Tensor | None = None
     labels: NDArray[np.uint8] | None = None
@@ -50,9 +53,9 @@ class WindowBuffer:
     """A bounded history of frames with a cursor: frames before it are labelled, the others wait.
 
     Invariants: every frame that enters is handed out as new exactly once between two calls of
-    `rewind` or `start_at`, in order.
-    Windows are shorter at the start of the stream and at its end, never padded. The buffer holds at
-    most max(history, length) labelled frames besides the waiting ones.
+    `rewind` or `start_at`, in order. Windows lie within one segment, so they are shorter at the
+    start and at the end of one; they are never padded. The buffer holds at most
+    max(history, length) labelled frames besides the waiting ones.
 
     Args:
         length: frames per window.
@@ -73,7 +76,9 @@ class WindowBuffer:
         self._frames: deque[HeldFrame] = deque()
         self._pushed = 0
         self._cursor = 0  # number of the first frame that waits
-        self._first = 0  # windows do not reach back beyond this number
+        self._segment = 0  # of the frames to come
+        self._index: int | None = None  # of the newest frame, taken or not
+        self._lost = 0  # frames between those that were not taken
 
     @property
     def waiting(self) -> int:
@@ -87,30 +92,49 @@ class WindowBuffer:
 
     def push(self, frame: Frame) -> HeldFrame:
         """Add the next frame of the stream."""
-        last = self.newest
-        gap = 0 if last is None else max(0, frame.index - last.frame.index - 1)
-        held = HeldFrame(frame, self._pushed, gap)
+        self.pass_over(frame)
+        held = HeldFrame(frame, self._pushed, self._lost, self._segment)
+        self._lost = 0
         self._frames.append(held)
         self._pushed += 1
         self._trim()
         return held
 
-    def take(self) -> Cut:
-        """Hand out the next window: at most `stride` waiting frames, with the frames before them as
-        context.
+    def pass_over(self, frame: Frame) -> None:
+        """Note a frame that is not taken: it is not lost, but the ones before it may be."""
+        last, self._index = self._index, frame.index
+        if last is not None:
+            self._lost += max(0, frame.index - last - 1)
+            self._index = max(frame.index, last)
+
+    def take(self, end: int | None = None) -> Cut:
+        """Hand out the next window: at most `stride` waiting frames of one segment, with the frames
+        before them as context. At least one frame must wait.
+
+        Args:
+            end: number of the first frame that is not to be handed out yet; greater than that of
+                the first waiting one.
         """
-        new, first = min(self.stride, self.waiting), self._first
-        if self._cursor < first:  # went back over a cut: up to it for now
-            new, first = min(new, first - self._cursor), 0
-        start = max(self._cursor + new - self.length, first)
-        frames = [h for h in self._frames if start <= h.number < self._cursor + new]
+        end = min(self._cursor + self.stride, self._pushed if end is None else end)
+        first = self._cursor - self._frames[0].number
+        segment = self._frames[first].segment
+        new = sum(h.segment == segment for h in islice(self._frames, first, None) if h.number < end)
         self._cursor += new
+        start = self._cursor - self.length
+        frames = [
+            h for h in self._frames if start <= h.number < self._cursor and h.segment == segment
+        ]
         for held in self._frames:
-            if held.number > self._cursor - self.length:
+            if held.number > start:
                 break
             held.image = None  # no later window shows it
         self._trim()
         return Cut(frames, new)
+
+    def shrink(self) -> None:
+        """Halve the windows from now on."""
+        self.length = max(1, self.length // 2)
+        self.stride = min(self.stride, self.length)
 
     def find(self, stamp: int | None) -> HeldFrame | None:
         """The kept frame with this stamp, or the newest one for None."""
@@ -143,16 +167,18 @@ class WindowBuffer:
     @property
     def interrupted(self) -> bool:
         """Whether nothing came since `cut_here`."""
-        return self._first == self._pushed
+        newest = self.newest
+        return newest is None or newest.segment != self._segment
 
     def cut_here(self) -> None:
-        """Let no later window reach back beyond the frames that were pushed so far."""
-        self._first = self._pushed
+        """Begin a segment: no window spans the frames before and after this call."""
+        self._segment += 1
 
     def clear(self) -> None:
-        """Forget all frames."""
+        """Forget all frames; another stream begins."""
         self._frames.clear()
-        self._cursor = self._first = self._pushed
+        self._cursor = self._pushed
+        self._index, self._lost = None, 0
 
     def _trim(self) -> None:
         while self._frames and self._frames[0].number < self._cursor - self._history:

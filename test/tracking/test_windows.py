@@ -78,3 +78,56 @@ def test_gaps_are_counted_from_the_index() -> None:
 def test_a_stride_that_skips_frames_is_refused(length: int, stride: int) -> None:
     with pytest.raises(SettingsError, match=r'window\.stride'):
         WindowBuffer(length, stride, 8)
+
+
+@given(length=st.integers(1, 6), stride=st.integers(1, 6), back=st.integers(0, 11))
+def test_going_back_over_several_cuts_keeps_the_segments_apart(
+    length: int, stride: int, back: int
+) -> None:
+    stride = min(stride, length)
+    buffer = WindowBuffer(length, stride, 12)
+    for index in range(12):
+        if index in (4, 5, 9):
+            buffer.cut_here()
+        buffer.push(frame(index))
+        while buffer.waiting:
+            buffer.take()
+    held = buffer.find(back * 10)
+    assert held is not None
+    buffer.rewind(held)
+    new = []
+    while buffer.waiting:
+        cut = buffer.take()
+        assert len({h.segment for h in cut.frames}) == 1
+        new += [h.number for h in cut.frames[-cut.new :]]
+    assert new == list(range(back, 12))
+
+
+def test_a_frame_that_is_not_taken_is_not_lost() -> None:
+    buffer = WindowBuffer(2, 1, 4)
+    buffer.push(frame(0))
+    buffer.pass_over(frame(1))
+    assert buffer.push(frame(2)).gap == 0
+    buffer.pass_over(frame(5))
+    assert buffer.push(frame(7)).gap == 3  # 3 and 4 before it, 6 after it
+    assert buffer.push(frame(8)).gap == 0
+
+
+def test_a_window_may_end_early() -> None:
+    buffer = WindowBuffer(4, 4, 8)
+    for index in range(6):
+        buffer.push(frame(index))
+    assert [h.number for h in buffer.take(3).frames] == [0, 1, 2]
+    assert [h.number for h in buffer.take().frames] == [2, 3, 4, 5]
+
+
+def test_halved_windows_go_on_where_the_others_stopped() -> None:
+    buffer = WindowBuffer(6, 5, 8)
+    for index in range(5):
+        buffer.push(frame(index))
+    cut = buffer.take()
+    buffer.rewind(cut.frames[0])
+    buffer.shrink()
+    assert (buffer.length, buffer.stride) == (3, 3)
+    assert [h.number for h in buffer.take().frames] == [0, 1, 2]
+    assert [h.number for h in buffer.take().frames] == [2, 3, 4]
