@@ -79,7 +79,8 @@ class NoiseSchedule:
         usable = self._abar > 0
         log_snr = (self._abar[usable] / (1 - self._abar[usable])).log().tolist()
         wanted = math.log(snr)
-        if not (self._continuous or log_snr[-1] <= wanted <= log_snr[0]):
+        slack = 1e-6  # of rounding, when the ratio was computed from an end of the schedule
+        if not (self._continuous or log_snr[-1] - slack <= wanted <= log_snr[0] + slack):
             raise SettingsError(
                 f'snr {snr:g} is out of range: this model knows ratios from '
                 f'{math.exp(log_snr[-1]):.2g} to {math.exp(log_snr[0]):.4g}'
@@ -99,10 +100,10 @@ class NoiseSchedule:
 
 
 def _interpolate(falling: Sequence[float], value: float) -> float:
-    """Fractional index of a value in a falling sequence that encloses it."""
-    after = next(i for i, entry in enumerate(falling) if entry <= value)
-    if after == 0:
-        return 0.0
+    """Fractional index of a value in a falling sequence; the nearest end if it lies outside."""
+    after = next((i for i, entry in enumerate(falling) if entry <= value), None)
+    if after is None or after == 0:
+        return 0.0 if after == 0 else float(len(falling) - 1)
     high, low = falling[after - 1], falling[after]
     return after - 1 + (high - value) / (high - low)
 

@@ -59,7 +59,10 @@ def truncate(unet: Any, block: int, layer: int | None = None) -> None:
             if hasattr(last, name):
                 setattr(last, name, nn.ModuleList(list(getattr(last, name))[: layer + 1]))
         last.upsamplers = None
-    unet.up_blocks = nn.ModuleList([*list(blocks)[: block + 1], _Passthrough()])
+    kept = list(blocks)[: block + 1]
+    if layer is None and block + 1 < len(blocks):
+        kept.append(_Passthrough())
+    unet.up_blocks = nn.ModuleList(kept)
     unet.conv_norm_out = nn.Identity()
     unet.conv_act = nn.Identity()
     unet.conv_out = nn.Identity()

@@ -1,0 +1,151 @@
+"""`drift pca`: what an extractor sees in a pair of frames, as colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from drift_ros.features import FeatureExtractor
+    from drift_ros.settings import TrackerSettings
+    from drift_ros.tracking import Frame
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command('pca')(pca)
+
+
+def pca(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar='INPUT', help='Bag, video file, or folder of jpg or png frames.'),
+    ],
+    out: Annotated[Path, typer.Option(help='Folder for the pictures, one per pair.')],
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option(
+            '--pair',
+            metavar='A:B',
+            help='Numbers of two frames that lie within one window; may be repeated [default: the '
+            'first and the last frame of the first window].',
+        ),
+    ] = None,
+    topic: Annotated[
+        str | None, typer.Option(help='Image topic of the bag; needed if it has several.')
+    ] = None,
+    features: Annotated[
+        str | None, typer.Option(help='Feature extractor; `drift extractors` lists them.')
+    ] = None,
+    device: Annotated[str | None, typer.Option(help='auto, cpu, cuda or cuda:N.')] = None,
+    config: Annotated[
+        str | None, typer.Option(help='Settings or node parameters file, or a preset by name.')
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option('--set', metavar='NAME=VALUE', help='One setting; may be repeated.'),
+    ] = None,
+) -> None:
+    """Show features as colours: the main directions of a pair of frames as red, green and blue.
+
+    Look-alikes that an extractor tells apart get different colours; an object that it recognises in
+    the other frame keeps its own. Each picture has the frames above and their features below.
+    """
+    import cv2
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from drift_ros import features as extractors
+    from drift_ros.cli.options import tracker_settings
+    from drift_ros.errors import OutputError
+    from drift_ros.io.frames import open_source
+
+    settings = tracker_settings(config, features, device, assignments or ())
+    wanted = [_pair(text) for text in pairs or ()]
+    out = out.expanduser()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f'cannot make the folder {out}: {error}') from None
+    extractor = extractors.create(settings.features)
+    length = settings.window.length or extractor.window_length
+    console = Console(stderr=True)
+    with open_source(source.expanduser(), topic) as opened, Progress(console=console) as progress:
+        wanted = wanted or [(0, max(1, length - 1))]
+        frames = _read(opened, wanted, progress)
+        for first, second in progress.track(wanted, description='features'):
+            picture = _picture(frames, first, second, extractor, settings)
+            file = out / f'{first:05d}_{second:05d}.png'
+            if not cv2.imwrite(str(file), picture[..., ::-1]):
+                raise OutputError(f'cannot write {file}')
+            console.print(f'{file}', highlight=False, soft_wrap=True)
+
+
+def _pair(text: str) -> tuple[int, int]:
+    from drift_ros.errors import SettingsError
+
+    first, _, second = text.partition(':')
+    if not (first.isdecimal() and second.isdecimal() and int(first) < int(second)):
+        raise SettingsError(
+            f'--pair {text!r} must be two frame numbers A:B with A < B, such as 0:8'
+        )
+    return int(first), int(second)
+
+
+def _read(source: Any, wanted: list[tuple[int, int]], progress: Any) -> dict[int, Frame]:
+    """The frames from the first to the last of each pair, by number."""
+    last = max(second for _, second in wanted)
+    task = progress.add_task('frames', total=last + 1)
+    frames = {}
+    for frame in source.frames():
+        if frame.index > last:
+            break
+        if any(first <= frame.index <= second for first, second in wanted):
+            frames[frame.index] = frame
+        progress.update(task, completed=frame.index + 1)
+    return frames
+
+
+def _picture(
+    frames: dict[int, Frame],
+    first: int,
+    second: int,
+    extractor: FeatureExtractor,
+    settings: TrackerSettings,
+) -> Any:
+    """Both frames above, their features below: (H, W, 3) uint8 RGB."""
+    import cv2
+    import torch
+
+    from drift_ros.errors import SettingsError, SourceError
+    from drift_ros.features import Window
+    from drift_ros.tracking.prepare import network_size, to_input
+    from drift_ros.visualization.contact_sheet import contact_sheet
+    from drift_ros.visualization.pca import principal_colours
+
+    missing = [number for number in (first, second) if number not in frames]
+    if missing:
+        raise SourceError(f'frame {missing[0]} is not there or could not be read')
+    length = settings.window.length or extractor.window_length
+    if length == 1:  # single frames are described alone
+        numbers = [first, second]
+    elif second - first < length:
+        numbers = [number for number in range(first, second + 1) if number in frames]
+    else:
+        raise SettingsError(
+            f'frames {first} and {second} do not lie within one window of {length} frames: choose '
+            'nearer ones, or set window.length'
+        )
+    shown = [frames[number] for number in numbers]
+    side = network_size(shown[0].size, settings.features.resolution, extractor.size_multiple)
+    images = torch.stack([to_input(frame.image, side, extractor.device) for frame in shown])
+    stamps = tuple(frame.stamp for frame in shown)
+    extractor.reset()
+    maps = extractor.extract(Window(images, stamps, len(shown))).features
+    colours = principal_colours(maps[[0, -1]])
+    size = shown[0].size[::-1]
+    large = [cv2.resize(c, size, interpolation=cv2.INTER_NEAREST) for c in colours]
+    names = [f'frame {first}', f'frame {second}', f'{extractor.name} {first}', f'{second}']
+    return contact_sheet([shown[0].image, shown[-1].image, *large], names, 2, 480)
