@@ -4,7 +4,7 @@ carries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from drift_ros.propagation import (
 )
 from drift_ros.settings import PropagationSettings, TargetSettings
 from drift_ros.tracking.measure import drop_small
+from drift_ros.tracking.prompting import paint
 from drift_ros.tracking.targets import Targets
 from drift_ros.tracking.windows import HeldFrame
 
@@ -53,7 +54,8 @@ class Labeller:
 
     def go_back_to(self, number: int) -> None:
         """Forget what was remembered from this frame number on."""
-        self._memory.truncate(number)
+        if any(remembered >= number for remembered in self._memory.frames):
+            self._memory.truncate(number)
 
     def follow(self, continued: Sequence[int | None]) -> None:
         """The targets changed.
@@ -138,16 +140,3 @@ class Labeller:
         references = self._memory.references
         first_lives = any(target.born == references[0] for target in self._targets)
         return references[1] if first_lives and len(references) > 1 else references[0]
-
-
-def paint(labels: Labels, masks: Mapping[int, NDArray[np.bool_]]) -> None:
-    """Put the masks of targets into a label map, in place of what it shows of them.
-
-    Args:
-        labels: (H, W) uint8 ids.
-        masks: id -> (H, W) bool; later ones cover earlier ones.
-    """
-    for target_id in masks:
-        labels[labels == target_id] = 0
-    for target_id, mask in masks.items():
-        labels[mask] = target_id

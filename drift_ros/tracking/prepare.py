@@ -8,12 +8,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+LONGEST = 8  # long side of the network's input, in units of the wanted short side
+
 
 def network_size(size: tuple[int, int], resolution: int, multiple: int) -> tuple[int, int]:
     """Size of the network's input for an image.
 
     The short side becomes `resolution`, the long one follows, and both are cut down to a multiple,
-    so the aspect is kept up to that (DIFT's evaluation: 854x480 -> 832x480 for 480 and 32).
+    so the aspect is kept up to that (DIFT's evaluation: 854x480 -> 832x480 for 480 and 32). A strip
+    is scaled until its long side is `LONGEST` times the resolution: a few rows of pixels must not
+    become an input that no memory holds.
 
     Args:
         size: (H, W) of the image in px.
@@ -23,8 +27,7 @@ def network_size(size: tuple[int, int], resolution: int, multiple: int) -> tuple
     Returns:
         (H', W') in px.
     """
-    short = min(size)
-    scale = resolution / short if resolution else 1
+    scale = min(resolution / min(size), LONGEST * resolution / max(size)) if resolution else 1
     height, width = (max(multiple, int(side * scale / multiple + 1e-6) * multiple) for side in size)
     return height, width
 

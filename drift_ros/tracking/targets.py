@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from drift_ros.errors import PromptError
 from drift_ros.prompts.types import Prompt
-
-MAX_ID = 254
+from drift_ros.prompts.validate import MAX_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,9 @@ class Target:
     id: int
     name: str
     born: int
+
+    def __str__(self) -> str:
+        return f'{self.id} ({self.name})' if self.name else str(self.id)
 
 
 class Targets:
@@ -63,23 +65,17 @@ class Targets:
 
         The id of a live target may be named again: the prompt then takes that target's place.
 
+        Args:
+            prompts: valid ones (see `prompts.validate`).
+            keep_existing: whether the present generation goes on.
+
         Raises:
-            PromptError: an id is out of 1..254, named twice, belonged to a removed target of this
-                generation, or there are no ids left.
+            PromptError: an id belonged to a removed target of this generation, or there are no ids
+                left.
         """
         used = set(self._used) if keep_existing else set()
         asked = [p.id for p in prompts if p.id]
         for target_id in asked:
-            if not 1 <= target_id <= MAX_ID:
-                raise PromptError(
-                    f'prompt id {target_id} is out of range: use 1..{MAX_ID}, or 0 for the next '
-                    'free id'
-                )
-            if asked.count(target_id) > 1:
-                raise PromptError(
-                    f'prompt id {target_id} is used twice in one request: give each target its own '
-                    'id, or 0 for the next free one'
-                )
             if target_id in used and target_id not in self:
                 raise PromptError(
                     f'prompt id {target_id} was used before in this generation: use another id (0: '

@@ -2,10 +2,10 @@
 
 Invariants:
 - Within a generation every frame from the prompted one on is labelled exactly once, in order of its
-  stamp.
+  stamp, unless its window fails.
 - Results depend only on the frames, the prompts and the settings: live and offline use give the
-  same labels for the
-  same frames.
+  same labels for the same frames.
+- A result is handed out exactly once, also if a later window of the same call fails.
 - Memory is bounded, whatever the length of the stream.
 
 A tracker belongs to one thread.
@@ -14,36 +14,35 @@ A tracker belongs to one thread.
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from drift_ros import features, prompts
 from drift_ros.errors import DeviceError, PromptError
-from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
+from drift_ros.features.base import FeatureExtractor
 from drift_ros.prompts.types import Prompt, Segmenter
-from drift_ros.propagation import unit
 from drift_ros.settings import TrackerSettings
-from drift_ros.tracking.labeller import Labeller, paint
-from drift_ros.tracking.measure import measure
-from drift_ros.tracking.prepare import network_size, to_input
+from drift_ros.tracking.describer import Describer
+from drift_ros.tracking.labeller import Labeller
+from drift_ros.tracking.prompting import find_frame, paint, segment
+from drift_ros.tracking.releases import Releases
+from drift_ros.tracking.stream import ChangeLog, restart_reason
 from drift_ros.tracking.targets import Target, Targets
 from drift_ros.tracking.types import Frame, Preview, Stats, TrackingResult
 from drift_ros.tracking.windows import Cut, HeldFrame, WindowBuffer
 
 log = logging.getLogger(__name__)
 
-QUICK = 10  # frames; changes of the stream that follow closer come from a mistake
-
 
 class Tracker:
     """Tracks prompted targets through a stream of frames.
 
     Args:
-        extractor: describes windows of frames.
+        extractor: describes windows of frames. It is reset, for what it keeps may be of another
+            stream, and belongs to this tracker from now on.
         segmenter: turns prompts into masks.
         settings: how to track.
         initial_prompts: prompts that are applied to the first frame of every stream: at the start
@@ -71,10 +70,10 @@ class Tracker:
         self._buffer = WindowBuffer(length, stride, settings.window.history)
         self._targets = Targets()
         self._labeller = Labeller(self._targets, settings.propagation, settings.targets)
-        self._changed_at = -QUICK  # number of frames at the last change of the stream
-        self._quick_changes = 0
-        self._emitted = -1  # number of the newest frame released in this generation
-        self._released: list[TrackingResult] = []  # of a stream that ended within the present step
+        self._describer = Describer(extractor, settings.features.resolution)
+        self._changes = ChangeLog(log)
+        self._releases = Releases(self.stats)
+        extractor.reset()
 
     @classmethod
     def from_settings(
@@ -116,52 +115,43 @@ class Tracker:
         Raises:
             PromptError: a prompt cannot be used. The frame is in the stream all the same; its
                 result comes with the next step.
+            Exception: a window failed, with whatever the extractor or the device raised. Its frames
+                have no result and count as a gap; targets that were prompted on them are removed.
+                All other results come with the next call. The same goes for `advance`, `flush` and
+                `interrupt`.
         """
         first = self._enter(frame)
-        if first is None:
-            return []
-        held = self._buffer.push(frame)
-        self.stats.frames += 1
-        self.stats.lost += held.gap
-        if first and self._initial_prompts:
-            self._apply_initial_prompts()
-        if prompts:
-            self.set_targets(prompts, keep_existing=True)
-        results, self._released = self._released, []
-        while self.ready:
-            results += self.advance()
-        return results
+        if first is not None:
+            held = self._buffer.push(frame)
+            self.stats.frames += 1
+            self.stats.lost += held.gap
+            if first and self._initial_prompts:
+                self._apply_initial_prompts()
+            if prompts:
+                self.set_targets(prompts, keep_existing=True)
+            while self._due:
+                self._label_next()
+        return self._releases.hand_out()
 
     @property
     def ready(self) -> bool:
         """Whether `advance` has something to do."""
-        return self._buffer.waiting >= (self._buffer.stride if len(self._targets) else 1)
+        return self._due or len(self._releases) > 0
 
     def advance(self) -> list[TrackingResult]:
-        """Label the frames of the next window; the last one of a stream may be shorter."""
-        if not self._buffer.waiting:
-            return []
-        cut = self._buffer.take()
-        new = cut.frames[-cut.new :]
-        if len(self._targets):
-            maps = self._extract(cut)
-            results = [
-                self._result(held, map_, maps.stride)
-                for held, map_ in zip(new, maps.features, strict=True)
-            ]
-        else:
-            results = [self._unlabelled(held) for held in new]
-        fresh = [r for r, held in zip(results, new, strict=True) if held.number > self._emitted]
-        self._emitted = max(self._emitted, new[-1].number)
-        self.stats.results += len(fresh)
-        return fresh
+        """Label the frames of the next window; the last one of a stream may be shorter.
+
+        Results that are there already, since an earlier call failed or since frames had to be
+        labelled before a prompt, are handed out first, without another window.
+        """
+        if self._buffer.waiting and not len(self._releases):
+            self._label_next()
+        return self._releases.hand_out()
 
     def flush(self) -> list[TrackingResult]:
         """Label every frame that still waits. Call it at the end of a stream."""
-        results: list[TrackingResult] = []
-        while self._buffer.waiting:
-            results += self.advance()
-        return results
+        self._label_all()
+        return self._releases.hand_out()
 
     # ---- targets
 
@@ -183,6 +173,7 @@ class Tracker:
             stamp: stamp in ns of the frame that the prompts were given on; None for the newest.
             keep_existing: keep the present targets, except that a prompt with the id of one takes
                 its place; else forget them all and begin a new generation.
+            frame_id: camera that the prompts were given for; empty for whichever there is.
 
         Raises:
             PromptError: no such frame is kept, it is of another camera, a prompt does not fit it,
@@ -192,21 +183,18 @@ class Tracker:
             raise PromptError(
                 'no prompt was given: name at least one target, by points, boxes or a mask'
             )
-        held = self._find(stamp)
-        if frame_id not in ('', held.frame.frame_id):
-            raise PromptError(
-                f'the prompts are for an image of {frame_id!r}, but the tracker sees '
-                f'{held.frame.frame_id!r}: prompt on its own images'
-            )
+        held = find_frame(self._buffer, stamp, frame_id)
         prompts.validate(prompts_, held.frame.size)
         ids = self._targets.choose_ids(prompts_, keep_existing)
-        masks = self._segmenter_masks(held, prompts_, ids)
+        masks = segment(self.segmenter, held.frame, prompts_, ids)
         if keep_existing:
+            while self._buffer.cursor < held.number:  # by what was known before these prompts
+                self._label_next(held.number)
             self._rewind(held)
         else:
             self._new_generation()
             self._buffer.start_at(held)
-            self._emitted = held.number - 1
+            self._releases.begin(held.number)
         self._labeller.follow(
             self._targets.put(
                 [Target(i, p.name, held.number) for i, p in zip(ids, prompts_, strict=True)]
@@ -238,9 +226,9 @@ class Tracker:
 
         No window spans the pause, and until the next frame there is no newest one to prompt on.
         """
-        results = self.flush()
+        self._label_all()
         self._buffer.cut_here()
-        return results
+        return self._releases.hand_out()
 
     def clear_targets(self) -> None:
         """Forget all targets, but not the frames; a new generation begins."""
@@ -249,6 +237,7 @@ class Tracker:
     def reset(self) -> None:
         """Forget all targets and frames; a new generation begins."""
         self._buffer.clear()
+        self._releases.begin(self._buffer.cursor)
         self._new_generation()
         self.extractor.reset()
 
@@ -264,69 +253,74 @@ class Tracker:
         Raises:
             DeviceError: the device has too little memory for a window of this size.
         """
-        side = network_size(size, self.settings.features.resolution, self.extractor.size_multiple)
-        while True:
-            length, stride = self.window
-            try:
-                self._run_grey_window(length, stride, side)
-            except torch.OutOfMemoryError as error:
-                message = (
-                    f'{self.extractor.device} has too little memory for windows of {length} frames '
-                    f'at {side[1]}x{side[0]} px with {self.extractor.name} in '
-                    f'{self.extractor.dtype}: {error}'
-                )
-            else:
-                return
-            _free_cached_memory()
-            if not self.settings.window.may_shrink or length == 1:
+        while message := self._describer.try_out(size, *self.window):
+            self._describer.free_memory()
+            if not self._shrink(message):
                 raise DeviceError(
                     f'{message}; lower features.resolution or window.length, use float16, or set '
                     'window.may_shrink'
                 )
-            length //= 2
-            log.warning('%s; trying windows of %d frames', message, length)
-            history = self.settings.window.history
-            self._buffer = WindowBuffer(length, min(stride, length), history)
 
     # ---- internals
 
-    def _run_grey_window(self, length: int, stride: int, side: tuple[int, int]) -> None:
-        device = self.extractor.device
-        images = torch.full((length, 3, *side), 128, dtype=torch.uint8, device=device)
+    @property
+    def _due(self) -> bool:
+        return self._buffer.waiting >= (self._buffer.stride if len(self._targets) else 1)
+
+    def _label_all(self) -> None:
+        while self._buffer.waiting:
+            self._label_next()
+
+    def _label_next(self, end: int | None = None) -> None:
+        """Label the frames of the next window, up to the frame number `end`; none is left out by
+        an error, which waits for the next results.
+        """
+        cut = self._buffer.take(end)
+        left = cut.frames[-cut.new :]
+        error: Exception | None = None
         try:
-            self.extractor.extract(Window(images, tuple(range(length)), stride))
-        finally:
-            self.extractor.reset()
+            if len(self._targets):
+                self._label_window(cut, left)
+            else:
+                self._pass_unlabelled(left)
+        except Exception as failure:
+            traceback.clear_frames(failure.__traceback__)  # they hold device memory
+            error = failure
+        if error is None:
+            return
+        self._describer.free_memory()
+        self._labeller.go_back_to(left[0].number)  # it may have been half remembered
+        if isinstance(error, torch.OutOfMemoryError) and self._shrink(
+            self._describer.too_little_memory(left[0].frame.size, len(cut.frames), error)
+        ):
+            self._buffer.rewind(left[0])
+            self._label_next(end)
+        else:
+            self._skip(left, error)
 
     def _enter(self, frame: Frame) -> bool | None:
         """What a frame is to the stream: its first one (True), its next one (False), no part of it
         (None).
         """
-        last = self._buffer.newest
-        if last is None:
+        newest = self._buffer.newest
+        if newest is None:
             return True
-        back = last.frame.stamp - frame.stamp
-        reason = ''
-        if frame.size != last.frame.size:
-            reason = f'the image size changed from {_px(last.frame)} to {_px(frame)}'
-        elif frame.frame_id != last.frame.frame_id:
-            reason = f'the frame_id changed from {last.frame.frame_id!r} to {frame.frame_id!r}'
-        elif back > 0 and back >= self.settings.stream.backward_jump * 1e9:
-            reason = f'time went back by {back / 1e9:.3f} s'
-        elif back >= 0:
-            self.stats.late += 1
-            return None
-        if reason:
-            self._released += self.flush()
+        last = newest.frame
+        if reason := restart_reason(last, frame, self.settings.stream.backward_jump):
+            self._label_all()
             self._restart(reason)
             return True
-        if frame.encoding != last.frame.encoding:
-            self._released += self.flush()
+        if frame.stamp <= last.stamp:
+            self._buffer.pass_over(frame)
+            self.stats.late += 1
+            return None
+        if frame.encoding != last.encoding:
+            self._label_all()
             self._buffer.cut_here()
-            self._warn_of_change(
-                f'the encoding changed from {last.frame.encoding} to {frame.encoding}: a new '
-                'window '
-                'begins, the targets stay'
+            self._changes.warn(
+                f'the encoding changed from {last.encoding} to {frame.encoding}: a new window '
+                'begins, the targets stay',
+                self.stats.frames,
             )
         return False
 
@@ -340,25 +334,13 @@ class Tracker:
 
     def _restart(self, reason: str) -> None:
         lost = ', '.join(str(i) for i in self.targets)
-        self._warn_of_change(
-            f'the stream restarts: {reason}{f"; targets {lost} are dropped" if lost else ""}'
+        self._changes.warn(
+            f'the stream restarts: {reason}{f"; targets {lost} are dropped" if lost else ""}',
+            self.stats.frames,
         )
         self.stats.restarts += 1
         self.stats.last_restart = reason
         self.reset()
-
-    def _warn_of_change(self, message: str) -> None:
-        """Log it, but not again and again for a stream that changes all the time."""
-        since, self._changed_at = self.stats.frames - self._changed_at, self.stats.frames
-        self._quick_changes = self._quick_changes + 1 if since < QUICK else 0
-        if self._quick_changes < 3:
-            log.warning('%s', message)
-        elif self._quick_changes == 3:
-            log.warning(
-                '%s; this happens all the time and is not logged again until it stops: do two '
-                'cameras publish on one topic?',
-                message,
-            )
 
     def _new_generation(self) -> None:
         self.generation += 1
@@ -367,40 +349,6 @@ class Tracker:
         for held in self._buffer.all():
             held.prompts.clear()
             held.labels = None
-
-    def _find(self, stamp: int | None) -> HeldFrame:
-        held = self._buffer.find(stamp)
-        kept = self._buffer.kept()
-        if stamp is None and held is not None and self._buffer.interrupted:
-            kept = None  # the newest frame is not what the camera sees now
-        elif held is not None:
-            return held
-        if kept is None:
-            raise PromptError('there is no frame to prompt on yet: wait for the first image')
-        raise PromptError(
-            f'no frame with stamp {_seconds(stamp or 0)} s is kept: prompt on one of the frames '
-            'from '
-            f'{_seconds(kept[0])} s to {_seconds(kept[1])} s, or on the newest (stamp 0); '
-            'window.history says how '
-            'many are kept'
-        )
-
-    def _segmenter_masks(
-        self, held: HeldFrame, prompts_: Sequence[Prompt], ids: Sequence[int]
-    ) -> dict[int, NDArray[np.bool_]]:
-        masks = dict(zip(ids, self.segmenter.segment(held.frame.image, prompts_), strict=True))
-        painted = np.zeros(held.frame.size, np.uint8)
-        paint(painted, masks)
-        seen = np.bincount(painted.ravel(), minlength=256)
-        for target_id, mask in masks.items():
-            if not seen[target_id]:
-                why = 'lies wholly under later prompts' if mask.any() else 'gives an empty mask'
-                raise PromptError(
-                    f'the prompt for id {target_id} {why} with {self.segmenter.name}: add points '
-                    'on the object, or '
-                    'give a box or a mask'
-                )
-        return masks
 
     def _rewind(self, held: HeldFrame) -> None:
         """Go back to a frame; the label map that it already has stays, as the ground for new
@@ -411,43 +359,40 @@ class Tracker:
         for later in self._buffer.after(held.number + 1):
             later.labels = None
 
-    def _extract(self, cut: Cut) -> FeatureMap:
-        """Unit descriptors of the new frames of a window."""
-        size = network_size(
-            cut.frames[0].frame.size,
-            self.settings.features.resolution,
-            self.extractor.size_multiple,
-        )
-        for held in cut.frames:
-            if held.image is None:
-                held.image = to_input(held.frame.image, size, self.extractor.device)
-        images = torch.stack([held.image for held in cut.frames if held.image is not None])
-        stamps = tuple(held.frame.stamp for held in cut.frames)
-        maps = self.extractor.extract(Window(images, stamps, cut.new))
+    def _label_window(self, cut: Cut, left: list[HeldFrame]) -> None:
+        """Label the new frames of a window; what is done leaves the list."""
+        maps = self._describer.describe(cut)
         self.stats.windows += 1
-        return FeatureMap(unit(maps.features, 1), maps.stride)
+        for held, descriptors in zip(tuple(left), maps.features, strict=True):
+            held.labels, scores = self._labeller.label(held, descriptors, maps.stride)
+            self._releases.add(held, held.labels, self.targets, scores, self.generation)
+            del left[0]
 
-    def _result(self, held: HeldFrame, descriptors: Tensor, stride: int) -> TrackingResult:
-        labels, scores = self._labeller.label(held, descriptors, stride)
-        held.labels = labels
-        objects = measure(labels, self.targets, scores)
-        return TrackingResult(
-            held.frame, labels, objects, self.generation, held.gap, bool(held.prompts)
-        )
+    def _pass_unlabelled(self, left: list[HeldFrame]) -> None:
+        for held in left:
+            nothing = np.zeros(held.frame.size, np.uint8)
+            self._releases.add(held, nothing, {}, {}, self.generation)
 
-    def _unlabelled(self, held: HeldFrame) -> TrackingResult:
-        labels = np.zeros(held.frame.size, np.uint8)
-        return TrackingResult(held.frame, labels, (), self.generation, held.gap)
+    def _skip(self, frames: Sequence[HeldFrame], error: Exception) -> None:
+        """Go on without frames that cannot be labelled, and without the targets that only they
+        show.
+        """
+        numbers = {held.number for held in frames}
+        blind = [target for target in self._targets if target.born in numbers]
+        if blind:
+            self.remove_targets([target.id for target in blind])
+            log.error(
+                'the window of the frames that they were prompted on failed, so targets %s are '
+                'dropped: prompt them again (%s)',
+                ', '.join(map(str, blind)),
+                error,
+            )
+        self._releases.skip(frames, error)
 
-
-def _px(frame: Frame) -> str:
-    return f'{frame.size[1]}x{frame.size[0]}'
-
-
-def _seconds(stamp: int) -> str:
-    return f'{stamp // 10**9}.{stamp % 10**9:09d}'
-
-
-def _free_cached_memory() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    def _shrink(self, message: str) -> bool:
+        """Halve the windows, if that is allowed and possible."""
+        if not self.settings.window.may_shrink or self._buffer.length == 1:
+            return False
+        self._buffer.shrink()
+        log.warning('%s; trying windows of %d frames', message, self._buffer.length)
+        return True

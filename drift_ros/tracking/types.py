@@ -92,11 +92,12 @@ class TrackingResult:
 
     Attributes:
         frame: the frame that this belongs to; its stamp and frame_id are those of the result.
-        labels: (H, W) uint8, value = id of the target, 0 = background.
+        labels: (H, W) uint8, value = id of the target, 0 = background. Read-only, for the tracker
+            goes on from it: copy it to change it.
         objects: every target of the generation, also the ones that are not visible, ordered by id.
         generation: increases with every reset; results of one generation have increasing stamps.
-        gap: number of frames known to be lost between the previous frame of the stream and this
-            one.
+        gap: number of frames known to be lost between the previous result of the stream and this
+            one; those whose window failed are among them.
         prompted: whether this frame carried a prompt (its labels are then given, not propagated).
     """
 
@@ -138,6 +139,7 @@ class Stats:
         frames: frames that entered the stream.
         late: frames skipped because their stamp was not newer than the last one.
         lost: frames known to be lost before they reached the tracker.
+        failed: frames without a result because their window failed.
         results: results released.
         windows: windows that went through the extractor.
         restarts: times that the stream started anew.
@@ -147,6 +149,7 @@ class Stats:
     frames: int = 0
     late: int = 0
     lost: int = 0
+    failed: int = 0
     results: int = 0
     windows: int = 0
     restarts: int = 0

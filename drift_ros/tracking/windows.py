@@ -86,6 +86,11 @@ class WindowBuffer:
         return self._pushed - self._cursor
 
     @property
+    def cursor(self) -> int:
+        """Number of the first frame that waits, or that will."""
+        return self._cursor
+
+    @property
     def newest(self) -> HeldFrame | None:
         """The newest frame."""
         return self._frames[-1] if self._frames else None

@@ -47,3 +47,20 @@ def test_network_size_follows_the_protocol() -> None:
     assert network_size((240, 432), 480, 32) == (480, 864)
     assert network_size((5, 1000), 0, 8) == (8, 1000)
     assert network_size((480, 640), 0, 8) == (480, 640)
+
+
+@given(
+    height=st.integers(1, 5000),
+    width=st.integers(1, 5000),
+    resolution=st.sampled_from([64, 480, 4096]),
+    multiple=st.sampled_from([8, 32, 64]),
+)
+def test_network_size_is_bounded_for_strips(
+    height: int, width: int, resolution: int, multiple: int
+) -> None:
+    found = network_size((height, width), resolution, multiple)
+    assert max(found) <= 8 * resolution
+    assert min(found) >= multiple
+    assert all(side % multiple == 0 for side in found)
+    if max(height, width) <= 8 * min(height, width):
+        assert min(found) == resolution // multiple * multiple

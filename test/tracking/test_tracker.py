@@ -11,6 +11,7 @@ import torch
 from clips import (
     PERIOD,
     SIZE,
+    Colours,
     GivenMasks,
     blue_mask,
     clip_frame,
@@ -23,8 +24,7 @@ from clips import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drift_ros.errors import DeviceError, PromptError
-from drift_ros.features import FeatureMap, Window
+from drift_ros.errors import PromptError
 from drift_ros.features.patch import PatchExtractor
 from drift_ros.prompts.types import Prompt
 from drift_ros.settings import TrackerSettings, build
@@ -95,13 +95,13 @@ def test_the_extractor_sees_full_overlapping_windows(make: Make) -> None:
     assert seen == [([0, 1], 2), ([0, 1, 2, 3], 2), ([2, 3, 4, 5], 2), ([3, 4, 5, 6], 1)]
 
 
-@settings(deadline=None, max_examples=25)
-@given(late=st.integers(0, 12), stride=st.sampled_from([1, 2, 5]))
+@settings(deadline=None, max_examples=15)
+@given(late=st.integers(0, 7), stride=st.sampled_from([1, 2, 5]))
 def test_a_prompt_on_a_past_frame_gives_what_an_early_prompt_gives(late: int, stride: int) -> None:
     """Live: the click arrives `late` frames after the picture it was made on. Offline: at once."""
     options = {'window__length': 5, 'window__stride': stride}
     offline = make_tracker(**options)
-    expected = offline.step(clip_frame(0), [RED, BLUE]) + play(offline, 19, 1) + offline.flush()
+    expected = offline.step(clip_frame(0), [RED, BLUE]) + play(offline, 11, 1) + offline.flush()
 
     live = make_tracker(**options)
     unprompted = play(live, late + 1)
@@ -112,7 +112,7 @@ def test_a_prompt_on_a_past_frame_gives_what_an_early_prompt_gives(late: int, st
     found = []
     while live.ready:
         found += live.advance()
-    found += play(live, 19 - late, late + 1) + live.flush()
+    found += play(live, 11 - late, late + 1) + live.flush()
     assert indices(found) == indices(expected)
     assert all(r.generation == preview.generation for r in found)
     for a, b in zip(found, expected, strict=True):
@@ -396,7 +396,7 @@ def test_memory_is_bounded(make: Make) -> None:
     tracker = make(window__length=4, window__stride=2, window__history=6)
     tracker.step(clip_frame(0), [RED])
     sizes = set()
-    for index in range(1, 300):
+    for index in range(1, 120):
         image = picture(index % 20)
         tracker.step(clip_frame(index, image=image))
         if index > 50:
@@ -418,45 +418,9 @@ def test_the_frame_and_its_image_come_back_untouched(make: Make) -> None:
 def test_warm_up_leaves_no_trace(make: Make) -> None:
     tracker = make(length=4)
     tracker.warm_up(SIZE)
-    assert tracker.extractor.resets == 1  # type: ignore[attr-defined]
+    assert tracker.extractor.resets == 2  # type: ignore[attr-defined]
     assert len(tracker.extractor.windows[0][0]) == 4  # type: ignore[attr-defined]
     assert tracker.stats.windows == 0
-
-
-def scarce(tracker: Tracker, most: int) -> None:
-    """Let the extractor run out of memory on windows of more than `most` frames."""
-    extract = tracker.extractor.extract
-
-    def limited(window: Window) -> FeatureMap:
-        if len(window.images) > most:
-            raise torch.OutOfMemoryError('tried to allocate 2.00 GiB, 1.00 GiB free')
-        return extract(window)
-
-    tracker.extractor.extract = limited  # type: ignore[method-assign]
-
-
-def test_too_little_memory_is_told_with_numbers(make: Make) -> None:
-    tracker = make(length=16)
-    scarce(tracker, 8)
-    with pytest.raises(DeviceError, match=r'16 frames at 96x64 px.*2\.00 GiB.*may_shrink'):
-        tracker.warm_up(SIZE)
-
-
-def test_the_window_shrinks_where_that_is_allowed(
-    make: Make, caplog: pytest.LogCaptureFixture
-) -> None:
-    tracker = make(length=16, window__may_shrink=True)
-    scarce(tracker, 5)
-    tracker.warm_up(SIZE)
-    assert tracker.window == (4, 4)
-    assert len(caplog.records) == 2
-    results = tracker.step(clip_frame(0), [RED]) + play(tracker, 9, 1) + tracker.flush()
-    assert indices(results) == list(range(10))
-
-    tracker = make(length=16, window__may_shrink=True)
-    scarce(tracker, 0)
-    with pytest.raises(DeviceError, match='windows of 1 frames'):
-        tracker.warm_up(SIZE)
 
 
 def test_an_interruption_is_no_motion(make: Make) -> None:
@@ -512,3 +476,78 @@ def test_a_target_named_anew_on_an_earlier_frame_forgets_its_later_prompt(make: 
         tracker.set_targets([again], clip_frame(index).stamp, keep_existing=True)
     (result,) = play(tracker, 1, 10)
     assert iou(result.labels == 1, blue_mask(10)) > 0.7
+
+
+def test_what_the_extractor_kept_of_another_stream_is_forgotten() -> None:
+    extractor = Colours()
+    Tracker(extractor, GivenMasks())
+    assert extractor.resets == 1
+
+
+@pytest.mark.parametrize('steps', [3, 5, 6])
+def test_naming_a_target_anew_does_not_hide_it_in_frames_that_wait(make: Make, steps: int) -> None:
+    tracker = make(window__length=4, window__stride=4)
+    results = tracker.step(clip_frame(0), [RED, BLUE]) + play(tracker, 4 + steps, 1)
+    newest = 4 + steps
+    again = Prompt(id=1, mask=red_mask(newest))
+    tracker.set_targets([again], keep_existing=True)
+    results += tracker.advance() if tracker.ready else []
+    results += play(tracker, 6, newest + 1) + tracker.flush()
+    assert indices(results) == list(range(newest + 7))
+    for index, result in enumerate(results):
+        assert iou(result.labels == 1, red_mask(index)) > 0.7
+        assert iou(result.labels == 2, blue_mask(index)) > 0.7
+
+
+def test_going_back_over_changes_of_encoding_mixes_none(make: Make) -> None:
+    encodings = ['rgb8', 'rgb8', 'bgr8', 'mono8', 'mono8', 'rgb8', 'rgb8', 'rgb8']
+    tracker = make(window__length=4, window__stride=2)
+    for index, encoding in enumerate(encodings):
+        tracker.step(clip_frame(index, encoding=encoding), [RED] if index == 0 else [])
+    before = len(tracker.extractor.windows)  # type: ignore[attr-defined]
+    tracker.set_targets([BLUE], clip_frame(0).stamp, keep_existing=True)
+    tracker.flush()
+    shown = [
+        {encodings[(stamp - 10**18) // PERIOD] for stamp in stamps}
+        for stamps, _ in tracker.extractor.windows[before:]  # type: ignore[attr-defined]
+    ]
+    assert sum(len(kinds) for kinds in shown) == len(shown) > 3
+
+
+def test_flushing_hands_out_what_a_refused_prompt_held_back(make: Make) -> None:
+    tracker = make(window__length=4)
+    tracker.step(clip_frame(0), [RED])
+    play(tracker, 1, 1)
+    wrong = Prompt(mask=np.zeros((32, 32), bool))
+    with pytest.raises(PromptError):  # frames 0 and 1 were labelled for the restart
+        tracker.step(clip_frame(2, frame_id='other'), [wrong])
+    assert indices(tracker.flush()) == [0, 1, 2]
+    assert tracker.flush() == []
+
+
+def test_released_labels_are_read_only(make: Make) -> None:
+    tracker = make()
+    results = play(tracker, 1) + tracker.step(clip_frame(1), [RED]) + play(tracker, 1, 2)
+    for result in results:
+        with pytest.raises(ValueError, match='read-only'):
+            result.labels[0, 0] = 1
+
+
+def test_a_late_frame_is_no_gap(make: Make) -> None:
+    tracker = make()
+    tracker.step(clip_frame(0), [RED])
+    play(tracker, 2, 1)
+    assert tracker.step(clip_frame(3, stamp=clip_frame(1).stamp)) == []
+    (result,) = play(tracker, 1, 4)
+    assert result.gap == 0
+    assert tracker.stats.lost == 0
+
+
+@pytest.mark.parametrize('size', [(1, 3000), (3000, 1), (1, 1)])
+def test_strips_of_images_pass(make: Make, size: tuple[int, int]) -> None:
+    tracker = make(features__resolution=64)
+    mask = np.ones(size, bool)
+    for index in range(3):
+        frame = clip_frame(index, image=np.zeros((*size, 3), np.uint8))
+        (result,) = tracker.step(frame, [Prompt(mask=mask)] if index == 0 else [])
+        assert result.labels.shape == size

@@ -1,0 +1,75 @@
+"""Runs the feature extractor over windows: images to its size, descriptors to unit length."""
+
+from __future__ import annotations
+
+import torch
+
+from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
+from drift_ros.propagation import unit
+from drift_ros.tracking.prepare import network_size, to_input
+from drift_ros.tracking.windows import Cut
+
+GREY = 128
+
+
+class Describer:
+    """Makes the descriptors that labels are propagated by.
+
+    Args:
+        extractor: describes windows of frames.
+        resolution: short side of its input in px, 0 for that of the images.
+    """
+
+    def __init__(self, extractor: FeatureExtractor, resolution: int) -> None:
+        self.extractor = extractor
+        self._resolution = resolution
+
+    def describe(self, cut: Cut) -> FeatureMap:
+        """Unit descriptors of the new frames of a window."""
+        size = self._network_size(cut.frames[0].frame.size)
+        for held in cut.frames:
+            if held.image is None:
+                held.image = to_input(held.frame.image, size, self.extractor.device)
+        images = torch.stack([held.image for held in cut.frames if held.image is not None])
+        stamps = tuple(held.frame.stamp for held in cut.frames)
+        maps = self.extractor.extract(Window(images, stamps, cut.new))
+        return FeatureMap(unit(maps.features, 1), maps.stride)
+
+    def try_out(self, size: tuple[int, int], length: int, stride: int) -> str:
+        """Run one window of grey frames, without a trace.
+
+        Args:
+            size: (H, W) of the camera's images in px.
+            length: frames of the window.
+            stride: new frames of the window.
+
+        Returns:
+            Why the device has too little memory for it; empty if it has enough.
+        """
+        height, width = self._network_size(size)
+        device = self.extractor.device
+        try:
+            images = torch.full((length, 3, height, width), GREY, dtype=torch.uint8, device=device)
+            self.extractor.extract(Window(images, tuple(range(length)), stride))
+        except torch.OutOfMemoryError as error:
+            return self.too_little_memory(size, length, error)
+        finally:
+            self.extractor.reset()
+        return ''
+
+    def too_little_memory(self, size: tuple[int, int], length: int, error: Exception) -> str:
+        """What to say of an out-of-memory error on images of a size (H, W) in px."""
+        height, width = self._network_size(size)
+        return (
+            f'{self.extractor.device} has too little memory for windows of {length} frames '
+            f'at {width}x{height} px with {self.extractor.name} in {self.extractor.dtype}: {error}'
+        )
+
+    def free_memory(self) -> None:
+        """Give back the memory of everything that can be computed again."""
+        self.extractor.reset()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _network_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        return network_size(size, self._resolution, self.extractor.size_multiple)
