@@ -191,13 +191,8 @@ class Worker(Generic[Message]):
 
     def interrupt(self) -> None:
         """Tell the tracker that the images after this do not follow on those before."""
-        self.submit(lambda tracker: self._hand_on(tracker.interrupt()))
-
-    def discard(self) -> None:
-        """Forget the frames that wait in the line."""
-        with self._changed:
-            self._line = deque(item for item in self._line if isinstance(item, Command))
-            self._frames = 0
+        done = self.submit(lambda tracker: self._hand_on(tracker.interrupt()))
+        done.add_done_callback(self._report)
 
     def stop(self, timeout: float) -> bool:
         """End the thread; what waits is given up. Returns whether it ended in `timeout` seconds.

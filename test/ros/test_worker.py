@@ -9,10 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from clips import clip_frame, make_tracker, red_mask
 
 pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 
 from drift_ros.errors import DriftError, FrameError
+from drift_ros.features import FeatureMap, Window
+from drift_ros.prompts.types import Prompt
 from drift_ros.ros.worker import Incoming, Worker
 from drift_ros.tracking.types import Frame, Stats, TrackingResult
 
@@ -143,6 +147,51 @@ def test_failing_windows_and_publications_are_not_fatal(rig: Rig) -> None:
     until(lambda: rig.published == [1, 4])
     assert rig.worker.counters.errors == 2
     assert [reason for reason, _ in rig.errors] == ['frame', 'publication']
+
+
+def test_only_the_frames_of_a_failed_window_go_unpublished() -> None:
+    tracker = make_tracker(window__length=2)
+    extract = tracker.extractor.extract
+
+    def scarce(window: Window) -> FeatureMap:
+        if clip_frame(2).stamp in window.stamps:
+            raise torch.OutOfMemoryError('tried to allocate 2.00 GiB')
+        return extract(window)
+
+    tracker.extractor.extract = scarce  # type: ignore[method-assign]
+    published: list[TrackingResult] = []
+    errors: list[tuple[str, Exception]] = []
+    worker: Worker[int] = Worker(
+        lambda item: clip_frame(item.message),
+        lambda result, _: published.append(result),
+        lambda reason, error: errors.append((reason, error)),
+    )
+    worker.limit = 10
+    worker.load(lambda: tracker)
+    for index in range(6):
+        worker.put(index)
+    worker.call(lambda tracker: None, WAIT)
+    red = Prompt(id=1, mask=red_mask(0))
+    worker.call(lambda tracker: tracker.set_targets([red], clip_frame(0).stamp), WAIT)
+    until(lambda: len(published) == 10)  # six without targets, then all but two
+    assert [r.frame.index for r in published[6:]] == [0, 1, 4, 5]
+    assert [type(error) for _, error in errors] == [torch.OutOfMemoryError]
+    assert worker.counters.errors == 1
+    assert worker.stop(WAIT)
+
+
+@pytest.mark.parametrize('what', ['interrupt', 'flush'])
+def test_failures_at_a_break_of_the_stream_are_reported(rig: Rig, what: str) -> None:
+    def fail() -> list[TrackingResult]:
+        raise RuntimeError('the last window')
+
+    setattr(rig.tracker, what, fail)
+    if what == 'interrupt':
+        rig.worker.interrupt()
+    else:
+        rig.worker.pause(True)
+    until(lambda: len(rig.errors) == 1)
+    assert rig.worker.counters.errors == 1
 
 
 def test_errors_of_commands_go_to_their_caller(rig: Rig) -> None:
