@@ -43,7 +43,9 @@ def one_hot(slots: NDArray[np.uint8], classes: int, grid: tuple[int, int]) -> Te
     """Hard labels on the feature grid from a label map in pixels.
 
     The map is sampled at the cells' centres (NEAREST, as the protocol does). A target too small to
-    be hit by any sample would be lost for good; it gets the cell under its centre of mass instead.
+    be hit by any sample would be lost for good; it gets a cell of its own instead: the one nearest
+    to its centre of mass, among those of the background and of targets that have several. So every
+    target has a cell as long as there are as many cells as targets.
 
     Args:
         slots: (H, W) uint8 in 0..classes-1.
@@ -53,14 +55,33 @@ def one_hot(slots: NDArray[np.uint8], classes: int, grid: tuple[int, int]) -> Te
     Returns:
         (K, h, w) float32 in {0, 1}, on the CPU.
     """
-    height, width = slots.shape
     cells = resize_nearest(torch.from_numpy(slots), grid).long()
     present = np.bincount(slots.ravel(), minlength=classes) > 0
-    for slot in np.flatnonzero(present).tolist():
-        if slot and slot not in cells:
-            ys, xs = np.nonzero(slots == slot)
-            cells[int(ys.mean() * grid[0] / height), int(xs.mean() * grid[1] / width)] = int(slot)
+    missed = present & (np.bincount(cells.numpy().ravel(), minlength=classes) == 0)
+    missed[0] = False
+    if missed.any():
+        _give_cells(cells.numpy(), slots, np.flatnonzero(missed))
     return functional.one_hot(cells, classes).permute(2, 0, 1).float()
+
+
+def _give_cells(
+    cells: NDArray[np.int64], slots: NDArray[np.uint8], missed: NDArray[np.int64]
+) -> None:
+    """Give each of the targets that were missed one cell, in place."""
+    rows, columns = np.indices(cells.shape)
+    counts = np.bincount(cells.ravel(), minlength=256)
+    for slot in missed.tolist():
+        ys, xs = np.nonzero(slots == slot)
+        y = (ys.mean() + 0.5) * cells.shape[0] / slots.shape[0] - 0.5
+        x = (xs.mean() + 0.5) * cells.shape[1] / slots.shape[1] - 0.5
+        free = (cells == 0) | (counts[cells] > 1)
+        if not free.any():
+            return
+        distances = np.where(free, np.hypot(rows - y, columns - x), np.inf)
+        place = np.unravel_index(distances.argmin(), cells.shape)
+        counts[cells[place]] -= 1
+        counts[slot] += 1
+        cells[place] = slot
 
 
 def read_labels(soft: Tensor, stride: int, size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -37,6 +37,44 @@ def test_a_target_smaller_than_a_cell_is_kept() -> None:
     assert torch.equal(hard.sum(0), torch.ones(8, 8))
 
 
+def test_two_targets_in_one_cell_are_both_kept() -> None:
+    slots = np.zeros((64, 64), np.uint8)
+    slots[33, 41], slots[33, 42], slots[34, 46] = 1, 2, 3  # all in cell (4, 5)
+    hard = one_hot(slots, 4, (8, 8))
+    assert hard[1].nonzero().tolist() == [[4, 5]]
+    assert hard[2].nonzero().tolist() == [[3, 5]]
+    assert hard[3].nonzero().tolist() == [[4, 6]]
+
+
+def test_a_rescued_target_takes_no_other_targets_only_cell() -> None:
+    slots = np.zeros((16, 16), np.uint8)
+    slots[4, 4] = 1  # the sample of its cell
+    slots[3:6, 3:6][[0, 0, 2, 2], [0, 2, 0, 2]] = 2
+    hard = one_hot(slots, 3, (2, 2))
+    assert hard.argmax(0).tolist()[0][0] == 1
+    assert hard[2].sum() == 1
+
+
+@settings(deadline=None)
+@given(
+    targets=st.integers(1, 254),
+    rows=st.integers(1, 16),
+    columns=st.integers(1, 16),
+    seed=st.integers(0, 99),
+)
+def test_no_target_is_lost_while_there_is_room(
+    targets: int, rows: int, columns: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    slots = np.zeros((40, 50), np.uint8)
+    pixels = random.permutation(slots.size if seed % 2 else 300)[:targets]  # spread, or crowded
+    slots.ravel()[pixels] = np.arange(1, targets + 1)
+    hard = one_hot(slots, targets + 1, (rows, columns))
+    assert torch.equal(hard.sum(0), torch.ones(rows, columns))
+    kept = int((hard[1:].sum((1, 2)) > 0).sum())
+    assert kept == min(targets, rows * columns)
+
+
 def test_read_labels_by_hand() -> None:
     """Min-max makes a weak but peaked target win over a strong flat background."""
     soft = torch.tensor([[[0.9, 0.8, 0.9, 0.9]], [[0.1, 0.2, 0.1, 0.1]]])
