@@ -1,0 +1,73 @@
+"""ADM, a diffusion model of pixels (Dhariwal and Nichol 2021; DIFT_adm, and R_i in TED)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from drift_ros.features.image.extractor import ImageUnetExtractor
+from drift_ros.features.latents import to_pixels
+from drift_ros.features.noise import NoiseSchedule
+from drift_ros.features.truncation import truncate
+from drift_ros.settings import FeatureSettings
+
+BLOCKS = 18
+PAPER_BLOCK = 7
+LAYERS = 3  # of a diffusers decoder block; each is a block of its own in the original
+
+
+class AdmExtractor(ImageUnetExtractor):
+    """Reads one of the decoder blocks of ADM, counted as in the original.
+
+    Args:
+        unet: `UNet2DModel` converted from the original; it is cut, moved and cast in place.
+        schedule: its noise schedule.
+        settings: of the features.
+        device: where to run.
+        dtype: number format.
+
+    Raises:
+        SettingsError: there is no such block or noise level.
+    """
+
+    def __init__(
+        self,
+        unet: Any,
+        schedule: NoiseSchedule,
+        settings: FeatureSettings,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        image = settings.image
+        level = schedule.choose(image.noise_level, image.snr)
+        truncate_at(unet, PAPER_BLOCK if image.block < 0 else image.block)
+        self.size_multiple = 2 ** (len(unet.config.block_out_channels) - 1)
+        super().__init__(unet, level, settings, device, dtype)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        return to_pixels(images, torch.float32)
+
+    def _clean(self, source: Tensor, stamp: int, member: int) -> Tensor:
+        return source
+
+    def _features(self, noisy: Tensor) -> Tensor:
+        features: Tensor = self._run(noisy, self._time, return_dict=False)[0]
+        return features
+
+
+def truncate_at(unet: Any, block: int) -> None:
+    """Let the output of the network be that of a block of the original's decoder, in place.
+
+    Three blocks of the original make one of diffusers; upsampling is part of the third.
+
+    Args:
+        unet: `UNet2DModel` with three layers in each decoder block.
+        block: 0 = deepest.
+
+    Raises:
+        SettingsError: there is no such block.
+    """
+    deep, layer = divmod(block, LAYERS)
+    truncate(unet, deep, None if layer == LAYERS - 1 else layer)
