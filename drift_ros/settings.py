@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from drift_ros.errors import SettingsError
+from drift_ros.settings_file import read_yaml as read_yaml  # for all who read settings
 
 Model = TypeVar('Model', bound='Settings')
 
@@ -349,43 +348,3 @@ def build(model: type[Model], values: Mapping[str, Any]) -> Model:
 def _explain(error: Any) -> str:
     name = '.'.join(str(part) for part in error['loc'])
     return f'setting {name!r} is {error["input"]!r}: {error["msg"]}'
-
-
-def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Dotted names and values of a settings file.
-
-    Takes a ROS 2 parameters file (`/**: ros__parameters: ...`, or any node name in place of `/**`)
-    as well as a plain nested mapping.
-
-    Raises:
-        SettingsError: the file cannot be read or is not a mapping.
-    """
-    path = Path(path)
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError(f'cannot read settings from {path}: {error}') from None
-    content = {} if content is None else content
-    if not isinstance(content, dict):
-        raise SettingsError(
-            f'{path} must hold a mapping of settings, it holds a {type(content).__name__}'
-        )
-    nodes = [v['ros__parameters'] for v in content.values() if _is_node(v)]
-    flat: dict[str, Any] = {}
-    for group in nodes or [content]:
-        flat |= _flat(group or {})
-    return flat
-
-
-def _is_node(value: Any) -> bool:
-    return isinstance(value, dict) and 'ros__parameters' in value
-
-
-def _flat(nested: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in nested.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f'{prefix}{name}.')
-        else:
-            flat[f'{prefix}{name}'] = value
-    return flat
