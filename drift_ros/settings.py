@@ -235,8 +235,36 @@ class PropagationSettings(Settings):
         12,
         ge=0,
         le=512,
-        description='Half width of the square search window in feature cells; 0 searches the whole '
-        'frame.',
+        description='Half width of the square search window in feature cells, or radius of the '
+        'disc; 0 searches the whole frame.',
+    )
+    window: Literal['square', 'disc'] = Field(
+        'square',
+        description='Shape of the search window: `square` (DINO, DIFT, TED) or `disc` (CRW: cells '
+        'nearer than the radius).',
+    )
+    mask_references: bool = Field(
+        True,
+        description='Whether the window holds for prompted frames too (DINO, DIFT, TED). Without '
+        'it they are searched as a whole (CRW), which finds targets again elsewhere and costs more '
+        'time.',
+    )
+    similarity: Literal['cosine', 'dot'] = Field(
+        'cosine',
+        description='Similarity of descriptors: `cosine`, or `dot` for the scalar product of '
+        'descriptors as the extractor gives them.',
+    )
+    channels: int = Field(
+        0,
+        ge=0,
+        le=4096,
+        description='Channels that descriptors are reduced to before they are matched; 0 keeps '
+        'all. Fewer cost less time and memory, and some accuracy.',
+    )
+    reduction: Literal['pca', 'random'] = Field(
+        'pca',
+        description='How channels are reduced: `pca` (fitted to the first window of a stream) or '
+        '`random` (a seeded random projection).',
     )
     memory: int = Field(
         7, ge=0, le=128, description='Most recent frames that vote, besides the prompted ones.'

@@ -2,22 +2,28 @@
 remembered frames.
 
 The protocol is the one that DINO's video evaluation made common and DIFT and TED follow (Jabri et
-al. 2020, Caron et al. 2021, Tang et al. 2023): affinity exp(cosine / T) inside a square window,
-joint top-k over all remembered frames, normalised to one.
+al. 2020, Caron et al. 2021, Tang et al. 2023): affinity exp(cosine / T) inside a window, joint
+top-k over all remembered frames, normalised to one.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from drift_ros.errors import DriftError
+from drift_ros.propagation.ballot import Ballot
+from drift_ros.propagation.band import Band, Tile, Window
 
-TILE = 12  # cells; larger tiles share more of their search window but mask more of it away
-MAX_GATHERED = (
-    2**22
-)  # elements; beyond, a matrix product over all sources is cheaper than gathering
+SPARE = 16  # matches looked at beyond the k-th, to find the ones that tie with it
+COLUMNS = 8  # of a tile on a CPU; fewer waste less on columns outside the windows
+COLUMNS_BATCHED = 32  # of a tile on a GPU: large products, few of them
+SCRATCH = 3 * 2**23  # similarities held at a time on a CPU, 96 MiB
+SCRATCH_BATCHED = 2**27  # on a GPU, 512 MiB
 
 
 def propagate(
@@ -28,69 +34,82 @@ def propagate(
     temperature: float = 0.1,
     top_k: int = 10,
     radius: int = 12,
+    window: Literal['square', 'disc'] = 'square',
+    mask_first: bool = True,
+    first: int = 1,
+    similarity: Literal['cosine', 'dot'] = 'cosine',
     known: Tensor | None = None,
     normalized: bool = False,
 ) -> Tensor:
     """Propagate soft labels from context frames to a query frame.
 
-    For a cell i of the query and the cells j of all T context frames with |row_i - row_j| <= radius
-    and |col_i - col_j| <= radius, let a(i, j) = exp(cos(query_i, context_j) / temperature). Only
-    the entries that are not smaller than the `top_k`-th largest of cell i are kept (so ties with it
-    are kept too), and out_c(i) = sum_j a(i, j) labels_c(j) / sum_j a(i, j).
+    For a cell i of the query and the cells j of all T context frames inside its window, let a(i, j)
+    = exp(similarity(query_i, context_j) / temperature). Only the entries that are not smaller than
+    the `top_k`-th largest of cell i are kept (so entries equal to it are kept too), and
+    out_c(i) = sum_j a(i, j) labels_c(j) / sum_j a(i, j).
 
-    Work and memory grow with the window, not with the square of the grid: the query is cut into
-    tiles, and each tile meets only the part of the context that its windows cover.
+    Similarities are summed and compared in float32, whatever the dtype of the descriptors, so half
+    precision rounds the descriptors but makes no ties.
+
+    Work and memory grow with the window, not with the square of the grid. All targets of the frame
+    are computed in tiles whose size follows from the device and a fixed amount of scratch memory.
+    On a GPU the host waits once, at the end.
+
+    As flags, DINO: temperature 0.1, top_k 5, radius 12; DIFT and TED: temperature 0.1 or 0.2, top_k
+    10 or 15, radius 15; CRW (Jabri et al. 2020): temperature 0.05, top_k 10, radius 12, window
+    'disc', mask_first False.
 
     Args:
-        query: (C, h, w) floating point descriptors.
-        context: (T, C, h, w) descriptors of the same dtype and device; fastest when channels are
-            innermost in memory (`torch.channels_last`).
-        labels: (T, K, h, w) float32 soft labels of the context frames.
+        query: (C, h, w) floating point descriptors, finite.
+        context: (T, C, h, w) descriptors of the same dtype and device, the first frames first;
+            fastest when channels are innermost in memory (`torch.channels_last`).
+        labels: (T, K, h, w) float32 soft labels of the context frames; fastest likewise.
         temperature: T > 0.
         top_k: number of matches, at least 1; more than there are means all.
-        radius: half width of the window in cells; 0 or less means the whole frame.
+        radius: of the window in cells; 0 or less means the whole frame.
+        window: 'square', |row_i - row_j| <= radius and |column_i - column_j| <= radius, or 'disc',
+            distance < radius.
+        mask_first: whether the window holds for the first frames too. If not, they are searched as
+            a whole.
+        first: number of context frames that count as the first one: those with given labels.
+        similarity: 'cosine', or 'dot' for the plain scalar product.
         known: (T, K) bool, whether a frame knows about a label at all (it does not know a target
             that was named later). Frames that do not know a label are left out of both sums for it,
-            unless none of the matches
-            does. None: every frame knows every label.
+            unless none of the matches does. None: every frame knows every label.
         normalized: descriptors already have unit length over C.
 
     Returns:
         (K, h, w) float32 soft labels in the range of `labels`.
 
     Raises:
-        DriftError: shapes do not fit, or a setting is out of its range.
+        DriftError: shapes, dtypes or devices do not fit, or a setting is out of its range.
     """
-    _check(query, context, labels, temperature, top_k, known)
-    channels, height, width = query.shape
-    frames, classes = labels.shape[:2]
-    if not normalized:
+    _check(query, context, labels, known)
+    _check_settings(temperature, top_k, window, first, similarity)
+    if similarity == 'cosine' and not normalized:
         query, context = unit(query, 0), unit(context, 1)
-    query_cells = query.permute(1, 2, 0)  # (h, w, C)
-    context_cells = context.permute(0, 2, 3, 1)  # (T, h, w, C)
-    label_cells = labels.permute(0, 2, 3, 1)  # (T, h, w, K)
-    reach = radius if radius > 0 else max(height, width)
-    rows = torch.arange(height, device=query.device)
-    columns = torch.arange(width, device=query.device)
-    result = torch.empty((height, width, classes), dtype=torch.float32, device=query.device)
-    for top in range(0, height, TILE):
-        tile_rows = slice(top, min(top + TILE, height))
-        near_rows = slice(max(0, top - reach), min(height, tile_rows.stop + reach))
-        row_ok = _within(rows[tile_rows], rows[near_rows], reach)
-        for left in range(0, width, TILE):
-            tile_columns = slice(left, min(left + TILE, width))
-            near_columns = slice(max(0, left - reach), min(width, tile_columns.stop + reach))
-            column_ok = _within(columns[tile_columns], columns[near_columns], reach)
-            inside = row_ok[:, None, :, None] & column_ok[None, :, None, :]
-            tile = query_cells[tile_rows, tile_columns].reshape(-1, channels)
-            near = context_cells[:, near_rows, near_columns].reshape(frames, -1, channels)
-            weights, matches = _match(
-                tile, near, inside.flatten(2).flatten(0, 1), temperature, top_k
-            )
-            near_labels = label_cells[:, near_rows, near_columns].reshape(frames, -1, classes)
-            votes = _vote(weights, matches, near_labels, known)
-            result[tile_rows, tile_columns] = votes.view(*result[tile_rows, tile_columns].shape)
-    return result.permute(2, 0, 1).contiguous()
+    grid = (query.shape[1], query.shape[2])
+    search = _Search(
+        query.permute(1, 2, 0),
+        _bands(context.permute(0, 2, 3, 1), Window.of(window, radius, grid), mask_first, first),
+        Ballot(labels.permute(0, 2, 3, 1), known),
+        temperature,
+        top_k,
+    )
+    result = torch.empty((*grid, labels.shape[1]), device=query.device)
+    ties = []
+    for tile in _tiles(search.bands, grid, context.is_cuda):
+        out = _cut(result, tile)
+        votes, tied = search.label(tile)
+        out.copy_(votes.view(out.shape))
+        if tied is not None:
+            ties.append(tied)
+    many = torch.stack([tied.crowded.any() for tied in ties]).tolist() if ties else []
+    for tied in (t for t, is_crowded in zip(ties, many, strict=True) if is_crowded):
+        out = _cut(result, tied.tile)
+        votes = search.label_all(tied.tile, tied.threshold, tied.peak)
+        out[tied.crowded.view(out.shape[:2])] = votes[tied.crowded]
+    return result.permute(2, 0, 1)
 
 
 def unit(features: Tensor, dim: int) -> Tensor:
@@ -103,86 +122,110 @@ def unit(features: Tensor, dim: int) -> Tensor:
     return lengths.to(features.dtype)
 
 
-def _within(targets: Tensor, sources: Tensor, reach: int) -> Tensor:
-    return (targets[:, None] - sources[None, :]).abs() <= reach
+class _Ties(NamedTuple):
+    """Targets of a tile that may have more matches than were looked at, all as good as the k-th."""
+
+    tile: Tile
+    crowded: Tensor  # (n,) bool, whether it has
+    threshold: Tensor  # (n,) similarity of the k-th match
+    peak: Tensor  # (n,) similarity of the best match
 
 
-def _match(
-    tile: Tensor, near: Tensor, inside: Tensor, temperature: float, top_k: int
-) -> tuple[Tensor, Tensor]:
-    """The cells that vote for each target, among T frames of m cells each.
+class _Search(NamedTuple):
+    """Labels tiles of targets, each from the matches in all bands."""
 
-    Subtracting the largest similarity before exp changes nothing after normalisation and cannot
-    overflow.
+    query: Tensor  # (h, w, C)
+    bands: list[Band]
+    ballot: Ballot
+    temperature: float
+    top_k: int
 
-    Args:
-        tile: (n, C) targets.
-        near: (T, m, C) sources.
-        inside: (n, m) bool, whether a source lies in the window of a target.
-        temperature: of the softmax.
-        top_k: number of votes.
+    def label(self, tile: Tile) -> tuple[Tensor, _Ties | None]:
+        """Soft labels (n, K) of a tile, and where they may lack ties with the k-th match."""
+        count = self.top_k + SPARE
+        self._score(tile, count)
+        if self.top_k >= sum(band.most for band in self.bands):  # everything votes
+            peak = torch.stack([band.peak() for band in self.bands]).amax(0)
+            return self._weigh(torch.full_like(peak, -torch.inf), peak), None
+        found = [band.best(count) for band in self.bands]
+        values, places = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
+        if len(found) > 1:
+            values, order = values.topk(min(count, values.shape[1]), dim=1)
+            places = places.gather(1, order)
+        peak = values[:, 0]
+        threshold = values[:, min(self.top_k, values.shape[1]) - 1]
+        weights = values.sub(peak[:, None]).div_(self.temperature).exp_()
+        weights.masked_fill_(values < threshold[:, None], 0)
+        votes = self.ballot.vote(weights, places)
+        if values.shape[1] < count:  # there are no more
+            return votes, None
+        crowded = (values[:, -1] == threshold) & (threshold > -torch.inf)
+        return votes, _Ties(tile, crowded, threshold, peak)
 
-    Returns:
-        Weights (n, q) up to a factor per target, and places in the T * m sources (n, q). q is
-        top_k, or more where a match ties with the weakest of them.
-    """
-    similarity = (tile @ near.flatten(0, 1).T).float()
-    bias = torch.zeros(inside.shape, device=tile.device).masked_fill_(~inside, -torch.inf)
-    similarity.view(len(tile), len(near), -1).add_(bias[:, None, :])
-    count = similarity.shape[1]
-    best, matches = similarity.topk(min(top_k + 1, count), dim=1)
-    if top_k < count:
-        weakest, next_best = best[:, top_k - 1 : top_k], best[:, top_k:]
-        if bool(((next_best == weakest) & weakest.isfinite()).any()):
-            ties = (similarity >= weakest) & similarity.isfinite()
-            best, matches = similarity.topk(max(top_k, int(ties.sum(1).max())), dim=1)
-            best = best.masked_fill(best < weakest, -torch.inf)
-        else:
-            best, matches = best[:, :top_k], matches[:, :top_k]
-    return best.sub(best[:, :1]).div_(temperature).exp_(), matches
+    def label_all(self, tile: Tile, threshold: Tensor, peak: Tensor) -> Tensor:
+        """Soft labels (n, K) of a tile from all matches that reach a threshold (n,)."""
+        self._score(tile, 1)
+        return self._weigh(threshold, peak)
 
+    def _score(self, tile: Tile, wanted: int) -> None:
+        targets = _cut(self.query, tile).reshape(-1, self.query.shape[2])
+        for band in self.bands:
+            band.score(tile, targets, wanted)
 
-def _vote(weights: Tensor, matches: Tensor, labels: Tensor, known: Tensor | None) -> Tensor:
-    """Weighted mean of the (T, m, K) labels at the matches: (n, K)."""
-    cells, classes = labels.shape[1:]
-    everyone = _gather_sum(weights, matches, labels.reshape(-1, classes))
-    everyone /= weights.sum(1, keepdim=True)
-    if known is None:
-        return everyone
-    knows = known.float()
-    knowing = _gather_sum(weights, matches // cells, knows)
-    votes = _gather_sum(weights, matches, (labels * knows[:, None, :]).reshape(-1, classes))
-    return torch.where(knowing > 0, votes / knowing, everyone)
-
-
-def _gather_sum(weights: Tensor, places: Tensor, values: Tensor) -> Tensor:
-    """out[i] = sum_q weights[i, q] * values[places[i, q]]: (n, K) for (n, q), (n, q) and (N, K)."""
-    if weights.numel() * values.shape[1] <= MAX_GATHERED:
-        return torch.bmm(weights[:, None], values[places])[:, 0]
-    spread = weights.new_zeros(len(weights), len(values)).scatter_add_(1, places, weights)
-    return spread @ values
+    def _weigh(self, threshold: Tensor, peak: Tensor) -> Tensor:
+        mass = torch.zeros_like(peak)
+        sums = [mass.new_zeros(len(mass), table.shape[3]) for table in self.ballot.tables]
+        for band in self.bands:
+            band.weigh(threshold, peak, self.temperature, self.ballot.tables, sums, mass)
+        return self.ballot.mean(sums, mass)
 
 
-def _check(
-    query: Tensor,
-    context: Tensor,
-    labels: Tensor,
-    temperature: float,
-    top_k: int,
-    known: Tensor | None,
-) -> None:
+def _bands(context: Tensor, window: Window, mask_first: bool, first: int) -> list[Band]:
+    """Frames that share a window: all, or the first ones without one and the others."""
+    batched = context.is_cuda
+    if mask_first or not first:
+        return [Band(context, window, 0, batched)]
+    whole = Window.of('square', 0, (context.shape[1], context.shape[2]))
+    bands = [Band(context[:first], whole, 0, batched)]
+    if first < len(context):
+        bands.append(Band(context[first:], window, first, batched))
+    return bands
+
+
+def _tiles(bands: list[Band], grid: tuple[int, int], batched: bool) -> Iterator[Tile]:
+    """Tiles of a grid: columns as the device likes them, as many rows as the scratch holds."""
+    room = SCRATCH_BATCHED if batched else SCRATCH
+    strips = -(-grid[1] // (COLUMNS_BATCHED if batched else COLUMNS))
+    width = -(-grid[1] // strips)
+    height = grid[0]
+    while height > 1 and sum(band.elements(height, width) for band in bands) > room:
+        height = -(-height // 2)
+    for left in range(0, grid[1], width):
+        for top in range(0, grid[0], height):
+            yield Tile(top, min(top + height, grid[0]), left, min(left + width, grid[1]))
+
+
+def _cut(cells: Tensor, tile: Tile) -> Tensor:
+    return cells[tile.top : tile.bottom, tile.left : tile.right]
+
+
+def _check(query: Tensor, context: Tensor, labels: Tensor, known: Tensor | None) -> None:
     if query.ndim != 3 or context.ndim != 4 or context.shape[1:] != query.shape:
         raise DriftError(
             'propagate needs query (C, h, w) and context (T, C, h, w) of the same C, h, w; got '
             f'{tuple(query.shape)} and {tuple(context.shape)}'
         )
-    if len(context) == 0:
-        raise DriftError('propagate needs at least one context frame, got none')
-    if (
-        labels.ndim != 4
-        or labels.shape[0] != context.shape[0]
-        or labels.shape[2:] != context.shape[2:]
-    ):
+    if not context.numel():
+        raise DriftError(
+            f'propagate needs at least one context frame with cells, got {tuple(context.shape)}'
+        )
+    if query.dtype != context.dtype or not query.is_floating_point():
+        raise DriftError(
+            'propagate needs query and context of one floating point dtype, got '
+            f'{query.dtype} and {context.dtype}'
+        )
+    frames, _, height, width = context.shape
+    if labels.ndim != 4 or labels.shape != (frames, labels.shape[1], height, width):
         raise DriftError(
             f'propagate needs labels (T, K, h, w) that fit the context {tuple(context.shape)}, got '
             f'{tuple(labels.shape)}'
@@ -191,7 +234,22 @@ def _check(
         raise DriftError(
             f'known must be (T, K) = {tuple(labels.shape[:2])}, got {tuple(known.shape)}'
         )
-    if temperature <= 0 or top_k < 1:
+    others = [context, labels] + ([] if known is None else [known])
+    if any(tensor.device != query.device for tensor in others):
+        devices = ', '.join(str(tensor.device) for tensor in (query, *others))
+        raise DriftError(f'propagate needs all its tensors on one device, got {devices}')
+
+
+def _check_settings(
+    temperature: float, top_k: int, window: str, first: int, similarity: str
+) -> None:
+    if not temperature > 0 or top_k < 1 or first < 0:
         raise DriftError(
-            f'propagate needs temperature > 0 and top_k >= 1, got {temperature} and {top_k}'
+            'propagate needs temperature > 0, top_k >= 1 and first >= 0, got '
+            f'{temperature}, {top_k} and {first}'
+        )
+    if window not in ('square', 'disc') or similarity not in ('cosine', 'dot'):
+        raise DriftError(
+            "propagate needs window 'square' or 'disc' and similarity 'cosine' or 'dot', got "
+            f'{window!r} and {similarity!r}'
         )

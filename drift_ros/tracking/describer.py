@@ -18,14 +18,18 @@ class Describer:
     Args:
         extractor: describes windows of frames.
         resolution: short side of its input in px, 0 for that of the images.
+        normalize: whether descriptors are brought to unit length.
     """
 
-    def __init__(self, extractor: FeatureExtractor, resolution: int) -> None:
+    def __init__(
+        self, extractor: FeatureExtractor, resolution: int, normalize: bool = True
+    ) -> None:
         self.extractor = extractor
         self._resolution = resolution
+        self._normalize = normalize
 
     def describe(self, cut: Cut) -> FeatureMap:
-        """Unit descriptors of the new frames of a window."""
+        """Descriptors of the new frames of a window."""
         size = self._network_size(cut.frames[0].frame.size)
         for held in cut.frames:
             if held.image is None:
@@ -33,7 +37,8 @@ class Describer:
         images = torch.stack([held.image for held in cut.frames if held.image is not None])
         stamps = tuple(held.frame.stamp for held in cut.frames)
         maps = self.extractor.extract(Window(images, stamps, cut.new))
-        return FeatureMap(unit(maps.features, 1), maps.stride)
+        features = unit(maps.features, 1) if self._normalize else maps.features
+        return FeatureMap(features, maps.stride)
 
     def try_out(self, size: tuple[int, int], length: int, stride: int) -> str:
         """Run one window of grey frames, without a trace.

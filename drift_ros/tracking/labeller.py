@@ -77,7 +77,7 @@ class Labeller:
             held: the frame, with the prompts that it carries. If it has labels already (it was
                 released before and a later prompt went back to it), they are the ground for its
                 prompts.
-            descriptors: (C, h, w) with unit length over C.
+            descriptors: (C, h, w), of unit length over C unless the similarity is `dot`.
             stride: px per cell at the network's resolution.
 
         Returns:
@@ -111,6 +111,10 @@ class Labeller:
             temperature=self._settings.temperature,
             top_k=self._settings.top_k,
             radius=self._settings.radius,
+            window=self._settings.window,
+            mask_first=self._settings.mask_references,
+            first=len(self._memory.references),
+            similarity=self._settings.similarity,
             known=None if bool(known.all()) else known.to(descriptors.device),
             normalized=True,
         )

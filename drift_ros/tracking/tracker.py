@@ -70,7 +70,11 @@ class Tracker:
         self._buffer = WindowBuffer(length, stride, settings.window.history)
         self._targets = Targets()
         self._labeller = Labeller(self._targets, settings.propagation, settings.targets)
-        self._describer = Describer(extractor, settings.features.resolution)
+        self._describer = Describer(
+            extractor,
+            settings.features.resolution,
+            normalize=settings.propagation.similarity == 'cosine',
+        )
         self._changes = ChangeLog(log)
         self._releases = Releases(self.stats)
         extractor.reset()

@@ -147,13 +147,6 @@ def test_many_classes() -> None:
     torch.testing.assert_close(found.sum(0), torch.ones(6, 6))
 
 
-def test_gathering_and_the_matrix_product_agree(monkeypatch: pytest.MonkeyPatch) -> None:
-    query, context, labels = scene(3, 4, 5, (14, 9))
-    gathered = propagate(query, context, labels, radius=3)
-    monkeypatch.setattr('drift_ros.propagation.kernel.MAX_GATHERED', 0)
-    torch.testing.assert_close(propagate(query, context, labels, radius=3), gathered)
-
-
 @pytest.mark.parametrize('top_k', [2, 40])
 def test_frames_that_do_not_know_a_label_do_not_vote_on_it(top_k: int) -> None:
     query, context, labels = scene(3, 4, 3, (6, 5))
