@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 from rosbags.interfaces import Connection
@@ -13,6 +12,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StorageP
 
 from drift_ros.errors import FrameError, OutputError, SourceError
 from drift_ros.io.bag_types import BagTypes
+from drift_ros.io.closing import Closing
 from drift_ros.io.images import ENCODINGS, decode_compressed, to_rgb
 from drift_ros.io.messages import COMPRESSED_IMAGE, IMAGE, stamp_of, typestore
 from drift_ros.io.skipped import Skipped
@@ -40,7 +40,7 @@ def _storage_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.suffix in SUFFIXES)
 
 
-class BagReader:
+class BagReader(Closing):
     """A bag to read from. A context manager; it is open from the start.
 
     Args:
@@ -64,12 +64,6 @@ class BagReader:
         self.topics = {c.topic: c.msgtype for c in reversed(self._connections)}
         self.topics = dict(sorted(self.topics.items()))
         self.skipped = Skipped()
-
-    def __enter__(self) -> BagReader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the bag's files; nothing can be read afterwards."""
@@ -247,7 +241,7 @@ class BagReader:
             ) from error
 
 
-class BagWriter:
+class BagWriter(Closing):
     """A new bag. A context manager; it is open from the start.
 
     What was written stays readable if the block is left by an error.
@@ -288,17 +282,6 @@ class BagWriter:
             self._writer.open()
         except Exception as error:
             raise OutputError(f'cannot make the bag {self.path}: {_line(error)}') from error
-
-    def __enter__(self) -> BagWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Write index and metadata, and close.

@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Protocol
 
 import cv2
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
 from drift_ros.io.bags import BagReader, is_bag
+from drift_ros.io.closing import Closing
 from drift_ros.io.images import decode
 from drift_ros.io.skipped import Skipped
 from drift_ros.tracking.types import Frame
@@ -62,12 +62,7 @@ class Source(Protocol):
 
     def __enter__(self) -> Source: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
 
 def open_source(path: str | Path, topic: str | None = None, fps: float | None = None) -> Source:
@@ -98,20 +93,7 @@ def open_source(path: str | Path, topic: str | None = None, fps: float | None = 
     return VideoSource(path, fps)
 
 
-class _Closing:
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Nothing to close."""
-
-
-class BagSource(_Closing):
+class BagSource(Closing):
     """An image topic of a bag."""
 
     kind: Kind = 'bag'
@@ -129,9 +111,6 @@ class BagSource(_Closing):
         self.fps = (self.count - 1) / seconds if seconds and self.count > 1 else DEFAULT_FPS
         self.skipped = self.reader.skipped
 
-    def __enter__(self) -> BagSource:
-        return self
-
     def frames(self) -> Iterator[Frame]:
         """Frames with the stamps and frame ids of their messages."""
         return self.reader.frames(self.topic)
@@ -141,7 +120,7 @@ class BagSource(_Closing):
         self.reader.close()
 
 
-class FolderSource(_Closing):
+class FolderSource(Closing):
     """A folder of pictures.
 
     Attributes:
@@ -165,9 +144,6 @@ class FolderSource(_Closing):
         self.fps = fps
         self.skipped = Skipped()
 
-    def __enter__(self) -> FolderSource:
-        return self
-
     def frames(self) -> Iterator[Frame]:
         """Frames in natural order of the files' names."""
         for index, file in enumerate(self.files):
@@ -183,7 +159,7 @@ class FolderSource(_Closing):
             yield _frame(rgb, index, self.fps)
 
 
-class VideoSource(_Closing):
+class VideoSource(Closing):
     """A video file, in any format that OpenCV decodes."""
 
     kind: Kind = 'video'
@@ -203,9 +179,6 @@ class VideoSource(_Closing):
         self.count: int | None = int(count) if math.isfinite(count) and count >= 1 else None
         self.fps = fps or (own if math.isfinite(own) and own > 0 else DEFAULT_FPS)
         self.skipped = Skipped()
-
-    def __enter__(self) -> VideoSource:
-        return self
 
     def frames(self) -> Iterator[Frame]:
         """Frames in the order of the file."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.errors import OutputError
+from drift_ros.io.closing import Closing
 
 # libx264 (GPL) is in the wheels of PyAV; builds without it mostly have Cisco's encoder (BSD).
 ENCODERS: dict[str, dict[str, str]] = {
@@ -19,7 +19,7 @@ ENCODERS: dict[str, dict[str, str]] = {
 }
 
 
-class VideoWriter:
+class VideoWriter(Closing):
     """Writes pictures into an mp4 file. A context manager; the file is whole once it is closed.
 
     Args:
@@ -85,17 +85,6 @@ class VideoWriter:
             self._put(None)
         finally:
             self._file.close()
-
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _put(self, frame: Any) -> None:
         try:

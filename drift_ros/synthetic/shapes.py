@@ -87,22 +87,3 @@ class Box(Flat):
         y = np.abs(v) - (self.aspect - self.rounding)
         outside = np.hypot(np.maximum(x, 0), np.maximum(y, 0))
         return outside + np.minimum(np.maximum(x, y), 0) - np.float32(self.rounding)
-
-
-@dataclass(frozen=True)
-class Star(Flat):
-    """A soft star: the radius swings `lobes` times around 1 by `swing`; 0 makes a disc."""
-
-    lobes: int = 5
-    swing: float = 0.25
-
-    @property
-    def extent(self) -> float:
-        """The largest radius."""
-        return 1 + abs(self.swing)
-
-    def distance(self, u: Array, v: Array) -> Array:
-        """Distance along the radius, scaled by the slope of the outline."""
-        angle = self.lobes * np.arctan2(v, u)
-        slope = self.lobes * np.float32(self.swing) * np.sin(angle)
-        return (np.hypot(u, v) - 1 - np.float32(self.swing) * np.cos(angle)) / np.hypot(1, slope)

@@ -12,7 +12,7 @@ from drift_ros.errors import SettingsError
 from drift_ros.synthetic import Camera, Scene, SceneSettings
 from drift_ros.synthetic.body import Background, Body
 from drift_ros.synthetic.motion import Pose, still, through
-from drift_ros.synthetic.shapes import Ball, Box, Star
+from drift_ros.synthetic.shapes import Ball, Box
 
 CAMERA = Camera(width=80, height=60, focal=70.0)
 SMALL = SceneSettings(width=80, height=60, frames=1, noise=0)
@@ -53,7 +53,7 @@ def test_labels_of_a_turned_box_are_the_pixels_inside_it():
     assert frame.objects[0].area == inside.sum() == frame.objects[0].full_area
 
 
-@pytest.mark.parametrize('shape', [Ball(), Box(0.6), Box(1.0, 0.3), Star(), Star(3, 0.4)])
+@pytest.mark.parametrize('shape', [Ball(), Box(0.6), Box(1.0, 0.3), Box(0.5, 0.5)])
 def test_extent_holds_the_whole_shape(shape):
     v, u = np.mgrid[-2:2:201j, -2:2:201j].astype(np.float32)
     inside = shape.distance(u, v) <= 0
@@ -91,7 +91,7 @@ def test_a_hidden_body_keeps_its_centre_and_has_no_position():
 @given(st.floats(-0.2, 0.2), st.floats(-0.2, 0.2), st.floats(1.0, 4.0))
 @settings(max_examples=40, deadline=None)
 def test_depth_deprojects_to_the_true_position(x, y, z):
-    frame = scene(Body(1, 'plate', Star(5, 0.0), 0.2, WHITE, still((x, y, z)))).render(0)
+    frame = scene(Body(1, 'plate', Box(1.0, 1.0), 0.2, WHITE, still((x, y, z)))).render(0)
     truth = frame.objects[0]
     rows, columns = np.nonzero(frame.labels == 1)
     points = CAMERA.deproject(columns, rows, frame.depth[rows, columns])
