@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
 from drift_ros.errors import DeviceError
 
@@ -45,7 +46,8 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 def prepare(module: Any, device: torch.device, dtype: torch.dtype) -> Any:
     """Move a network for inference: cast, channels innermost in memory, no gradients; in place."""
-    module.to(device=device, dtype=dtype, memory_format=torch.channels_last)
+    # that of diffusers warns of parts to be kept in float32, even where there are none
+    nn.Module.to(module, device=device, dtype=dtype, memory_format=torch.channels_last)
     return module.eval().requires_grad_(False)
 
 

@@ -43,7 +43,7 @@ def create(settings: FeatureSettings) -> FeatureExtractor:
     dtype = choose_dtype(settings.dtype, device)
     load = _load_adm if image.model == 'adm' else _load_stable_diffusion
     if image.checkpoint == UNTRAINED:
-        from drift_ros.features.untrained import write_untrained
+        from drift_ros.features.image.untrained import write_untrained
 
         with tempfile.TemporaryDirectory() as folder:
             write_untrained(image.model, Path(folder))
