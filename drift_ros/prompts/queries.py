@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.prompts.types import OBJECT_POINT, Prompt
+
+TOGETHER = 16  # queries that are answered in one pass; bounds memory for many targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,12 @@ class Query:
     labels: NDArray[np.uint8]
     box: NDArray[np.float64] | None
     mask: NDArray[np.bool_] | None
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """(4,) centres of the box's outermost pixels: left, top, right, bottom in px."""
+        assert self.box is not None, 'the query has no box'
+        return np.concatenate([self.box[:2], np.maximum(self.box[2:] - 1, self.box[:2])])
 
     @property
     def ambiguous(self) -> bool:
@@ -60,6 +69,22 @@ def queries(prompt: Prompt, size: tuple[int, int]) -> list[Query]:
     if free.any() or not found:
         found.append(_query(prompt, free | ~on, None))
     return found
+
+
+def batches(asked: Sequence[Query]) -> Iterator[list[int]]:
+    """Which queries a model can answer in one pass and without padding: those with equally many
+    points, with or without a box, with the same mask, and alike in being ambiguous.
+
+    Returns:
+        Places in `asked`, each once, at most `TOGETHER` in a list.
+    """
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for place, query in enumerate(asked):
+        kind = (len(query.points), query.box is None, id(query.mask), query.ambiguous)
+        alike.setdefault(kind, []).append(place)
+    for places in alike.values():
+        for first in range(0, len(places), TOGETHER):
+            yield places[first : first + TOGETHER]
 
 
 def _query(prompt: Prompt, chosen: NDArray[np.bool_], box: NDArray[np.float64] | None) -> Query:

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from drift_ros.errors import CheckpointError
-from drift_ros.prompts.queries import Query, is_given, queries
+from drift_ros.prompts.queries import Query, batches, is_given, queries
 from drift_ros.prompts.types import Prompt
 
 # Width of the image encoder, by which checkpoints are told apart -> name in the library's registry.
@@ -31,11 +31,12 @@ MASK_LOGIT = 10.0  # what a given mask says, as the model's own confident masks 
 class SegmentAnything:
     """Segments with SAM's own predictor.
 
-    The image is embedded once per call, then every query (see `queries`) is decoded from that. A
-    lone point is ambiguous: of the model's three answers the one with the best predicted IoU is
-    taken; all else gets the model's single answer. A prompt that is a mask and nothing else is
-    taken as it is, without the model. On a GPU the image encoder, which is nearly all of the work,
-    runs in float16; the small decoder stays in float32, so that coordinates keep their precision.
+    The image is embedded once per call, then all queries (see `queries`) are decoded from that,
+    those of one kind together. A lone point is ambiguous: of the model's three answers the one with
+    the best predicted IoU is taken; all else gets the model's single answer. A prompt that is a
+    mask and nothing else is taken as it is, without the model. On a GPU the image encoder, which is
+    nearly all of the work, runs in float16; the small decoder stays in float32, so that coordinates
+    keep their precision.
 
     Attributes:
         name: name of the backend.
@@ -50,39 +51,48 @@ class SegmentAnything:
         self, image: NDArray[np.uint8], prompts: Sequence[Prompt]
     ) -> list[NDArray[np.bool_]]:
         """Segment the prompted objects of one image (see `Segmenter`)."""
-        height, width = image.shape[:2]
-        embedded = False
-        masks = []
-        for prompt in prompts:
+        size = (image.shape[0], image.shape[1])
+        masks = [np.zeros(size, bool) for _ in prompts]
+        asked: list[tuple[int, Query]] = []
+        for index, prompt in enumerate(prompts):
             if prompt.mask is not None and is_given(prompt):
-                masks.append(prompt.mask.copy())
-                continue
-            if not embedded:
-                self.predictor.set_image(np.ascontiguousarray(image))
-                embedded = True
-            mask = np.zeros((height, width), bool)
-            for query in queries(prompt, (height, width)):
-                mask |= self._decode(query)
-            masks.append(mask)
-        if embedded:
+                masks[index] |= prompt.mask
+            else:
+                asked += [(index, query) for query in queries(prompt, size)]
+        if not asked:
+            return masks
+        self.predictor.set_image(np.ascontiguousarray(image))
+        try:
+            for places in batches([query for _, query in asked]):
+                found = self._decode([asked[p][1] for p in places], size)
+                for place, mask in zip(places, found, strict=True):
+                    masks[asked[place][0]] |= mask
+        finally:
             self.predictor.reset_image()  # frees the embedding
         return masks
 
-    def _decode(self, query: Query) -> NDArray[np.bool_]:
-        points = query.points if len(query.points) else None
-        corners = None
-        if query.box is not None:
-            # Corners are the centres of the outermost pixels.
-            left_top = query.box[:2]
-            corners = np.concatenate([left_top, np.maximum(query.box[2:] - 1, left_top)])
-        masks, scores, _ = self.predictor.predict(
-            point_coords=points,
-            point_labels=None if points is None else query.labels.astype(np.int64),
-            box=corners,
-            mask_input=None if query.mask is None else self._logits(query.mask),
-            multimask_output=query.ambiguous,
+    def _decode(self, asked: Sequence[Query], size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Masks (n, H, W) that answer n queries of one kind (see `batches`)."""
+        first = asked[0]
+        fit, device = self.predictor.transform, self.predictor.device
+        points = labels = boxes = mask = None
+        if len(first.points):
+            coords = fit.apply_coords(np.stack([q.points for q in asked]), size)
+            points = torch.as_tensor(coords, dtype=torch.float, device=device)
+            labels = torch.as_tensor(np.stack([q.labels for q in asked]), device=device).int()
+        if first.box is not None:
+            corners = fit.apply_boxes(np.stack([q.corners for q in asked]), size)
+            boxes = torch.as_tensor(corners, dtype=torch.float, device=device)
+        if first.mask is not None:
+            mask = torch.as_tensor(self._logits(first.mask), device=device)[None]
+            mask = mask.expand(len(asked), -1, -1, -1)
+        found, scores, _ = self.predictor.predict_torch(
+            points, labels, boxes, mask, multimask_output=first.ambiguous
         )
-        return np.asarray(masks[int(np.argmax(scores))], bool)
+        chosen: NDArray[np.bool_] = (
+            found[torch.arange(len(asked), device=device), scores.argmax(1)].cpu().numpy()
+        )
+        return chosen
 
     def _logits(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
         """A mask as the model's low resolution logits, (1, 256, 256) for published models."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from drift_ros.errors import CheckpointError
-from drift_ros.prompts.queries import Query, is_given, queries
+from drift_ros.prompts.queries import Query, batches, is_given, queries
 from drift_ros.prompts.types import Prompt
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as both models were trained
@@ -30,10 +30,10 @@ MASK_LOGIT = 10.0  # what a given mask says, as the models' own confident masks 
 class TransformersSam(ABC):
     """Segments with a promptable model of `transformers`.
 
-    The image is embedded once per call, then every query (see `queries`) is decoded from that. A
-    lone point is ambiguous: of the model's three answers the one with the best predicted IoU is
-    taken; all else gets the model's single answer, as the models are meant to be used. A prompt
-    that is a mask and nothing else is taken as it is, without the model.
+    The image is embedded once per call, then all queries (see `queries`) are decoded from that,
+    those of one kind together. A lone point is ambiguous: of the model's three answers the one with
+    the best predicted IoU is taken; all else gets the model's single answer, as the models are
+    meant to be used. A prompt that is a mask and nothing else is taken as it is, without the model.
 
     Attributes:
         name: name of the backend.
@@ -54,18 +54,18 @@ class TransformersSam(ABC):
     ) -> list[NDArray[np.bool_]]:
         """Segment the prompted objects of one image (see `Segmenter`)."""
         height, width = image.shape[:2]
-        embedding = None
-        masks = []
-        for prompt in prompts:
+        masks = [np.zeros((height, width), bool) for _ in prompts]
+        asked: list[tuple[int, Query]] = []
+        for index, prompt in enumerate(prompts):
             if prompt.mask is not None and is_given(prompt):
-                masks.append(prompt.mask.copy())
-                continue
-            if embedding is None:
-                embedding = self._embed(image)
-            mask = torch.zeros(height, width, dtype=torch.bool, device=self.device)
-            for query in queries(prompt, (height, width)):
-                mask |= self._decode(embedding, query, (height, width))
-            masks.append(mask.cpu().numpy())
+                masks[index] |= prompt.mask
+            else:
+                asked += [(index, query) for query in queries(prompt, (height, width))]
+        embedding = self._embed(image) if asked else None
+        for places in batches([query for _, query in asked]):
+            found = self._decode(embedding, [asked[p][1] for p in places], (height, width))
+            for place, mask in zip(places, found.cpu().numpy(), strict=True):
+                masks[asked[place][0]] |= mask
         return masks
 
     def _embed(self, image: NDArray[np.uint8]) -> Any:
@@ -77,33 +77,37 @@ class TransformersSam(ABC):
         pixels = self._pad((pixels / 255 - mean) / std)
         return self.model.get_image_embeddings(pixels.to(self.dtype))
 
-    def _decode(self, embedding: Any, query: Query, size: tuple[int, int]) -> Tensor:
+    def _decode(self, embedding: Any, asked: Sequence[Query], size: tuple[int, int]) -> Tensor:
+        """Masks (n, H, W) bool that answer n queries of one kind (see `batches`)."""
         height, width = size
         fitted_height, fitted_width = self._fitted(size)
         scale = np.array([fitted_width / width, fitted_height / height])
-        inputs: dict[str, Tensor] = {}
-        if len(query.points):
+
+        def fit(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
             # Scaling is about the image's corner, half a pixel off the origin; the model adds that
             # half pixel itself. Coordinates stay float32: float16 would round them to half pixels.
-            points = (query.points + 0.5) * scale - 0.5
-            inputs['input_points'] = self._tensor(points)[None, None]
-            labels = torch.from_numpy(query.labels.astype(np.int64)).to(self.device)
-            inputs['input_labels'] = labels[None, None]
-        if query.box is not None:
-            # Corners are the centres of the outermost pixels.
-            corners = np.array([query.box[:2], np.maximum(query.box[2:] - 1, query.box[:2])])
-            inputs['input_boxes'] = self._tensor(((corners + 0.5) * scale - 0.5).reshape(1, 1, 4))
-        if query.mask is not None:
-            mask = torch.from_numpy(query.mask).to(self.device)[None, None].float()
+            return (coordinates + 0.5) * scale - 0.5
+
+        first = asked[0]
+        inputs: dict[str, Tensor] = {}
+        if len(first.points):
+            inputs['input_points'] = self._tensor(fit(np.stack([q.points for q in asked])))[None]
+            labels = np.stack([q.labels for q in asked]).astype(np.int64)
+            inputs['input_labels'] = torch.from_numpy(labels).to(self.device)[None]
+        if first.box is not None:
+            corners = fit(np.stack([q.corners.reshape(2, 2) for q in asked]))
+            inputs['input_boxes'] = self._tensor(corners).reshape(1, -1, 4)
+        if first.mask is not None:
+            mask = torch.from_numpy(first.mask).to(self.device)[None, None].float()
             logits = (2 * self._fit(mask, antialias=True) - 1) * MASK_LOGIT
             logits = self._pad(logits, -MASK_LOGIT)
             size_in = self._mask_input_size()
             logits = F.interpolate(logits, size_in, mode='bilinear', antialias=True)
             inputs['input_masks'] = logits.to(self.dtype)
-        output = self.model(image_embeddings=embedding, multimask_output=query.ambiguous, **inputs)
-        best = output.iou_scores[0, 0].argmax()
-        logits = output.pred_masks[0, 0, best].float()[None, None]
-        return self._unfit(logits, size)[0, 0] > 0
+        output = self.model(image_embeddings=embedding, multimask_output=first.ambiguous, **inputs)
+        best = output.iou_scores[0].argmax(1)
+        logits = output.pred_masks[0, torch.arange(len(asked), device=self.device), best].float()
+        return self._unfit(logits[:, None], size)[:, 0] > 0
 
     def _tensor(self, values: NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(values.astype(np.float32)).to(self.device)
@@ -133,7 +137,7 @@ class TransformersSam(ABC):
         return F.pad(pixels, (0, side - pixels.shape[3], 0, side - pixels.shape[2]), value=value)
 
     def _unfit(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
-        """Logits (1, 1, h, w) of the square -> (1, 1, H, W) of the image."""
+        """Logits (n, 1, h, w) of the square -> (n, 1, H, W) of the image."""
         side = self._side()
         height, width = self._fitted(size)
         square = F.interpolate(logits, (side, side), mode='bilinear')[..., :height, :width]

@@ -12,6 +12,7 @@ from torch import nn
 
 from drift_ros.errors import CheckpointError
 from drift_ros.prompts import Prompt, sam
+from drift_ros.prompts.queries import TOGETHER
 
 CPU = torch.device('cpu')
 SIDE = 256
@@ -33,9 +34,14 @@ class FakeSam(nn.Module):
 class FakePredictor:
     """Answers with the box, or a disc about the last point; keeps a record of what it was asked."""
 
+    device = CPU
+
     def __init__(self, sam_model):
         self.model = sam_model
         self.images, self.asked, self.resets = [], [], 0
+        self.transform = types.SimpleNamespace(
+            apply_coords=lambda coords, size: coords, apply_boxes=lambda boxes, size: boxes
+        )
 
     def set_image(self, image, image_format='RGB'):
         assert image.flags.c_contiguous
@@ -45,28 +51,33 @@ class FakePredictor:
     def reset_image(self):
         self.resets += 1
 
-    def predict(
+    def predict_torch(
         self,
-        point_coords=None,
-        point_labels=None,
-        box=None,
+        point_coords,
+        point_labels,
+        boxes=None,
         mask_input=None,
         multimask_output=True,
         return_logits=False,
     ):
-        self.asked.append((point_coords, point_labels, box, mask_input, multimask_output))
+        self.asked.append((point_coords, point_labels, boxes, mask_input, multimask_output))
         height, width = self.images[-1].shape[:2]
-        mask = np.zeros((height, width), bool)
-        if box is not None:
-            left, top, right, bottom = np.asarray(box, int)
-            mask[top : bottom + 1, left : right + 1] = True
-        else:
-            y, x = np.mgrid[:height, :width]
-            mask = np.hypot(x - point_coords[-1, 0], y - point_coords[-1, 1]) < 4
+        count = len(boxes if point_coords is None else point_coords)
+        assert mask_input is None or mask_input.shape == (count, 1, SIDE, SIDE)
+        masks = torch.zeros(count, height, width, dtype=torch.bool)
+        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
+        for number, mask in enumerate(masks):
+            if boxes is not None:
+                left, top, right, bottom = boxes[number].int().tolist()
+                mask[top : bottom + 1, left : right + 1] = True
+            else:
+                at = point_coords[number, -1]
+                mask[:] = torch.hypot(x - at[0], y - at[1]) < 4
+        low = torch.zeros(count, 1, SIDE, SIDE)
         if not multimask_output:
-            return mask[None], np.array([0.5]), np.zeros((1, SIDE, SIDE))
-        candidates = np.stack([np.zeros_like(mask), mask, ~mask])
-        return candidates, np.array([0.1, 0.9, 0.3]), np.zeros((3, SIDE, SIDE))
+            return masks[:, None], torch.full((count, 1), 0.5), low
+        candidates = torch.stack([torch.zeros_like(masks), masks, ~masks], 1)
+        return candidates, torch.tensor([[0.1, 0.9, 0.3]]).expand(count, 3), low
 
 
 @pytest.fixture
@@ -113,21 +124,23 @@ def test_a_lone_point_takes_the_candidate_with_the_best_score(segmenter):
     assert segmenter.predictor.asked[0][4] is True
 
 
-def test_boxes_are_asked_one_by_one_by_their_outermost_pixels(segmenter):
+def test_boxes_are_asked_together_by_their_outermost_pixels(segmenter):
     boxes = np.array([[2.0, 3, 10, 5], [30, 20, 50, 50]])
     (mask,) = segmenter.segment(an_image(), [Prompt(boxes=boxes)])
     expected = np.zeros((40, 60), bool)
     expected[3:8, 2:12] = expected[20:40, 30:60] = True
     np.testing.assert_array_equal(mask, expected)
-    assert [asked[4] for asked in segmenter.predictor.asked] == [False, False]
+    ((points, _, corners, _, multimask),) = segmenter.predictor.asked
+    assert (points, multimask) == (None, False)
+    assert corners.tolist() == [[2, 3, 11, 7], [30, 20, 59, 39]]
 
 
 def test_points_and_labels_reach_the_library_as_it_wants_them(segmenter):
     prompt = Prompt(points=np.array([[5.0, 6], [8, 9]]), point_labels=np.array([1, 0], np.uint8))
     segmenter.segment(an_image(), [prompt])
     coords, labels, box, mask, multimask = segmenter.predictor.asked[0]
-    np.testing.assert_array_equal(coords, [[5, 6], [8, 9]])
-    np.testing.assert_array_equal(labels, [1, 0])
+    np.testing.assert_array_equal(coords, [[[5, 6], [8, 9]]])
+    np.testing.assert_array_equal(labels, [[1, 0]])
     assert (box, mask, multimask) == (None, None, False)
 
 
@@ -136,8 +149,7 @@ def test_a_mask_becomes_logits_with_padding_to_the_right_or_below(segmenter, siz
     mask = np.zeros(size, bool)
     mask[10:20, 5:15] = True
     segmenter.segment(an_image(*size), [point(7, 12, mask=mask)])
-    logits = segmenter.predictor.asked[0][3]
-    assert logits.shape == (1, SIDE, SIDE)
+    logits = segmenter.predictor.asked[0][3][0].numpy()
     assert logits.dtype == np.float32
     scale = SIDE / 60
     rows, columns = np.nonzero(logits[0] > 0)
@@ -157,6 +169,26 @@ def test_the_image_is_embedded_once_and_let_go(segmenter):
     np.testing.assert_array_equal(masks[0], masked.mask)
     segmenter.segment(image, [masked])
     assert len(segmenter.predictor.images) == 1, 'a mask alone needs no embedding'
+
+
+def test_alike_prompts_are_asked_together(segmenter):
+    places = [(3 + x, 4 + y) for x in range(0, 50, 12) for y in range(0, 32, 8)]
+    box = Prompt(boxes=np.array([[2.0, 3, 10, 5]]))
+    masks = segmenter.segment(an_image(), [*(point(*at) for at in places), box])
+    counts = [len(a[0] if a[2] is None else a[2]) for a in segmenter.predictor.asked]
+    assert counts == [TOGETHER, len(places) - TOGETHER, 1]
+    for at, mask in zip(places, masks, strict=False):
+        np.testing.assert_array_equal(mask, segmenter.segment(an_image(), [point(*at)])[0])
+
+
+def test_the_embedding_is_let_go_after_an_error(segmenter, monkeypatch):
+    def fail(*args, **options):
+        raise RuntimeError('out of memory')
+
+    monkeypatch.setattr(segmenter.predictor, 'predict_torch', fail)
+    with pytest.raises(RuntimeError, match='out of memory'):
+        segmenter.segment(an_image(), [point(1, 2)])
+    assert segmenter.predictor.resets == 1
 
 
 def test_a_half_precision_encoder_takes_and_gives_float32():

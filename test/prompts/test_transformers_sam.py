@@ -11,6 +11,7 @@ import torch
 
 from drift_ros.errors import CheckpointError
 from drift_ros.prompts import Prompt
+from drift_ros.prompts.queries import TOGETHER
 from drift_ros.prompts.transformers_sam import MEAN, STD, Sam, Sam2, load
 
 transformers = pytest.importorskip('transformers')
@@ -226,6 +227,18 @@ def test_a_mask_alone_is_taken_as_it_is(segmenter):
 def test_prompts_do_not_disturb_each_other_and_repeat_exactly(segmenter):
     together = segmenter.segment(an_image(), EVERY_KIND)
     for prompt, mask in zip(EVERY_KIND, together, strict=True):
+        np.testing.assert_array_equal(mask, segmenter.segment(an_image(), [prompt])[0])
+
+
+def test_alike_prompts_are_decoded_together(segmenter, monkeypatch):
+    seen = spy_on(segmenter, monkeypatch)
+    places = [(5.0 + x, 6.0 + y) for x in range(0, 70, 15) for y in range(0, 40, 10)]
+    rough = point(mask=a_mask())
+    prompts = [*(point(*at) for at in places), Prompt(boxes=BOXES), Prompt(boxes=BOX), rough]
+    together = segmenter.segment(an_image(), prompts)
+    sizes = [output.pred_masks.shape[1] for _, output in seen]
+    assert sizes == [TOGETHER, len(places) - TOGETHER, 3, 1]
+    for prompt, mask in zip(prompts, together, strict=True):
         np.testing.assert_array_equal(mask, segmenter.segment(an_image(), [prompt])[0])
 
 
