@@ -54,7 +54,10 @@ class Labeller:
 
     def go_back_to(self, number: int) -> None:
         """Forget what was remembered from this frame number on."""
-        if any(remembered >= number for remembered in self._memory.frames):
+        later = [remembered >= number for remembered in self._memory.frames]
+        if all(later):
+            self._memory.clear()  # its first frame may have failed to get any storage
+        elif any(later):
             self._memory.truncate(number)
 
     def follow(self, continued: Sequence[int | None]) -> None:

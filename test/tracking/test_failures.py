@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features import FeatureMap, Window
 from drift_ros.prompts.types import Prompt
+from drift_ros.propagation import Memory
 from drift_ros.tracking import Tracker, TrackingResult, labeller
 
 Make = Callable[..., Tracker]
@@ -201,6 +203,33 @@ def test_a_failure_of_propagation_keeps_what_was_labelled(
     assert len(errors) == 1
     assert results[2].gap == 2
     assert iou(results[-1].labels == 1, red_mask(7)) > 0.7
+
+
+@pytest.mark.parametrize('may_shrink', [True, False])
+@pytest.mark.parametrize('failing', [1, 2, 3])
+def test_a_failure_to_remember_leaves_nothing_half_remembered(
+    make: Make, monkeypatch: pytest.MonkeyPatch, failing: int, may_shrink: bool
+) -> None:
+    tracker = make(window__length=4, window__may_shrink=may_shrink)
+    write, calls = Memory._write, []
+
+    def scarce(*args: Any) -> None:
+        calls.append(1)
+        if len(calls) == failing:
+            raise out_of_memory()
+        write(*args)
+
+    monkeypatch.setattr(Memory, '_write', scarce)
+    tracker.step(clip_frame(0), [RED])
+    results, errors = play(tracker, range(1, 9))
+    results += tracker.flush()
+    assert len(errors) == (not may_shrink)
+    assert list(tracker.targets) == ([1] if may_shrink or failing > 1 else [])
+    seen = list(range(9)) if may_shrink else [*range(failing - 1), *range(4, 9)]
+    assert indices(results) == seen
+    for result in results:
+        if result.objects:
+            assert iou(result.labels == 1, red_mask(result.frame.index)) > 0.7
 
 
 @settings(deadline=None, max_examples=30)
