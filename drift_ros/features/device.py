@@ -13,6 +13,8 @@ from drift_ros.errors import DeviceError
 
 log = logging.getLogger(__name__)
 
+LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}  # of weights of so many dimensions
+
 
 def choose_device(name: str) -> torch.device:
     """The device for `auto`, `cpu`, `cuda` or `cuda:N`.
@@ -47,7 +49,11 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 def prepare(module: Any, device: torch.device, dtype: torch.dtype) -> Any:
     """Move a network for inference: cast, channels innermost in memory, no gradients; in place."""
     # that of diffusers warns of parts to be kept in float32, even where there are none
-    nn.Module.to(module, device=device, dtype=dtype, memory_format=torch.channels_last)
+    nn.Module.to(module, device=device, dtype=dtype)
+    for weight in module.parameters():
+        layout = LAYOUTS.get(weight.dim())
+        if layout is not None:
+            weight.data = weight.data.to(memory_format=layout)
     return module.eval().requires_grad_(False)
 
 
