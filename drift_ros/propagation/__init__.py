@@ -5,5 +5,15 @@ only.
 from drift_ros.propagation.kernel import propagate, unit
 from drift_ros.propagation.memory import Memory
 from drift_ros.propagation.readout import confidences, one_hot, read_labels, resize_nearest
+from drift_ros.propagation.reduction import ChannelReduction
 
-__all__ = ['Memory', 'confidences', 'one_hot', 'propagate', 'read_labels', 'resize_nearest', 'unit']
+__all__ = [
+    'ChannelReduction',
+    'Memory',
+    'confidences',
+    'one_hot',
+    'propagate',
+    'read_labels',
+    'resize_nearest',
+    'unit',
+]
