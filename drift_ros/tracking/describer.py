@@ -1,11 +1,14 @@
-"""Runs the feature extractor over windows: images to its size, descriptors to unit length."""
+"""Runs the feature extractor over windows: images to its size, descriptors to what propagation
+compares.
+"""
 
 from __future__ import annotations
 
 import torch
 
 from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
-from drift_ros.propagation import unit
+from drift_ros.propagation import ChannelReduction, unit
+from drift_ros.settings import PropagationSettings
 from drift_ros.tracking.prepare import network_size, to_input
 from drift_ros.tracking.windows import Cut
 
@@ -18,18 +21,32 @@ class Describer:
     Args:
         extractor: describes windows of frames.
         resolution: short side of its input in px, 0 for that of the images.
-        normalize: whether descriptors are brought to unit length.
+        propagation: how descriptors are compared, and to how many channels they are reduced.
     """
 
     def __init__(
-        self, extractor: FeatureExtractor, resolution: int, normalize: bool = True
+        self, extractor: FeatureExtractor, resolution: int, propagation: PropagationSettings
     ) -> None:
         self.extractor = extractor
         self._resolution = resolution
-        self._normalize = normalize
+        self._normalize = propagation.similarity == 'cosine'
+        self._reduction = (
+            ChannelReduction(propagation.channels, propagation.reduction, normalize=self._normalize)
+            if propagation.channels
+            else None
+        )
+
+    def begin_generation(self) -> None:
+        """Let the next window fit the reduction of channels; what was described before is of no
+        use with what comes.
+        """
+        if self._reduction is not None:
+            self._reduction.reset()
 
     def describe(self, cut: Cut) -> FeatureMap:
-        """Descriptors of the new frames of a window."""
+        """Descriptors of the new frames of a window: of unit length over C unless the similarity is
+        `dot`, and reduced by a projection that the first window of the generation fits.
+        """
         size = self._network_size(cut.frames[0].frame.size)
         for held in cut.frames:
             if held.image is None:
@@ -38,6 +55,8 @@ class Describer:
         stamps = tuple(held.frame.stamp for held in cut.frames)
         maps = self.extractor.extract(Window(images, stamps, cut.new))
         features = unit(maps.features, 1) if self._normalize else maps.features
+        if self._reduction is not None:
+            features = self._reduction(features)
         return FeatureMap(features, maps.stride)
 
     def try_out(self, size: tuple[int, int], length: int, stride: int) -> str:

@@ -70,11 +70,7 @@ class Tracker:
         self._buffer = WindowBuffer(length, stride, settings.window.history)
         self._targets = Targets()
         self._labeller = Labeller(self._targets, settings.propagation, settings.targets)
-        self._describer = Describer(
-            extractor,
-            settings.features.resolution,
-            normalize=settings.propagation.similarity == 'cosine',
-        )
+        self._describer = Describer(extractor, settings.features.resolution, settings.propagation)
         self._changes = ChangeLog(log)
         self._releases = Releases(self.stats)
         extractor.reset()
@@ -350,6 +346,7 @@ class Tracker:
         self.generation += 1
         self._targets.clear()
         self._labeller.clear()
+        self._describer.begin_generation()
         for held in self._buffer.all():
             held.prompts.clear()
             held.labels = None
