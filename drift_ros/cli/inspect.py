@@ -1,4 +1,4 @@
-"""`drift extractors` and `drift settings`: what there is to choose from."""
+"""`drift extractors`, `drift presets` and `drift settings`: what there is to choose from."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command('extractors')(extractors)
+    app.command('presets')(presets)
     app.command('settings')(settings)
 
 
@@ -21,6 +22,22 @@ def extractors() -> None:
     table = Table('name', 'description', box=None, header_style='bold')
     for name, entry in EXTRACTORS.items():
         table.add_row(name, entry.description)
+    Console().print(table)
+
+
+def presets() -> None:
+    """List the presets, which `drift track --config NAME` and the node's params_file take."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from drift_ros.cli.options import preset_files
+
+    table = Table('name', 'what it is', box=None, header_style='bold', pad_edge=False)
+    for name, file in preset_files().items():
+        above = file.read_text().split('/**:')[0]
+        lines = [line.lstrip('# ') for line in above.splitlines()]
+        about = [line for line in lines if not line.startswith('Use:')]
+        table.add_row(name, ' '.join(about).strip())
     Console().print(table)
 
 

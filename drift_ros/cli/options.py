@@ -57,12 +57,21 @@ def _from_config(config: str) -> dict[str, Any]:
     return {name: checked[name] for name in given if name in known}
 
 
+def preset_files() -> dict[str, Path]:
+    """Name -> file of every preset that comes with the package."""
+    files = resources.names('config', suffix='.yaml')
+    return {
+        Path(name).stem: resources.path('config', name)
+        for name in files
+        if not name.startswith('prompts')
+    }
+
+
 def _find(config: str) -> Path:
     path = Path(config).expanduser()
-    files = resources.names('config', suffix='.yaml')
-    presets = {Path(name).stem: name for name in files if not name.startswith('prompts')}
+    presets = preset_files()
     if not path.is_file() and config in presets:
-        return resources.path('config', presets[config])
+        return presets[config]
     if not path.is_file():
         raise SettingsError(
             f'--config is {config!r}, which is neither a file nor a preset; presets are: '

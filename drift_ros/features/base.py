@@ -43,7 +43,8 @@ class FeatureExtractor(ABC):
     """Turns windows of frames into descriptors.
 
     Invariants: the descriptors depend only on the window (and the seed), never on earlier calls;
-    caches may only save work. `extract` runs without gradients on `device`.
+    caches may only save work. Between two calls of `reset` a stamp names one image. `extract` runs
+    without gradients on `device`.
 
     Attributes:
         name: name in the registry.

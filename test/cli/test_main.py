@@ -72,7 +72,7 @@ def test_runs_as_a_module() -> None:
         timeout=120,
         check=True,
     )
-    assert 'untrained-video-unet' in done.stdout and 'baseline' in done.stdout
+    assert 'video-unet' in done.stdout and 'baseline' in done.stdout
 
 
 def test_printed_settings_are_the_defaults(tmp_path: Path) -> None:
@@ -101,3 +101,10 @@ def test_every_command_has_its_module() -> None:
     registered = set(typer.main.get_command(main.make_app()).commands)
     expected = {'track', 'convert', 'play', 'render', 'demo', 'extractors', 'settings', 'docs'}
     assert expected <= registered
+
+
+def test_presets_are_listed_with_what_they_stand_for() -> None:
+    result = CliRunner().invoke(main.make_app(), ['presets'], env={'COLUMNS': '300'})
+    lines = [line for line in result.stdout.splitlines() if line.startswith('ted_davis ')]
+    assert len(lines) == 1 and 'J&F 77.6' in lines[0]
+    assert 'prompts_example' not in result.stdout
