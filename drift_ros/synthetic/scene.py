@@ -8,14 +8,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.synthetic.body import Background, Body, Canvas
+from drift_ros.synthetic.body import Background, Body
 from drift_ros.synthetic.effects import Effect
 from drift_ros.synthetic.motion import Path, Pose, still
 from drift_ros.synthetic.settings import SceneSettings
-from drift_ros.synthetic.types import Camera, ObjectTruth, SyntheticFrame
-from drift_ros.tracking.types import Roi
-
-START = 1_000_000_000  # stamp of the first frame in ns; 0 would mean "no stamp" in ROS
+from drift_ros.synthetic.truth import object_truth
+from drift_ros.synthetic.types import Camera, SyntheticFrame, stamp
 
 
 class Scene:
@@ -74,7 +72,15 @@ class Scene:
         for body in sorted(self.bodies, key=lambda body: -poses[body.id].position[2]):
             full[body.id] = body.paint(canvas, self.camera, poses[body.id])
         objects = tuple(
-            self._truth(canvas, body, poses[body.id].position, full[body.id])
+            object_truth(
+                body.id,
+                body.name,
+                canvas.labels,
+                canvas.depth,
+                full[body.id],
+                poses[body.id].position,
+                self.camera,
+            )
             for body in self.bodies
         )
         rng = np.random.default_rng((self.settings.seed, index))
@@ -82,29 +88,8 @@ class Scene:
         for effect in self.effects:
             image = effect(image, rng)
         pixels = np.clip(np.rint(image), 0, 255).astype(np.uint8)
-        stamp = START + round(index * 1e9 / self.settings.rate)
-        return SyntheticFrame(index, stamp, pixels, canvas.labels, canvas.depth, objects)
-
-    def _truth(
-        self, canvas: Canvas, body: Body, centre: NDArray[np.float64], full: int
-    ) -> ObjectTruth:
-        y, x = np.nonzero(canvas.labels == body.id)
-        if not len(x):
-            nowhere = np.full(3, np.nan)
-            centroid = (float('nan'), float('nan'))
-            return ObjectTruth(body.id, body.name, 0, full, Roi(), centroid, centre, nowhere)
-        points = self.camera.deproject(x, y, canvas.depth[y, x])
-        left, top = int(x.min()), int(y.min())
-        return ObjectTruth(
-            body.id,
-            body.name,
-            area=len(x),
-            full_area=full,
-            roi=Roi(left, top, int(x.max()) - left + 1, int(y.max()) - top + 1),
-            centroid=(float(x.mean()), float(y.mean())),
-            centre=centre,
-            position=np.median(points, axis=0),
-        )
+        moment_ns = stamp(index, self.settings.rate)
+        return SyntheticFrame(index, moment_ns, pixels, canvas.labels, canvas.depth, objects)
 
 
 def _seen_from(eye: NDArray[np.float64], pose: Pose) -> Pose:

@@ -1,8 +1,8 @@
-"""What all scenes have in common, as settings."""
+"""Settings of rendered video."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from drift_ros.settings import Settings
 
@@ -18,3 +18,92 @@ class SceneSettings(Settings):
     noise: float = Field(
         3.0, ge=0, le=128, description='Standard deviation of the image noise in grey levels.'
     )
+
+
+class VideoSettings(Settings):
+    """Size and length of a generated video, and how many points it follows."""
+
+    width: int = Field(128, ge=16, le=4096, description='Width of the image in px.')
+    height: int = Field(128, ge=16, le=4096, description='Height of the image in px.')
+    frames: int = Field(16, ge=1, le=100_000, description='Number of frames.')
+    rate: float = Field(12.0, gt=0, le=1000, description='Frames per second.')
+    points: int = Field(
+        256,
+        ge=0,
+        le=100_000,
+        description='Points followed through the video, half of them on objects.',
+    )
+
+
+class RandomSettings(VideoSettings):
+    """What random videos are like; shares are of videos, and a strength of 1 is as in real life."""
+
+    fewest: int = Field(1, ge=1, le=12, description='Fewest objects in a video.')
+    most: int = Field(5, ge=1, le=12, description='Most objects in a video.')
+    smallest: float = Field(
+        0.1,
+        gt=0,
+        le=1,
+        description='Radius of the smallest object, as a share of the shorter side of the image.',
+    )
+    largest: float = Field(
+        0.45,
+        gt=0,
+        le=1,
+        description='Radius of the largest object, as a share of the shorter side of the image.',
+    )
+    balls: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description='Share of videos that show balls on a floor; the others show figures.',
+    )
+    identical: float = Field(
+        0.5, ge=0, le=1, description='Share of videos with objects that look exactly alike.'
+    )
+    camouflage: float = Field(
+        0.3, ge=0, le=1, description='Share of objects in the colours of the background.'
+    )
+    crossing: float = Field(
+        0.6, ge=0, le=1, description='Share of videos whose objects are made to cross.'
+    )
+    motion: float = Field(1.0, ge=0, le=4, description='Strength of the motion of objects.')
+    camera: float = Field(1.0, ge=0, le=4, description='Strength of the motion of the camera.')
+    deformation: float = Field(
+        1.0, ge=0, le=1, description='Strength of the bending of soft objects.'
+    )
+    floor: float = Field(
+        0.35, ge=0, le=1, description='Share of videos of figures that have a floor.'
+    )
+    clutter: int = Field(3, ge=0, le=20, description='Most unlabelled things behind the objects.')
+    occluders: float = Field(
+        0.3, ge=0, le=1, description='Share of videos with unlabelled things before the objects.'
+    )
+    shadows: float = Field(0.6, ge=0, le=1, description='Share of videos with shadows.')
+    lighting: float = Field(
+        0.4, ge=0, le=1, description='Share of videos with uneven or changing light.'
+    )
+    exposure: float = Field(
+        0.3, ge=0, le=1, description='Share of videos with drifting exposure and white balance.'
+    )
+    motion_blur: float = Field(0.4, ge=0, le=1, description='Share of videos with motion blur.')
+    defocus: float = Field(
+        0.3, ge=0, le=1, description='Share of videos with a shallow depth of field.'
+    )
+    noise: float = Field(
+        8.0,
+        ge=0,
+        le=128,
+        description='Largest standard deviation of the sensor noise in grey levels.',
+    )
+    compression: float = Field(
+        0.5, ge=0, le=1, description='Share of videos with JPEG artefacts (quality 30 to 95).'
+    )
+
+    @model_validator(mode='after')
+    def _ordered(self) -> RandomSettings:
+        if self.fewest > self.most:
+            raise ValueError(f'fewest ({self.fewest}) is more than most ({self.most})')
+        if self.smallest > self.largest:
+            raise ValueError(f'smallest ({self.smallest}) is more than largest ({self.largest})')
+        return self

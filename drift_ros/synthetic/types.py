@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.tracking.types import Roi
+
+START = 1_000_000_000  # stamp of the first frame in ns; 0 would mean "no stamp" in ROS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,27 @@ class ObjectTruth:
 
 
 @dataclass(frozen=True, slots=True)
+class PointTruth:
+    """Where points that are fixed on objects and on the background are.
+
+    Attributes:
+        positions: (..., N, 2) float32 (x, y) in px, also of hidden ones; NaN behind the camera.
+        visible: (..., N) bool, the pixel that holds the point shows the very surface that it lies
+            on.
+        ids: (N,) uint8, label of what it lies on; 0: background.
+    """
+
+    positions: NDArray[np.float32]
+    visible: NDArray[np.bool_]
+    ids: NDArray[np.uint8]
+
+    @classmethod
+    def none(cls) -> PointTruth:
+        """No points."""
+        return cls(np.zeros((0, 2), np.float32), np.zeros(0, bool), np.zeros(0, np.uint8))
+
+
+@dataclass(frozen=True, slots=True)
 class SyntheticFrame:
     """One rendered frame with its truth.
 
@@ -92,6 +116,7 @@ class SyntheticFrame:
         labels: (H, W) uint8, id of the object seen at the pixel's centre, 0 = background.
         depth: (H, W) float32, distance along the optical axis in m, exact.
         objects: all objects, also hidden ones, ordered by id.
+        points: the same points in every frame of a video; None where it follows none.
     """
 
     index: int
@@ -100,3 +125,56 @@ class SyntheticFrame:
     labels: NDArray[np.uint8]
     depth: NDArray[np.float32]
     objects: tuple[ObjectTruth, ...]
+    points: PointTruth | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A whole video as arrays, for training.
+
+    Attributes:
+        name: its name.
+        images: (d, H, W, 3) uint8 RGB.
+        labels: (d, H, W) uint8 ids, 0 = background.
+        depth: (d, H, W) float32 in m.
+        ids: (K,) uint8, ids of the objects, rising.
+        visibility: (d, K) float32, visible share of every object within the image.
+        centres: (d, K, 3) float32, their centres in m in the optical frame.
+        points: positions (d, N, 2), visible (d, N), ids (N,).
+    """
+
+    name: str
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    depth: NDArray[np.float32]
+    ids: NDArray[np.uint8]
+    visibility: NDArray[np.float32]
+    centres: NDArray[np.float32]
+    points: PointTruth
+
+
+class Video(Protocol):
+    """Frames that can be rendered in any order, always the same."""
+
+    @property
+    def name(self) -> str:
+        """Its name, fit for a folder."""
+        ...
+
+    @property
+    def camera(self) -> Camera:
+        """The intrinsics, the same in all frames."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[SyntheticFrame]: ...
+
+    def render(self, index: int) -> SyntheticFrame:
+        """Frame number `index`."""
+        ...
+
+
+def stamp(index: int, rate: float) -> int:
+    """Time in ns of a frame at a rate in frames per second."""
+    return START + round(index * 1e9 / rate)

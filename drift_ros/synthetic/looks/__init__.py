@@ -1,0 +1,1 @@
+"""What surfaces look like: noise, patterns, colours and the textures made of them."""

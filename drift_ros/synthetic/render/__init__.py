@@ -1,0 +1,1 @@
+"""The renderer: a moving camera, planes, figures and balls, light, lens and sensor."""

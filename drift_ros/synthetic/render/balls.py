@@ -1,0 +1,159 @@
+"""Balls: spheres in exact perspective, which roll, shine and throw shadows on the floor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from drift_ros.synthetic.looks.colours import Texture
+from drift_ros.synthetic.render.light import Light
+from drift_ros.synthetic.render.raster import Blur, Floats, Raster, Region, put, region
+from drift_ros.synthetic.render.view import View
+
+Array = NDArray[np.float64]
+SHININESS = 40.0  # exponent of the highlight
+GROUND, SKY = 0.75, 1.2  # ambient light from below and from above, 1 on average
+
+
+@dataclass(frozen=True)
+class BallActor:
+    """A ball on its way.
+
+    Attributes:
+        id: in the label map, 1..254.
+        name: its name.
+        radius: in m.
+        texture: what each half of it shows, mirrored at the circle between them.
+        positions: (d, 3) of its centre in m in the world.
+        turns: (d, 3, 3) rotation from its own frame to the world's.
+    """
+
+    id: int
+    name: str
+    radius: float
+    texture: Texture
+    positions: Array
+    turns: Array
+
+    surfaces = 1
+
+    def centre(self, index: int) -> Array:
+        """(3,) in the world in m."""
+        return self.positions[index]
+
+    def paint(
+        self, raster: Raster, view: View, index: int, first: int, light: Light, blur: Blur
+    ) -> list[tuple[Region, NDArray[np.bool_]]]:
+        """Add it; `first` is the number of its surface.
+
+        Returns:
+            Region and where in it would be seen if nothing stood before it.
+        """
+        centre = view.optical(self.positions[index])
+        if centre[2] <= 1.05 * self.radius:
+            return []
+        # The cone around the ball is at most this wide in the image.
+        reach = view.camera.focal * self.radius / (centre[2] - self.radius)
+        corners = view.pixels(centre) + reach * np.array([(-1.0, -1.0), (1.0, 1.0)]) * 1.3
+        where = region(view.camera, corners, 2 + blur.reach)
+        if where is None:
+            return []
+        x, y = view.rays(where[1].start, where[0].start, where[1].stop, where[0].stop)
+        a = x * x + y * y + 1
+        b = centre[0] * x + centre[1] * y + centre[2]
+        gap = float(centre @ centre) - b * b / a  # squared distance of the ray from the centre
+        inside = gap <= self.radius**2
+        half = np.sqrt(np.maximum(self.radius**2 - gap, 0) / a)
+        depth = b / a - half
+        offset = np.sqrt(np.maximum(gap, 0)) - self.radius
+        cover = np.clip(0.5 - offset * (view.camera.focal / centre[2]), 0, 1).astype(np.float32)
+        normal = np.stack([x * depth, y * depth, depth], -1) - centre
+        normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
+        world = (normal @ view.rotation).astype(np.float32)
+        colour = self._colours(world, index)
+        eye = np.stack(np.broadcast_arrays(-x, -y, np.float64(-1)), -1) @ view.rotation
+        self._light(colour, world, eye.astype(np.float32), light, index)
+        put(raster, where, colour, cover, inside, depth.astype(np.float32), first, blur)
+        return [(where, inside)]
+
+    def _colours(self, normals: Floats, index: int) -> Floats:
+        own = normals @ self.turns[index].astype(np.float32)
+        # Lambert's azimuthal projection of each half onto the circle in the texture.
+        scale = 1 / np.sqrt(1 + np.abs(own[..., 2]))
+        height, width = self.texture.shape[:2]
+        u = (own[..., 0] * scale + 1) * np.float32((width - 1) / 2)
+        v = (own[..., 1] * scale + 1) * np.float32((height - 1) / 2)
+        texture = self.texture
+        radius = np.sqrt(np.count_nonzero(np.abs(own[..., 2]) > 0.5) / 2)
+        while texture.shape[0] > 6 * max(radius, 4) and texture.shape[0] >= 32:
+            texture = cv2.resize(texture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            u, v = u / 2 - np.float32(0.25), v / 2 - np.float32(0.25)
+        border = cv2.BORDER_REFLECT
+        return cv2.remap(texture, u, v, cv2.INTER_LINEAR, borderMode=border).astype(np.float32)
+
+    def _light(
+        self, colour: Floats, normals: Floats, eye: Floats, light: Light, index: int
+    ) -> None:
+        towards = light.directions[index].astype(np.float32)
+        lamp = normals @ towards
+        around = np.float32((SKY + GROUND) / 2) - normals[..., 1] * np.float32((SKY - GROUND) / 2)
+        gain = np.float32(light.ambient) * around
+        gain += np.float32(light.diffuse * 1.25) * np.maximum(lamp, 0)
+        colour *= gain[..., None]
+        if light.gloss > 0:
+            between = eye / np.linalg.norm(eye, axis=-1, keepdims=True) + towards
+            between /= np.maximum(np.linalg.norm(between, axis=-1, keepdims=True), 1e-6)
+            shine = np.maximum((normals * between).sum(-1), 0) ** np.float32(SHININESS)
+            colour += np.float32(235 * light.gloss) * shine[..., None]
+
+    def shadow(self, points: Floats, light: Light, index: int) -> Floats:
+        """Share of light (...,) that its shadow leaves at points (..., 3) of the world.
+
+        The lamp's shadow is soft in proportion to the way from the ball; where the ball stands
+        close, it also keeps the light from around away.
+        """
+        offset = points - self.positions[index].astype(np.float32)
+        towards = light.directions[index].astype(np.float32)
+        along = -(offset @ towards)  # > 0 where the ball is on the lamp's side
+        distance = np.sqrt(np.maximum((offset * offset).sum(-1) - along * along, 0))
+        width = np.float32(light.softness) * (np.maximum(along, 0) + np.float32(0.3 * self.radius))
+        lit = np.clip((distance - np.float32(self.radius)) / width * 0.5 + 0.5, 0, 1)
+        lit = lit * lit * (3 - 2 * lit)
+        behind = np.clip(along / np.float32(0.2 * self.radius) + 0.5, 0, 1)
+        lamp = 1 - np.float32(light.shadow) * (1 - lit) * behind
+        near = (offset * offset).sum(-1) / np.float32(self.radius**2)
+        return lamp * (1 - 0.35 / np.maximum(near, 1) ** 1.5)
+
+    def sample(self, rng: np.random.Generator, count: int) -> tuple[Array, NDArray[np.intp]]:
+        """Points fixed on it: directions (count, 3) in its own frame, and zeros (count,)."""
+        directions = rng.standard_normal((count, 3))
+        directions /= np.linalg.norm(directions, axis=-1, keepdims=True)
+        return directions, np.zeros(count, np.intp)
+
+    def locate(
+        self, places: Array, parts: NDArray[np.intp], view: View, index: int
+    ) -> tuple[Array, NDArray[np.bool_]]:
+        """Px (N, 2) of points, and whether they are on the side that faces the camera (N,)."""
+        normals = places @ self.turns[index].T
+        points = self.positions[index] + self.radius * normals
+        facing = ((view.position - points) * normals).sum(-1) > 0
+        return view.pixels(view.optical(points)), facing
+
+
+def rolling(positions: Array, radius: float, start: Array) -> Array:
+    """(d, 3, 3) turns of a ball that rolls without slip on a level floor along positions (d, 3).
+
+    Args:
+        positions: of its centre in m.
+        radius: in m.
+        start: (3, 3) its first turn.
+    """
+    turns = [start]
+    for step in np.diff(positions, axis=0):
+        # y points down: the ball turns about the axis that is level and across its way.
+        axis = np.array([-step[2], 0.0, step[0]]) / radius
+        turns.append(cv2.Rodrigues(axis)[0] @ turns[-1])
+    return np.stack(turns)

@@ -1,0 +1,241 @@
+"""Figures in the world: they face the camera, as cut-outs with a relief do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from drift_ros.synthetic.forms.figure import Affine, Figure, Part
+from drift_ros.synthetic.forms.sprite import DISTANCE, HEIGHT, NORMAL_X, NORMAL_Y, Sprite
+from drift_ros.synthetic.looks.colours import Texture
+from drift_ros.synthetic.render.light import Light, drop_shadow
+from drift_ros.synthetic.render.raster import Blur, Floats, Raster, Region, put, region, times
+from drift_ros.synthetic.render.tracks import Track
+from drift_ros.synthetic.render.view import View
+
+Array = NDArray[np.float64]
+FRINGE = 2.0  # px around an outline that it can touch
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where units of a figure are in the image.
+
+    Attributes:
+        centre: (2,) px.
+        matrix: (2, 2) px per unit.
+        scale: mean px per unit.
+        z: depth of its trunk in m.
+    """
+
+    centre: Array
+    matrix: Array
+    scale: float
+    z: float
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A part as it is seen in a frame.
+
+    Attributes:
+        number: of the part.
+        part: the part.
+        affine: (2, 3) from its units to the figure's.
+        where: its region of the image.
+        colour: (h, w, 3) uint8.
+        form: (h, w, 4), as a sprite's.
+    """
+
+    number: int
+    part: Part
+    affine: Affine
+    where: Region
+    colour: Texture
+    form: Floats
+
+
+@dataclass(frozen=True)
+class FigureActor:
+    """A figure on its way.
+
+    Attributes:
+        id: in the label map, 1..254; 0: it is scenery.
+        name: its name.
+        figure: its look.
+        size: m per unit.
+        track: its motion.
+        drop: how far what lies behind it is away, as a share of its size: the way of its shadow.
+        gloss: whether light models its relief.
+    """
+
+    id: int
+    name: str
+    figure: Figure
+    size: float
+    track: Track
+    drop: float = 0.3
+    gloss: float = 1.0
+
+    @property
+    def surfaces(self) -> int:
+        """Number of its parts."""
+        return len(self.figure.parts)
+
+    def centre(self, index: int) -> Array:
+        """(3,) in the world in m."""
+        return self.track.positions[index]
+
+    def placement(self, view: View, index: int) -> Placement | None:
+        """Where it is in the image, or None if it is not before the camera."""
+        centre = view.optical(self.track.positions[index])
+        z = float(centre[2])
+        if z < 0.05:
+            return None
+        scale = view.camera.focal * self.size / z
+        angle = self.track.angles[index] + view.roll
+        c, s = np.cos(angle), np.sin(angle)
+        matrix = np.array([[c, -s], [s, c]]) * self.track.stretch[index] * scale
+        return Placement(view.pixels(centre), matrix, scale, z)
+
+    def paint(
+        self, raster: Raster, view: View, index: int, first: int, light: Light, blur: Blur
+    ) -> list[tuple[Region, NDArray[np.bool_]]]:
+        """Add it; `first` is the number of its first surface.
+
+        Returns:
+            Regions and where in them it would be seen if nothing stood before it.
+        """
+        placement = self.placement(view, index)
+        if placement is None:
+            return []
+        towards = view.rotation @ light.directions[index]
+        patches = []
+        for number, part in enumerate(self.figure.parts):
+            affine = part.affine(self.track.gait[index])
+            where = self._region(view, placement, part.sprite, affine, FRINGE + blur.reach)
+            if where is None:
+                continue
+            colour, form = self._fields(placement, part.sprite, affine, where, index)
+            patches.append(Patch(number, part, affine, where, colour, form))
+        if light.shadow > 0 and self.drop > 0:
+            self._shadow(raster, placement, patches, towards, light)
+        full = []
+        for patch in patches:
+            distance = patch.form[..., DISTANCE]
+            cover = np.clip(np.float32(0.5) - distance * np.float32(placement.scale), 0, 1)
+            depth = np.float32(placement.z) - np.float32(self.size) * (
+                patch.form[..., HEIGHT] + np.float32(patch.part.lift)
+            )
+            inside = distance <= 0
+            shaded = self._shaded(patch, index, view.roll, towards, light)
+            put(raster, patch.where, shaded, cover, inside, depth, first + patch.number, blur)
+            full.append((patch.where, inside))
+        return full
+
+    def _region(
+        self, view: View, placement: Placement, sprite: Sprite, affine: Affine, margin: float
+    ) -> Region | None:
+        corners = sprite.bounds @ affine[:, :2].T + affine[:, 2]
+        if self.figure.bend is not None:
+            margin += self.figure.bend.extent * float(np.abs(placement.matrix).sum(1).max())
+        return region(view.camera, corners @ placement.matrix.T + placement.centre, margin)
+
+    def _fields(
+        self, placement: Placement, sprite: Sprite, affine: Affine, where: Region, index: int
+    ) -> tuple[Texture, Floats]:
+        """Colours (h, w, 3) and form (h, w, 4) of a part in a region."""
+        colours, form, scale = sprite.level(placement.scale)
+        rows, columns = where
+        width, height = columns.stop - columns.start, rows.stop - rows.start
+        # px of the region -> units of the figure (bent) -> units of the sprite -> texels
+        start = placement.centre - (columns.start, rows.start)
+        outer = cv2.invertAffineTransform(np.column_stack([placement.matrix, start]))
+        inner = cv2.invertAffineTransform(affine) * scale
+        inner[:, 2] -= scale * sprite.corner + 0.5
+        # Beyond the raster the distance at its edge holds on, which lies outside the outline.
+        border = cv2.BORDER_REPLICATE
+        bend = self.figure.bend
+        if bend is None:
+            inner[:, 2] += inner[:, :2] @ outer[:, 2]
+            inner[:, :2] = inner[:, :2] @ outer[:, :2]
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            picture, field = (
+                cv2.warpAffine(a, inner, (width, height), flags=flags, borderMode=border)
+                for a in (colours, form)
+            )
+            return picture, field
+        i = np.arange(width, dtype=np.float32)
+        j = np.arange(height, dtype=np.float32)[:, None]
+        (a, b, c), (d, e, f) = outer.astype(np.float32)
+        u, v = bend.unbend(a * i + b * j + c, d * i + e * j + f, self.track.gait[index])
+        (a, b, c), (d, e, f) = inner.astype(np.float32)
+        x, y = a * u + b * v + c, d * u + e * v + f
+        picture = cv2.remap(colours, x, y, cv2.INTER_LINEAR, borderMode=border)
+        return picture, cv2.remap(form, x, y, cv2.INTER_LINEAR, borderMode=border)
+
+    def _shaded(
+        self, patch: Patch, index: int, roll: float, towards: Array, light: Light
+    ) -> Floats:
+        if self.gloss <= 0:
+            return patch.colour.astype(np.float32)
+        a, b = patch.affine[:, 0]
+        angle = self.track.angles[index] + roll + np.arctan2(b, a)
+        c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+        x, y = patch.form[..., NORMAL_X], patch.form[..., NORMAL_Y]
+        return times(patch.colour, light.shade(c * x - s * y, s * x + c * y, towards))
+
+    def _shadow(
+        self,
+        raster: Raster,
+        placement: Placement,
+        patches: list[Patch],
+        towards: Array,
+        light: Light,
+    ) -> None:
+        if not patches:
+            return
+        top, left = (min(patch.where[k].start for patch in patches) for k in (0, 1))
+        bottom, right = (max(patch.where[k].stop for patch in patches) for k in (0, 1))
+        whole = np.zeros((bottom - top, right - left), np.float32)
+        for patch in patches:
+            rows, columns = patch.where
+            part = whole[rows.start - top : rows.stop - top, columns.start - left :]
+            part = part[:, : columns.stop - columns.start]
+            np.copyto(part, np.float32(1), where=patch.form[..., DISTANCE] <= 0)
+        way = -towards[:2] * self.drop * placement.scale
+        blur = light.softness * placement.scale
+        where = slice(top, bottom), slice(left, right)
+        drop_shadow(raster, where, whole, (way[0], way[1]), blur, light.shadow)
+
+    def sample(self, rng: np.random.Generator, count: int) -> tuple[Array, NDArray[np.intp]]:
+        """Points fixed on it: places (count, 3) and the numbers of their parts (count,)."""
+        shares = self.figure.areas / self.figure.areas.sum()
+        parts = rng.choice(len(shares), count, p=shares)
+        places = np.zeros((count, 3))
+        for number in np.unique(parts):
+            chosen = parts == number
+            part = self.figure.parts[number]
+            places[chosen, :2] = part.sprite.sample(rng, int(chosen.sum()))
+        return places, parts
+
+    def locate(
+        self, places: Array, parts: NDArray[np.intp], view: View, index: int
+    ) -> tuple[Array, NDArray[np.bool_]]:
+        """Px (N, 2) of points, NaN behind the camera, and whether they face it (N,)."""
+        placement = self.placement(view, index)
+        if placement is None:
+            return np.full((len(places), 2), np.nan), np.zeros(len(places), bool)
+        gait = self.track.gait[index]
+        units = np.empty((len(places), 2))
+        for number in np.unique(parts):
+            chosen = parts == number
+            affine = self.figure.parts[number].affine(gait)
+            units[chosen] = places[chosen, :2] @ affine[:, :2].T + affine[:, 2]
+        if self.figure.bend is not None:
+            x, y = self.figure.bend.bend(units[:, 0], units[:, 1], gait)
+            units = np.stack([x, y], axis=-1)
+        return units @ placement.matrix.T + placement.centre, np.ones(len(places), bool)

@@ -1,0 +1,30 @@
+"""Endless varied videos: every seed gives another one."""
+
+from __future__ import annotations
+
+from drift_ros.synthetic.render.world import World
+from drift_ros.synthetic.scenes.balls import ball_world
+from drift_ros.synthetic.scenes.figures import figure_world
+from drift_ros.synthetic.seeds import Seed, Split
+from drift_ros.synthetic.settings import RandomSettings
+
+KIND, BALLS, FIGURES = range(3)
+RANDOM = 1  # the word of all random videos below a split
+
+
+def random_scene(
+    seed: int, settings: RandomSettings | None = None, split: Split = 'train'
+) -> World:
+    """The random video of a seed.
+
+    Args:
+        seed: not negative.
+        settings: what videos are like.
+        split: seeds of different splits share nothing.
+    """
+    settings = settings or RandomSettings()
+    root = Seed(split, (RANDOM, seed))
+    name = f'random-{split}-{seed:06d}'
+    if root.child(KIND).generator().random() < settings.balls:
+        return ball_world(name, settings, root.child(BALLS))
+    return figure_world(name, settings, root.child(FIGURES))
