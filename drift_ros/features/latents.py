@@ -17,8 +17,9 @@ class LatentEncoder:
     Args:
         vae: `AutoencoderKL`, `AutoencoderKLTemporalDecoder` or `AutoencoderTiny`; it is moved, cast
             and cut down in place.
-        scaling_factor: that the diffusion model was trained with; a tiny VAE gives latents that are
-            scaled already.
+        scaling_factor: that the diffusion model was trained with.
+        tiny_gain: for a tiny VAE, which gives latents that are scaled already, by the factor of the
+            model that it was distilled for: the scaling factor over that one.
         batch: frames per pass.
         device: where to run.
         dtype: number format.
@@ -32,6 +33,7 @@ class LatentEncoder:
         batch: int,
         device: torch.device,
         dtype: torch.dtype,
+        tiny_gain: float = 1.0,
     ) -> None:
         vae.decoder = nn.Identity()
         self._tiny = not hasattr(vae, 'quant_conv')
@@ -39,6 +41,7 @@ class LatentEncoder:
             vae.post_quant_conv = nn.Identity()
         self.vae = prepare(vae, device, dtype)
         self.scaling_factor = scaling_factor
+        self._tiny_gain = tiny_gain
         self._batch = batch
         self._dtype = dtype
 
@@ -67,7 +70,8 @@ class LatentEncoder:
         pixels = to_pixels(images, self._dtype)
         encoded = self.vae.encode(pixels)
         if self._tiny:
-            return torch.stack([encoded.latents, torch.zeros_like(encoded.latents)], 1)
+            latents = encoded.latents * self._tiny_gain
+            return torch.stack([latents, torch.zeros_like(latents)], 1)
         posterior = encoded.latent_dist
         return torch.stack([posterior.mean, posterior.std], 1) * self.scaling_factor
 

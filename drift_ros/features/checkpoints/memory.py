@@ -20,7 +20,7 @@ def require_memory(
 
     Args:
         folder: of the model.
-        kept: part -> prefixes of the tensors of it that are not kept.
+        kept: part -> beginnings of the names of those tensors and modules in it that are not kept.
         device: where they go.
         dtype: number format that they get.
 
@@ -45,15 +45,20 @@ def require_memory(
 
 
 def weight_bytes(place: Path, dtype: torch.dtype, skip: Sequence[str] = ()) -> int:
-    """Bytes of the weights in a folder in a number format, without tensors whose names start so.
+    """Bytes of the weights in a folder in a number format.
 
-    Pickled weights cannot be looked into without loading them and are counted as a whole.
+    Tensors whose names, or names inside of a module, begin with one of `skip` are left out. Pickled
+    weights cannot be looked into without loading them and are counted as a whole.
     """
     files = weight_files(place, dtype)
     if not files.safetensors:
         return files.size * dtype.itemsize // (2 if files.variant else 4)
-    names = files.tensors()
-    return dtype.itemsize * sum(n for name, n in names if not name.startswith(tuple(skip)))
+    unwanted = [f'.{start}' for start in skip]
+    return dtype.itemsize * sum(
+        count
+        for name, count in files.tensors()
+        if not any(start in f'.{name}' for start in unwanted)
+    )
 
 
 def free_memory(device: torch.device) -> int | None:

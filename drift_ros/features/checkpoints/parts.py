@@ -98,7 +98,8 @@ def load_part(
             f'({", ".join(str(key) for key in sorted(wrong, key=str)[:3])}): the download is '
             'incomplete, or config.json is of another model'
         )
-    return model.to(dtype).eval().requires_grad_(False)
+    torch.nn.Module.to(model, dtype=dtype)  # that of diffusers warns of parts it would keep
+    return model.eval().requires_grad_(False)
 
 
 def load_alphas_cumprod(folder: Path, part: str = 'scheduler') -> Tensor:

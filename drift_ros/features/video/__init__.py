@@ -1,0 +1,5 @@
+"""Video diffusion UNets: I2VGen-XL, Stable Video Diffusion, ModelScope."""
+
+from drift_ros.features.video.create import create
+
+__all__ = ['create']
