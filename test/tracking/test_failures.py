@@ -232,7 +232,7 @@ def test_a_failure_to_remember_leaves_nothing_half_remembered(
             assert iou(result.labels == 1, red_mask(result.frame.index)) > 0.7
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 @given(
     window=st.sampled_from([(1, 1), (3, 1), (4, 2), (5, 5)]),
     broken=st.sets(st.integers(0, 15), max_size=5),

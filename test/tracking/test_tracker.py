@@ -95,7 +95,7 @@ def test_the_extractor_sees_full_overlapping_windows(make: Make) -> None:
     assert seen == [([0, 1], 2), ([0, 1, 2, 3], 2), ([2, 3, 4, 5], 2), ([3, 4, 5, 6], 1)]
 
 
-@settings(deadline=None, max_examples=10)
+@settings(deadline=None, max_examples=8)
 @given(late=st.integers(0, 7), stride=st.sampled_from([1, 2, 5]))
 def test_a_prompt_on_a_past_frame_gives_what_an_early_prompt_gives(late: int, stride: int) -> None:
     """Live: the click arrives `late` frames after the picture it was made on. Offline: at once."""
@@ -397,10 +397,10 @@ def test_memory_is_bounded(make: Make) -> None:
     tracker = make(window__length=4, window__stride=2, window__history=6)
     tracker.step(clip_frame(0), [RED])
     sizes = set()
-    for index in range(1, 120):
+    for index in range(1, 60):
         image = picture(index % 20)
         tracker.step(clip_frame(index, image=image))
-        if index > 50:
+        if index > 30:
             sizes.add(len(tracker._buffer.all()))
             sizes.add(len(tracker._labeller._memory))
     assert max(sizes) <= 8
