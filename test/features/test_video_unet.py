@@ -1,243 +1,246 @@
-"""A small video UNet with random weights stands for the published ones: same classes, same folder
-layout.
+"""What all video UNets have in common, on small models of their true classes with random weights,
+saved and loaded as folders like the published ones.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet3DConditionModel
+from diffusers import AutoencoderTiny
+from diffusers.models.resnet import AlphaBlender
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from video_unets import CLASSES, MODELS, Make, call_of, changed, load_unet, window
 
-from drift_ros.errors import CheckpointError
-from drift_ros.features import FeatureMap, Window, create
-from drift_ros.features.folders import load_video_unet
-from drift_ros.features.untrained import untrained_video_unet
-from drift_ros.features.video_unet import VideoUnetExtractor
-from drift_ros.settings import FeatureSettings
+from drift_ros.features.checkpoints.memory import weight_bytes
+from drift_ros.features.video.bypass import TEMPORAL
 
-CPU = torch.device('cpu')
+LENGTHS = {'i2vgen-xl': 16, 'svd': 14, 'svd-xt': 25, 'modelscope': 16}
 
 
-def extractor(
-    block: int = 2, dtype: torch.dtype = torch.float32, **changes: int
-) -> VideoUnetExtractor:
-    options = {'noise_level': 300, 'seed': 0} | changes
-    return VideoUnetExtractor(
-        'test', untrained_video_unet(), block=block, device=CPU, dtype=dtype, **options
-    )
+@pytest.mark.parametrize('model', MODELS)
+def test_defaults_are_those_of_the_papers(make_video: Make, model: str) -> None:
+    extractor = make_video(model)
+    found = extractor.extract(window(3, new=2, size=(96, 160)))
+    assert found.stride == 8
+    assert found.features.shape == (2, 64, 12, 20)
+    assert extractor.window_length == LENGTHS[model]
+    assert extractor.size_multiple == 32
+    assert extractor.name == 'video-unet'
+    assert extractor.settings.video.noise_level == 300
+    assert not any(p.requires_grad for p in extractor.unet.parameters())
+    assert not extractor.unet.training
 
 
-def window(
-    count: int = 3, new: int = 0, first: int = 0, size: tuple[int, int] = (64, 96)
-) -> Window:
-    frames = [
-        torch.randint(
-            0, 256, (3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(index)
-        )
-        for index in range(first, first + count)
-    ]
-    return Window(torch.stack(frames), tuple(range(first, first + count)), new or count)
-
-
-@pytest.mark.parametrize(
-    ('block', 'channels', 'stride'), [(0, 64, 32), (1, 64, 16), (2, 64, 8), (3, 32, 8)]
-)
-def test_blocks_have_the_strides_of_the_published_models(
-    block: int, channels: int, stride: int
+@pytest.mark.parametrize('model', CLASSES)
+@pytest.mark.parametrize('size', [(64, 96), (96, 160)])
+def test_stopping_early_equals_a_hook_on_the_whole_pass(
+    make_video: Make, video_folders: dict[str, Path], model: str, size: tuple[int, int]
 ) -> None:
-    found = extractor(block).extract(window(size=(64, 96)))
-    assert found.stride == stride
-    assert found.features.shape == (3, channels, 64 // stride, 96 // stride)
-
-
-def test_sizes_that_halve_to_odd_latents_work() -> None:
-    found = extractor().extract(window(size=(96, 160)))
-    assert found.features.shape[-2:] == (12, 20)
-
-
-@pytest.mark.parametrize('block', [0, 2])
-def test_stopping_early_equals_a_hook_on_the_whole_pass(block: int) -> None:
-    frames = window()
-    early = extractor(block)
-    latents = early._noisy_latents(frames)
-    whole = untrained_video_unet()
+    """Latents of 12 x 20 halve to 6 x 10, 3 x 5, 2 x 3: back up, sizes are not simply doubled."""
+    frames = window(3, size=size)
+    whole = load_unet(video_folders[model])
     seen: list[Tensor] = []
-    whole.unet.up_blocks[block].register_forward_hook(lambda _m, _a, out: seen.append(out))
-    with torch.no_grad():
-        whole.unet.eval()(latents.transpose(0, 1)[None], 300, whole.text)
-    torch.testing.assert_close(early.extract(frames).features, seen[0])
-    kept = sum(p.numel() for p in early._unet.parameters())
-    assert kept < sum(p.numel() for p in whole.unet.parameters())
+    for block in whole.up_blocks:
+        block.register_forward_hook(lambda _m, _a, out: seen.append(out))
+    for block, (channels, stride) in enumerate([(64, 32), (64, 16), (64, 8), (32, 8)]):
+        early = make_video(model, video__block=block)
+        found = early.extract(frames)
+        if not seen:
+            with torch.no_grad():
+                whole(**call_of(early.unet, partial(early.extract, frames)))
+        torch.testing.assert_close(found.features, seen[block], rtol=1e-4, atol=1e-4)
+        assert found.features.shape == (3, channels, size[0] // stride, size[1] // stride)
+        assert found.stride == stride
+        assert found.features.std() > 0.05
 
 
-def test_noise_follows_the_schedule() -> None:
-    """x_tau = sqrt(abar) x_0 + sqrt(1 - abar) eps: the mean of many draws is the scaled latent."""
-    model = untrained_video_unet()
-    abar = float(model.alphas_cumprod[600])
-    frames = window(1)
-    with torch.no_grad():
-        pixels = frames.images.float() / 127.5 - 1
-        clean = model.vae.eval().encode(pixels).latent_dist
-    draws = torch.stack(
-        [extractor(noise_level=600, seed=s)._noisy_latents(frames)[0] for s in range(60)]
-    )
-    scale = model.vae.config.scaling_factor
-    deviation = abar * clean.var[0] * scale**2 + (1 - abar)
-    error = (draws.mean(0) - abar**0.5 * clean.mean[0] * scale) / (deviation / 60).sqrt()
-    assert abs(float(error.mean())) < 0.3
-    assert 0.8 < float(error.std()) < 1.2
+@pytest.mark.parametrize('model', CLASSES)
+@pytest.mark.parametrize(('block', 'temporal'), [(1, True), (2, False)])
+def test_only_needed_weights_are_kept(
+    make_video: Make, video_folders: dict[str, Path], model: str, block: int, temporal: bool
+) -> None:
+    """And they are what was counted before they were loaded."""
+    extractor = make_video(model, video__block=block, video__temporal=temporal)
+    kept = {'unet': extractor.unet, 'vae': extractor.encoder.vae}
+    skip: tuple[str, ...] = ('up_blocks.3.', 'conv_norm_out.', 'conv_out.')
+    skip += ('up_blocks.2.',) if block == 1 else ()
+    skip += () if temporal else TEMPORAL
+    skips = {'unet': skip, 'vae': ('decoder.', 'post_quant_conv.')}
+    for part, network in kept.items():
+        count = sum(p.numel() for p in network.parameters())
+        assert weight_bytes(video_folders[model] / part, torch.float32, skips[part]) == 4 * count
+    assert not hasattr(extractor, 'text_encoder')
 
 
-def test_the_same_frame_gets_the_same_noise_in_every_window_and_run() -> None:
-    first, again = extractor(), extractor()
-    a = first._noisy_latents(window(3, first=0))
-    b = first._noisy_latents(window(3, first=1))  # kept latents
-    c = again._noisy_latents(window(3, first=1))  # fresh ones
-    torch.testing.assert_close(a[1:], b[:2], atol=0, rtol=0)
-    torch.testing.assert_close(b, c, atol=0, rtol=0)
-    assert not torch.equal(extractor(seed=1)._noisy_latents(window(3, first=1)), c)
-
-
-def test_repeats_bit_for_bit_and_keeps_no_state() -> None:
-    used = extractor()
+@pytest.mark.parametrize('model', CLASSES)
+def test_repeats_bit_for_bit_and_keeps_no_state(make_video: Make, model: str) -> None:
+    used, fresh = (make_video(model, fresh=True, batch=1) for _ in range(2))
     used.extract(window(3, first=7))
-    used.extract(window(3, first=9))
-    fresh = extractor()
-    expected: FeatureMap = fresh.extract(window(3, new=2))
-    torch.testing.assert_close(
-        used.extract(window(3, new=2)).features, expected.features, atol=0, rtol=0
-    )
+    first = used.extract(window(4, first=9))
+    used.extract(window(2, first=2))
+    expected = fresh.extract(window(3, new=2)).features
+    assert torch.equal(used.extract(window(3, new=2)).features, expected)
     used.reset()
-    assert used._latents == {}
+    assert torch.equal(used.extract(window(4, first=9)).features, first.features)
+    assert used._posteriors.keys() == {9, 10, 11, 12}
+    other = make_video(model, batch=1, seed=1)
+    assert not torch.equal(other.extract(window(3, new=2)).features, expected)
 
 
-def test_frames_see_each_other() -> None:
-    """The temporal layers join the frames: the newest frame's features depend on the oldest."""
-    frames = window(3, new=1)
-    changed = Window(frames.images.clone(), frames.stamps, 1)
-    changed.images[0] = 255 - changed.images[0]
-    a, b = extractor().extract(frames), extractor().extract(changed)
-    assert float((a.features - b.features).abs().max()) > 1e-3
+@pytest.mark.parametrize('model', CLASSES)
+def test_a_frame_is_noised_alike_in_every_window(make_video: Make, model: str) -> None:
+    extractor = make_video(model, batch=1)
+    noised = []
+    for frames in (window(4), window(4, first=2)):
+        call = call_of(extractor.unet, partial(extractor.extract, frames))
+        latents = call['sample'][0] if model == 'svd' else call['sample'][0].transpose(0, 1)
+        noised.append(latents[:, :4])
+    assert torch.equal(noised[0][2:], noised[1][:2])
+    assert not torch.equal(noised[0][:2], noised[1][2:])
 
 
-@pytest.mark.parametrize(('dtype', 'tolerance'), [(torch.bfloat16, 0.1), (torch.float16, 0.02)])
-def test_half_precision_is_close(dtype: torch.dtype, tolerance: float) -> None:
-    exact = extractor().extract(window()).features
-    half = extractor(dtype=dtype).extract(window()).features
-    assert half.dtype == dtype
-    error = (half.float() - exact).norm() / exact.norm()
-    assert float(error) < tolerance
+@pytest.mark.parametrize('model', CLASSES)
+@pytest.mark.parametrize('count', [1, 17])
+def test_any_number_of_frames_works(make_video: Make, model: str, count: int) -> None:
+    found = make_video(model, video__block=1).extract(window(count, size=(32, 64)))
+    assert found.features.shape == (count, 64, 2, 4)
+    assert bool(found.features.isfinite().all())
+
+
+@pytest.mark.parametrize('model', CLASSES)
+@pytest.mark.parametrize('temporal', [True, False])
+def test_only_temporal_layers_join_the_frames(make_video: Make, model: str, temporal: bool) -> None:
+    """Whatever the last frame shows, the first one's features stay if there are none."""
+    extractor = make_video(model, video__temporal=temporal, batch=1)
+    frames = window(8)
+    before, after = (extractor.extract(w).features for w in (frames, changed(frames, 7)))
+    assert float((before[7] - after[7]).abs().max()) > 1e-2
+    moved = float((before[0] - after[0]).abs().max())
+    assert moved > 1e-2 if temporal else moved == 0
+
+
+def test_bypass_equals_blending_in_nothing(
+    make_video: Make, video_folders: dict[str, Path]
+) -> None:
+    """Stable Video Diffusion has a switch of its own for that, which computes all the same."""
+    spatial = make_video('svd', video__temporal=False)
+    call = call_of(spatial.unet, lambda: spatial.extract(window(3)))
+    whole = load_unet(video_folders['svd'])
+    seen: list[Tensor] = []
+    whole.up_blocks[2].register_forward_hook(lambda _m, _a, out: seen.append(out))
+    for module in whole.modules():
+        if isinstance(module, AlphaBlender):
+            module.mix_factor.data.fill_(100.0)  # sigmoid 1: all spatial
+    with torch.no_grad():
+        whole(**call)
+    found = spatial.extract(window(3)).features
+    torch.testing.assert_close(found, seen[0], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('model', CLASSES)
+def test_an_ensemble_is_the_mean_over_draws_of_its_own(make_video: Make, model: str) -> None:
+    extractor = make_video(model, video__ensemble=3)
+    frames = window(2)
+    found = extractor.extract(frames).features
+    with torch.no_grad():
+        posteriors = extractor._encode(frames)
+        conditions = extractor._conditions(frames, posteriors)
+        members = [
+            extractor._features(
+                torch.stack([extractor._noisy(posteriors[i], i, m) for i in range(2)]), conditions
+            )
+            for m in range(3)
+        ]
+    torch.testing.assert_close(found, torch.stack(members).mean(0))
+    assert torch.equal(make_video(model).extract(frames).features, members[0])
+    assert float((members[0] - members[1]).abs().mean()) > 1e-2
+
+
+@pytest.mark.parametrize('model', CLASSES)
+@pytest.mark.parametrize(('dtype', 'tolerance'), [('bfloat16', 0.05), ('float16', 0.01)])
+def test_half_precision_is_close(
+    make_video: Make, model: str, dtype: str, tolerance: float
+) -> None:
+    exact = make_video(model).extract(window()).features
+    half = make_video(model, dtype=dtype).extract(window()).features
+    assert half.dtype == getattr(torch, dtype)
+    assert float((half.float() - exact).norm() / exact.norm()) < tolerance
 
 
 @pytest.fixture(scope='module')
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model folder laid out as the published ones are."""
-    place = tmp_path_factory.mktemp('model')
-    model = untrained_video_unet()
-    model.unet.save_pretrained(place / 'unet')
-    model.vae.save_pretrained(place / 'vae')
-    DDIMScheduler(
-        beta_schedule='scaled_linear', beta_start=0.00085, beta_end=0.012
-    ).save_pretrained(place / 'scheduler')
-    vocabulary = {'<|startoftext|>': 0, '<|endoftext|>': 1, 'a</w>': 2, 'a': 3}
-    (place / 'tokenizer').mkdir()
-    (place / 'tokenizer' / 'vocab.json').write_text(json.dumps(vocabulary))
-    (place / 'tokenizer' / 'merges.txt').write_text('#version: 0.2\n')
-    CLIPTokenizer(
-        str(place / 'tokenizer' / 'vocab.json'),
-        str(place / 'tokenizer' / 'merges.txt'),
-        model_max_length=8,
-    ).save_pretrained(place / 'tokenizer')
+def tiny_vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('tiny')
     torch.manual_seed(0)
-    CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=4,
-            hidden_size=32,
-            intermediate_size=32,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            max_position_embeddings=8,
-            bos_token_id=0,
-            eos_token_id=1,
-            pad_token_id=1,
-        )
-    ).save_pretrained(place / 'text_encoder')
-    return place
+    AutoencoderTiny(
+        encoder_block_out_channels=(8, 8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8, 8),
+        num_encoder_blocks=(1, 1, 1, 1),
+        num_decoder_blocks=(1, 1, 1, 1),
+    ).save_pretrained(folder)
+    return folder
 
 
-def test_a_folder_gives_the_model_that_was_saved(folder: Path) -> None:
-    loaded = load_video_unet(folder)
-    assert loaded.text.shape == (1, 8, 32)
-    assert loaded.frames == 16
-    made = untrained_video_unet()
-    for a, b in zip(loaded.unet.parameters(), made.unet.parameters(), strict=True):
-        torch.testing.assert_close(a, b, atol=0, rtol=0)
-    torch.testing.assert_close(loaded.alphas_cumprod, made.alphas_cumprod)
-
-
-def test_the_setting_names_the_folder(folder: Path) -> None:
-    settings = FeatureSettings(name='video-unet', checkpoint=str(folder), device='cpu', block=1)
-    made = create(settings)
-    assert made.window_length == 16
-    assert made.extract(window()).stride == 16
-
-
-def test_missing_weights_are_named(folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r'features\.checkpoint'):
-        create(FeatureSettings(name='video-unet', device='cpu'))
-    with pytest.raises(CheckpointError, match='not a folder'):
-        load_video_unet(tmp_path / 'nowhere')
-    for part in ('unet', 'vae', 'scheduler', 'text_encoder', 'tokenizer'):
-        broken = tmp_path / part
-        shutil.copytree(folder, broken)
-        shutil.rmtree(broken / part)
-        with pytest.raises(CheckpointError, match=part):
-            load_video_unet(broken)
-
-
-def test_half_a_download_is_named(folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    weights = tmp_path / 'unet' / 'diffusion_pytorch_model.safetensors'
-    weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(CheckpointError, match='incomplete download'):
-        load_video_unet(tmp_path)
-    weights.unlink()
-    with pytest.raises(CheckpointError, match='unet'):
-        load_video_unet(tmp_path)
-
-
-def test_another_kind_of_model_is_named(folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    shutil.rmtree(tmp_path / 'unet')
-    shutil.copytree(folder / 'vae', tmp_path / 'unet')
-    with pytest.raises(CheckpointError, match=r'AutoencoderKL.*UNet3DConditionModel'):
-        load_video_unet(tmp_path)
-
-
-def test_full_size_strides_on_the_meta_device() -> None:
-    """ModelScope's architecture: the default configuration of the class."""
-    with torch.device('meta'):
-        unet = UNet3DConditionModel()
-        vae = AutoencoderKL(block_out_channels=(128, 256, 512, 512), **_SD_BLOCKS)
-    shapes: list[tuple[int, ...]] = []
-    for block in unet.up_blocks:
-        block.register_forward_hook(lambda _m, _a, out: shapes.append(tuple(out.shape)))
-    latents = torch.empty(1, 4, 2, 60, 104, device='meta')
+@pytest.mark.parametrize(
+    ('model', 'scaling'), [('i2vgen-xl', 0.18125), ('svd', 0.18215), ('modelscope', 0.18215)]
+)
+def test_a_tiny_vae_gives_latents_of_the_models_scale(
+    make_video: Make, tiny_vae: Path, model: str, scaling: float
+) -> None:
+    """Its latents are scaled by 0.18215 already; the image of Stable Video Diffusion is not."""
+    extractor = make_video(model, tiny_vae=str(tiny_vae), video__condition_noise=0.0)
+    frames = window(2)
+    assert extractor.extract(frames).features.shape == (2, 64, 8, 12)
+    vae = AutoencoderTiny.from_pretrained(tiny_vae).eval()
     with torch.no_grad():
-        unet(latents, torch.tensor(300, device='meta'), torch.empty(1, 77, 1024, device='meta'))
-        encoded = vae.encoder(torch.empty(1, 3, 480, 832, device='meta'))
-    assert encoded.shape == (1, 8, 60, 104)
-    assert shapes == [(2, 1280, 15, 26), (2, 1280, 30, 52), (2, 640, 60, 104), (2, 320, 60, 104)]
-    assert 1.40e9 < sum(p.numel() for p in unet.parameters()) < 1.42e9
+        plain = vae.encode(frames.images / 127.5 - 1).latents
+        posteriors = torch.stack(extractor._encode(frames))
+    torch.testing.assert_close(posteriors[:, 0], plain * scaling / 0.18215)
+    assert not posteriors[:, 1].any()
+    if model == 'svd':
+        call = call_of(extractor.unet, lambda: extractor.extract(frames))
+        torch.testing.assert_close(call['sample'][0, 1, 4:], plain[0] / 0.18215)
 
 
-_SD_BLOCKS = {
-    'down_block_types': ('DownEncoderBlock2D',) * 4,
-    'up_block_types': ('UpDecoderBlock2D',) * 4,
-}
+def test_compiling_falls_back_to_the_plain_network(
+    make_video: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def no_compiler(*_args: Any, **_named: Any) -> None:
+        raise RuntimeError('no C++ compiler')
+
+    monkeypatch.setattr(torch, 'compile', lambda _module: no_compiler)
+    found = make_video('modelscope', compile=True).extract(window(2)).features
+    assert 'no C++ compiler' in caplog.text
+    assert torch.equal(found, make_video('modelscope').extract(window(2)).features)
+
+
+def test_weights_lie_with_channels_innermost(make_video: Make) -> None:
+    unet = make_video('modelscope').unet
+    assert unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    conv = next(m for m in unet.modules() if isinstance(m, torch.nn.Conv3d))
+    assert conv.weight.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+@pytest.mark.parametrize('model', CLASSES)
+def test_a_gpu_agrees_with_the_cpu_but_for_its_noise(make_video: Make, model: str) -> None:
+    extractor = make_video(model, device='cuda', dtype='float16')
+    frames = window(3)
+    frames = type(frames)(frames.images.cuda(), frames.stamps, frames.new)
+    found = extractor.extract(frames).features
+    assert torch.equal(extractor.extract(frames).features, found)
+    call = call_of(extractor.unet, lambda: extractor.extract(frames))
+    exact = extractor.unet.cpu().float()
+    plain = {
+        name: v.cpu().float() if v.is_floating_point() else v.cpu()
+        for name, v in call.items()
+        if isinstance(v, Tensor)
+    }
+    with torch.no_grad():
+        expected = exact(**plain, return_dict=False)[0][0]
+    expected = expected if model == 'svd' else expected.transpose(0, 1)
+    assert float((found.cpu().float() - expected).norm() / expected.norm()) < 0.01
