@@ -1,11 +1,18 @@
-"""`drift render`: a synthetic scene with its truth, as a bag or a folder."""
+"""`drift render`: synthetic video with its truth, as bags or as a folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from drift_ros.synthetic import Video
 
 
 def register(app: typer.Typer) -> None:
@@ -14,34 +21,63 @@ def register(app: typer.Typer) -> None:
 
 
 def render(
-    scene: Annotated[str, typer.Argument(help='Name of the scene.')],
-    out: Annotated[Path, typer.Option(help='Bag or folder to write; it must not exist.')],
+    scene: Annotated[
+        str,
+        typer.Argument(
+            help='A scene (`crossing`, `random`), a set (`kubric-similar`, `similar-2` to '
+            '`similar-6`), or one video of a set (`kubric-similar-03`).'
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(
+            help='Bag or folder to write; it must not exist. The bags of a set go into it, each '
+            'under the name of its video.'
+        ),
+    ],
     layout: Annotated[
         str, typer.Option(help='`bag`, or `davis`: a folder laid out as DAVIS is.')
     ] = 'bag',
-    frames: Annotated[int, typer.Option(min=1, help='Number of frames.')] = 96,
-    width: Annotated[int, typer.Option(min=16, help='Width in px.')] = 640,
-    height: Annotated[int, typer.Option(min=16, help='Height in px.')] = 480,
-    fps: Annotated[float, typer.Option(min=0.001, help='Frames per second.')] = 24.0,
-    seed: Annotated[int, typer.Option(min=0, help='Seed of everything random.')] = 0,
-    noise: Annotated[float, typer.Option(min=0, help='Image noise in grey levels.')] = 3.0,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help='Number of frames. [default: 96; of sets, their own]')
+    ] = None,
+    width: Annotated[int | None, typer.Option(min=16, help='Width in px. [default: 640]')] = None,
+    height: Annotated[int | None, typer.Option(min=16, help='Height in px. [default: 480]')] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(min=0.001, help='Frames per second. [default: 24; of sets, their own]'),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, help='Seed of everything random. [default: 0] Sets fix their own.'),
+    ] = None,
+    noise: Annotated[
+        float | None,
+        typer.Option(min=0, help='Image noise in grey levels. [default: 3; of sets, their own]'),
+    ] = None,
+    split: Annotated[
+        str,
+        typer.Option(help='Of a set: `test` for reporting, `val` for choosing settings.'),
+    ] = 'test',
     depth: Annotated[
         str, typer.Option(help='Depth in the bag: `16UC1` (mm) or `32FC1` (m).')
     ] = '16UC1',
 ) -> None:
-    """Render a labelled scene: images, camera_info, aligned depth, true masks and positions."""
+    """Render labelled video: images, camera_info, aligned depth, true masks and positions."""
     from rich.console import Console
 
     from drift_ros import synthetic
     from drift_ros.errors import SettingsError
     from drift_ros.settings import build
-    from drift_ros.synthetic.export import DEPTH_ENCODINGS, write_bag, write_davis
+    from drift_ros.synthetic.export import DEPTH_ENCODINGS
 
     if layout not in ('bag', 'davis'):
         raise SettingsError(f'--layout is {layout!r}, expected bag or davis')
     if depth not in DEPTH_ENCODINGS:
         raise SettingsError(f'--depth is {depth!r}, expected {" or ".join(DEPTH_ENCODINGS)}')
-    values = {
+    if split not in ('test', 'val'):
+        raise SettingsError(f'--split is {split!r}, expected test or val')
+    given = {
         'frames': frames,
         'width': width,
         'height': height,
@@ -49,11 +85,51 @@ def render(
         'seed': seed,
         'noise': noise,
     }
-    made = synthetic.create(scene, build(synthetic.SceneSettings, values))
+    values = synthetic.defaults(scene).model_dump()
+    values |= {name: value for name, value in given.items() if value is not None}
+    settings = build(synthetic.SceneSettings, values)
+    videos = synthetic.create_set(scene, settings, 'val' if split == 'val' else 'test')
     console = Console(stderr=True)
-    with console.status(f'rendering {len(made)} frames of {scene!r}'):
-        if layout == 'bag':
-            write_bag(made, out, depth)
+    count = _write(scene, videos, len(videos) * settings.frames, out, layout, depth, console)
+    console.print(f'{count} frames in {out}')
+
+
+def _write(
+    name: str,
+    videos: Sequence[Video],
+    total: int,
+    out: Path,
+    layout: str,
+    depth: str,
+    console: Console,
+) -> int:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    from drift_ros.errors import OutputError
+    from drift_ros.synthetic.export import write_bag, write_davis
+
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as progress:
+        task = progress.add_task(f'render {name}', total=total)
+
+        def advance(_: object) -> None:
+            progress.advance(task)
+
+        if layout == 'davis':
+            write_davis(videos, out, advance)
+        elif len(videos) == 1:
+            write_bag(videos[0], out, depth, advance)
         else:
-            write_davis(made, out)
-    console.print(f'{len(made)} frames in {out}')
+            try:
+                out.mkdir(parents=True)
+            except OSError as error:
+                raise OutputError(f'cannot make the folder {out}: {error}') from None
+            for video in videos:
+                write_bag(video, out / video.name, depth, advance)
+    return total

@@ -6,21 +6,42 @@ its exact truth:
     for frame in synthetic.create('crossing'):
         frame.image, frame.labels, frame.depth, frame.objects
 
-A further scene is one more file in `scenes/` with a function `SceneSettings -> Scene`, named in its
-registry.
+Sets of videos, such as `kubric-similar`, come from `create_set`; endless random clips for training
+from `clips`, or by number from `Clips`. docs/synthetic.md shows them.
 """
 
+from drift_ros.synthetic.clips import Clips, clips
 from drift_ros.synthetic.scene import Scene
-from drift_ros.synthetic.scenes import create, names
-from drift_ros.synthetic.settings import SceneSettings
-from drift_ros.synthetic.types import Camera, ObjectTruth, SyntheticFrame
+from drift_ros.synthetic.scenes import create, create_set, defaults, names
+from drift_ros.synthetic.scenes.random_scene import random_scene
+from drift_ros.synthetic.scenes.sets import VideoSet
+from drift_ros.synthetic.settings import RandomSettings, SceneSettings, VideoSettings
+from drift_ros.synthetic.types import (
+    Camera,
+    Clip,
+    ObjectTruth,
+    PointTruth,
+    SyntheticFrame,
+    Video,
+)
 
 __all__ = [
     'Camera',
+    'Clip',
+    'Clips',
     'ObjectTruth',
+    'PointTruth',
+    'RandomSettings',
     'Scene',
     'SceneSettings',
     'SyntheticFrame',
+    'Video',
+    'VideoSet',
+    'VideoSettings',
+    'clips',
     'create',
+    'create_set',
+    'defaults',
     'names',
+    'random_scene',
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ from PIL import Image
 from drift_ros.errors import OutputError
 from drift_ros.io import messages
 from drift_ros.io.bags import BagWriter
-from drift_ros.synthetic.scene import Scene
-from drift_ros.synthetic.types import ObjectTruth, SyntheticFrame
+from drift_ros.synthetic.types import ObjectTruth, SyntheticFrame, Video
 from drift_ros.tracking.types import Frame, TrackedObject, TrackingResult
 from drift_ros.visualization.palette import PALETTE
 
@@ -28,7 +27,7 @@ OnFrame = Callable[[SyntheticFrame], None]
 
 
 def write_bag(
-    scene: Scene, path: Path, depth: str = '16UC1', on_frame: OnFrame = lambda frame: None
+    scene: Video, path: Path, depth: str = '16UC1', on_frame: OnFrame = lambda frame: None
 ) -> None:
     """Write images, camera_info, aligned depth, and the truth as the tracker would publish it.
 
@@ -62,31 +61,46 @@ def write_bag(
             on_frame(frame)
 
 
-def write_davis(scene: Scene, path: Path, on_frame: OnFrame = lambda frame: None) -> None:
-    """Write JPEGImages/480p, Annotations/480p (indexed PNG) and ImageSets of one sequence.
+def write_davis(
+    scenes: Video | Sequence[Video], path: Path, on_frame: OnFrame = lambda frame: None
+) -> None:
+    """Write JPEGImages/480p, Annotations/480p (indexed PNG) and ImageSets of one or more videos.
+
+    Args:
+        scenes: what to render; names must differ.
+        path: folder; it must not exist or be empty.
+        on_frame: told of every frame once it is written.
 
     Raises:
         OutputError: the folder exists and is not empty, or cannot be written.
     """
     if path.exists() and any(path.iterdir()):
         raise OutputError(f'{path} is not empty; name another folder, or remove it first')
-    images = path / 'JPEGImages' / '480p' / scene.name
-    annotations = path / 'Annotations' / '480p' / scene.name
     sets = path / 'ImageSets' / '2017'
     try:
-        for folder in (images, annotations, sets):
-            folder.mkdir(parents=True)
-        (sets / 'val.txt').write_text(f'{scene.name}\n', encoding='utf-8')
-        for frame in scene:
-            name = f'{frame.index:05d}'
-            picture = Image.fromarray(frame.image)
-            picture.save(images / f'{name}.jpg', quality=JPEG_QUALITY, subsampling=0)
-            labels = Image.fromarray(frame.labels)
-            labels.putpalette(PALETTE.tobytes())
-            labels.save(annotations / f'{name}.png')
-            on_frame(frame)
+        sets.mkdir(parents=True)
+        names = []
+        for scene in scenes if isinstance(scenes, Sequence) else [scenes]:
+            _write_sequence(scene, path, on_frame)
+            names.append(scene.name)
+        (sets / 'val.txt').write_text(''.join(f'{name}\n' for name in names), encoding='utf-8')
     except OSError as error:
-        raise OutputError(f'cannot write the scene to {path}: {error}') from None
+        raise OutputError(f'cannot write to {path}: {error}') from None
+
+
+def _write_sequence(scene: Video, path: Path, on_frame: OnFrame) -> None:
+    images = path / 'JPEGImages' / '480p' / scene.name
+    annotations = path / 'Annotations' / '480p' / scene.name
+    images.mkdir(parents=True)
+    annotations.mkdir(parents=True)
+    for frame in scene:
+        name = f'{frame.index:05d}'
+        picture = Image.fromarray(frame.image)
+        picture.save(images / f'{name}.jpg', quality=JPEG_QUALITY, subsampling=0)
+        labels = Image.fromarray(frame.labels)
+        labels.putpalette(PALETTE.tobytes())
+        labels.save(annotations / f'{name}.png')
+        on_frame(frame)
 
 
 def truth(frame: SyntheticFrame) -> TrackingResult:

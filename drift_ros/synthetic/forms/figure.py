@@ -33,13 +33,17 @@ class Joint:
     phase: float = 0.0
     spin: float = 0.0
 
-    def matrix(self, gait: float) -> Affine:
-        """Its turn about the point, as (3, 3), at a moment of the gait in turns."""
+    def matrices(self, gait: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Its turns about the point, (d, 3, 3), at moments (d,) of the gait in turns."""
         angle = self.rest + self.swing * np.sin(2 * np.pi * (gait + self.phase))
-        angle += 2 * np.pi * self.spin * gait
+        angle = angle + 2 * np.pi * self.spin * gait
         c, s = np.cos(angle), np.sin(angle)
         x, y = self.at
-        return np.array([[c, -s, x - c * x + s * y], [s, c, y - s * x - c * y], [0, 0, 1]])
+        result = np.zeros((len(gait), 3, 3))
+        result[:, 0] = np.stack([c, -s, x - c * x + s * y], -1)
+        result[:, 1] = np.stack([s, c, y - s * x - c * y], -1)
+        result[:, 2, 2] = 1
+        return result
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,12 @@ class Part:
     joints: tuple[Joint, ...] = ()
     lift: float = 0.0
 
-    def affine(self, gait: float) -> Affine:
-        """From the sprite's units to the figure's."""
-        matrix = np.eye(3)
+    def affines(self, gait: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(d, 2, 3) from the sprite's units to the figure's at moments (d,) of the gait."""
+        matrices = np.broadcast_to(np.eye(3), (len(gait), 3, 3))
         for joint in self.joints:
-            matrix = matrix @ joint.matrix(gait)
-        return matrix[:2]
+            matrices = matrices @ joint.matrices(gait)
+        return np.ascontiguousarray(matrices[:, :2])
 
 
 @dataclass(frozen=True, slots=True)

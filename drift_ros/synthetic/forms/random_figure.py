@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from drift_ros.synthetic.forms import outlines
-from drift_ros.synthetic.forms.creatures import CREATURES, REACH
+from drift_ros.synthetic.forms.creatures import CREATURES
 from drift_ros.synthetic.forms.figure import Figure, Part, waves
 from drift_ros.synthetic.forms.sprite import sprite
 from drift_ros.synthetic.looks.bank import NoiseBank
 from drift_ros.synthetic.looks.colours import Colours
 from drift_ros.synthetic.looks.surfaces import leaves, texture
+from drift_ros.synthetic.seeds import Seed
 
 SHAPES, LETTERS = 0.5, 0.08  # shares of kinds; the rest are creatures
 SPAN = 1.4  # units that the raster of a flat shape reaches to each side
 
 
 def random_figure(
-    rng: np.random.Generator,
+    seed: Seed,
     bank: NoiseBank,
     texels: int,
     colours: Colours | None = None,
     deformation: float = 1.0,
+    limbs: bool = True,
 ) -> Figure:
     """A flat shape that may bend, letters, or a figure with limbs.
 
     Args:
-        rng: source of randomness.
+        seed: of its look; its form does not depend on `texels`.
         bank: noise tiles.
         texels: side of its raster in px.
         colours: of its texture; None draws them.
         deformation: strength of bends, 0..1.
+        limbs: whether it may have several parts.
     """
     size = -(-texels // 16) * 16
+    rng = seed.child(0).generator()
     cover = leaves if rng.random() < 0.12 else texture
     surface = cover((size, size), rng, bank, colours)
+    rng = seed.child(1).generator()
     kind = rng.random()
-    if kind > SHAPES + LETTERS:
+    if limbs and kind > SHAPES + LETTERS:
         return CREATURES[int(rng.integers(len(CREATURES)))](rng, surface)
-    if kind > SHAPES:
+    if SHAPES < kind <= SHAPES + LETTERS:
         name, mask = 'letters', outlines.letters(rng, size, SPAN)
         bulge = 0.0
     else:
@@ -47,6 +50,3 @@ def random_figure(
     part = Part(sprite(mask, surface, SPAN, bulge))
     soft = deformation * rng.random() if rng.random() < 0.6 else 0.0
     return Figure(name, (part,), waves(rng, soft) if soft > 0.02 else None)
-
-
-__all__ = ['REACH', 'random_figure']

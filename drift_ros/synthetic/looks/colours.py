@@ -51,7 +51,7 @@ def colourise(values: Values, colours: Colours) -> Texture:
     stops = np.linspace(0, 255, len(colours))
     table = np.stack([np.interp(np.arange(256), stops, c) for c in colours.T], axis=-1)
     indices = cv2.convertScaleAbs(values, alpha=255)
-    return np.rint(table).astype(np.uint8)[indices]
+    return np.take(np.rint(table).astype(np.uint8), indices, axis=0)
 
 
 def scaled(image: Texture, gain: Values) -> Texture:

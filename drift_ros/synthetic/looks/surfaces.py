@@ -57,9 +57,9 @@ def leaves(
         outline += rng.random(2) * size[::-1]
         cv2.fillPoly(index, [np.rint(outline).astype(np.int32)], 1 + i % 255)
     plain = base[rng.integers(len(base), size=256)] + 18 * rng.standard_normal((256, 3))
-    image = np.clip(plain, 0, 255).astype(np.uint8)[index]
+    image = np.take(np.clip(plain, 0, 255).astype(np.uint8), index, axis=0)
     first, second = (pattern(size, rng, bank) for _ in range(2))
-    strength = rng.uniform(0, 0.9, 256).astype(np.float32)[index]
+    strength = np.take(rng.uniform(0, 0.9, 256).astype(np.float32), index)
     gain = np.where(index % 2 == 1, first, second) * strength + (1 - np.float32(0.6) * strength)
     return grained(scaled(image, gain), rng, bank, rng.uniform(0, 0.4))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,10 +11,12 @@ from numpy.typing import NDArray
 
 from drift_ros.synthetic.looks.colours import Texture
 from drift_ros.synthetic.render.light import Light
-from drift_ros.synthetic.render.raster import Blur, Floats, Raster, Region, put, region
+from drift_ros.synthetic.render.raster import Blur, Floats, Raster, Region, put, region, times
 from drift_ros.synthetic.render.view import View
 
 Array = NDArray[np.float64]
+Planes = Sequence[Floats]
+"""The x, y and z (h, w) of vectors: three planes are quicker than vectors side by side."""
 SHININESS = 40.0  # exponent of the highlight
 GROUND, SKY = 0.75, 1.2  # ambient light from below and from above, 1 on average
 
@@ -66,66 +69,74 @@ class BallActor:
         b = centre[0] * x + centre[1] * y + centre[2]
         gap = float(centre @ centre) - b * b / a  # squared distance of the ray from the centre
         inside = gap <= self.radius**2
-        half = np.sqrt(np.maximum(self.radius**2 - gap, 0) / a)
-        depth = b / a - half
+        depth = b / a - np.sqrt(np.maximum(self.radius**2 - gap, 0) / a)
         offset = np.sqrt(np.maximum(gap, 0)) - self.radius
         cover = np.clip(0.5 - offset * (view.camera.focal / centre[2]), 0, 1).astype(np.float32)
-        normal = np.stack([x * depth, y * depth, depth], -1) - centre
-        normal /= np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
-        world = (normal @ view.rotation).astype(np.float32)
-        colour = self._colours(world, index)
-        eye = np.stack(np.broadcast_arrays(-x, -y, np.float64(-1)), -1) @ view.rotation
-        self._light(colour, world, eye.astype(np.float32), light, index)
-        put(raster, where, colour, cover, inside, depth.astype(np.float32), first, blur)
+        towards = [
+            (place - c).astype(np.float32)
+            for place, c in zip((x * depth, y * depth, depth), centre, strict=True)
+        ]
+        normal = _unit(towards)
+        colour = self._colours(normal, view, index, self.radius * view.camera.focal / centre[2])
+        lit = self._lit(colour, normal, x, y, view, light, index)
+        put(raster, where, lit, cover, inside, depth.astype(np.float32), first, blur)
         return [(where, inside)]
 
-    def _colours(self, normals: Floats, index: int) -> Floats:
-        own = normals @ self.turns[index].astype(np.float32)
+    def _colours(self, normal: Planes, view: View, index: int, pixels: float) -> Texture:
+        turn = (view.rotation @ self.turns[index]).T
+        own = [_dot(normal, row) for row in turn]
         # Lambert's azimuthal projection of each half onto the circle in the texture.
-        scale = 1 / np.sqrt(1 + np.abs(own[..., 2]))
-        height, width = self.texture.shape[:2]
-        u = (own[..., 0] * scale + 1) * np.float32((width - 1) / 2)
-        v = (own[..., 1] * scale + 1) * np.float32((height - 1) / 2)
+        scale = 1 / np.sqrt(1 + np.abs(own[2]))
         texture = self.texture
-        radius = np.sqrt(np.count_nonzero(np.abs(own[..., 2]) > 0.5) / 2)
-        while texture.shape[0] > 6 * max(radius, 4) and texture.shape[0] >= 32:
+        while texture.shape[0] > 4 * max(pixels, 6) and texture.shape[0] >= 32:
             texture = cv2.resize(texture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-            u, v = u / 2 - np.float32(0.25), v / 2 - np.float32(0.25)
-        border = cv2.BORDER_REFLECT
-        return cv2.remap(texture, u, v, cv2.INTER_LINEAR, borderMode=border).astype(np.float32)
+        height, width = texture.shape[:2]
+        u = (own[0] * scale + 1) * np.float32((width - 1) / 2)
+        v = (own[1] * scale + 1) * np.float32((height - 1) / 2)
+        return cv2.remap(texture, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
-    def _light(
-        self, colour: Floats, normals: Floats, eye: Floats, light: Light, index: int
-    ) -> None:
-        towards = light.directions[index].astype(np.float32)
-        lamp = normals @ towards
-        around = np.float32((SKY + GROUND) / 2) - normals[..., 1] * np.float32((SKY - GROUND) / 2)
+    def _lit(
+        self,
+        colour: Texture,
+        normal: Planes,
+        x: Array,
+        y: Array,
+        view: View,
+        light: Light,
+        index: int,
+    ) -> Floats:
+        towards = view.rotation @ light.directions[index]
+        up = _dot(normal, view.rotation @ (0.0, -1.0, 0.0))
+        around = np.float32((SKY + GROUND) / 2) + up * np.float32((SKY - GROUND) / 2)
         gain = np.float32(light.ambient) * around
-        gain += np.float32(light.diffuse * 1.25) * np.maximum(lamp, 0)
-        colour *= gain[..., None]
+        gain += np.float32(light.diffuse * 1.25) * np.maximum(_dot(normal, towards), 0)
+        lit = times(colour, gain)
         if light.gloss > 0:
-            between = eye / np.linalg.norm(eye, axis=-1, keepdims=True) + towards
-            between /= np.maximum(np.linalg.norm(between, axis=-1, keepdims=True), 1e-6)
-            shine = np.maximum((normals * between).sum(-1), 0) ** np.float32(SHININESS)
-            colour += np.float32(235 * light.gloss) * shine[..., None]
+            length = np.sqrt(x * x + y * y + 1)
+            eye = [(-ray / length).astype(np.float32) for ray in (x, y, 1)]
+            between = _unit([e + np.float32(t) for e, t in zip(eye, towards, strict=True)])
+            shine = sum(n * h for n, h in zip(normal, between, strict=True))
+            shine = np.maximum(shine, 0) ** np.float32(SHININESS) * np.float32(235 * light.gloss)
+            lit = cv2.add(lit, cv2.merge([shine] * 3))
+        return lit
 
-    def shadow(self, points: Floats, light: Light, index: int) -> Floats:
-        """Share of light (...,) that its shadow leaves at points (..., 3) of the world.
+    def shadow(self, points: Planes, light: Light, index: int) -> Floats:
+        """Share of light (h, w) that its shadow leaves at points, three (h, w) of the world.
 
         The lamp's shadow is soft in proportion to the way from the ball; where the ball stands
         close, it also keeps the light from around away.
         """
-        offset = points - self.positions[index].astype(np.float32)
-        towards = light.directions[index].astype(np.float32)
-        along = -(offset @ towards)  # > 0 where the ball is on the lamp's side
-        distance = np.sqrt(np.maximum((offset * offset).sum(-1) - along * along, 0))
+        offset = [p - np.float32(c) for p, c in zip(points, self.positions[index], strict=True)]
+        squared = sum(o * o for o in offset)
+        along = -_dot(offset, light.directions[index])  # > 0 where the ball is on the lamp's side
+        distance = np.sqrt(np.maximum(squared - along * along, 0))
         width = np.float32(light.softness) * (np.maximum(along, 0) + np.float32(0.3 * self.radius))
-        lit = np.clip((distance - np.float32(self.radius)) / width * 0.5 + 0.5, 0, 1)
+        lit = np.clip((distance - np.float32(self.radius)) / width * np.float32(0.5) + 0.5, 0, 1)
         lit = lit * lit * (3 - 2 * lit)
-        behind = np.clip(along / np.float32(0.2 * self.radius) + 0.5, 0, 1)
+        behind = np.clip(along * np.float32(5 / self.radius) + np.float32(0.5), 0, 1)
         lamp = 1 - np.float32(light.shadow) * (1 - lit) * behind
-        near = (offset * offset).sum(-1) / np.float32(self.radius**2)
-        return lamp * (1 - 0.35 / np.maximum(near, 1) ** 1.5)
+        near = np.maximum(squared * np.float32(1 / self.radius**2), 1)
+        return lamp * (1 - np.float32(0.35) / (near * np.sqrt(near)))
 
     def sample(self, rng: np.random.Generator, count: int) -> tuple[Array, NDArray[np.intp]]:
         """Points fixed on it: directions (count, 3) in its own frame, and zeros (count,)."""
@@ -141,6 +152,17 @@ class BallActor:
         points = self.positions[index] + self.radius * normals
         facing = ((view.position - points) * normals).sum(-1) > 0
         return view.pixels(view.optical(points)), facing
+
+
+def _dot(planes: Planes, vector: Array) -> Floats:
+    a, b, c = (np.float32(v) for v in vector)
+    return planes[0] * a + planes[1] * b + planes[2] * c
+
+
+def _unit(planes: Planes) -> Planes:
+    length = np.sqrt(planes[0] * planes[0] + planes[1] * planes[1] + planes[2] * planes[2])
+    inverse = 1 / np.maximum(length, np.float32(1e-9))
+    return [plane * inverse for plane in planes]
 
 
 def rolling(positions: Array, radius: float, start: Array) -> Array:

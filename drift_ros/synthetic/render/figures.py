@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.synthetic.forms.figure import Affine, Figure, Part
-from drift_ros.synthetic.forms.sprite import DISTANCE, HEIGHT, NORMAL_X, NORMAL_Y, Sprite
+from drift_ros.synthetic.forms.sprite import DISTANCE, Sprite
 from drift_ros.synthetic.looks.colours import Texture
 from drift_ros.synthetic.render.light import Light, drop_shadow
 from drift_ros.synthetic.render.raster import Blur, Floats, Raster, Region, put, region, times
@@ -69,7 +70,6 @@ class FigureActor:
         size: m per unit.
         track: its motion.
         drop: how far what lies behind it is away, as a share of its size: the way of its shadow.
-        gloss: whether light models its relief.
     """
 
     id: int
@@ -78,12 +78,16 @@ class FigureActor:
     size: float
     track: Track
     drop: float = 0.3
-    gloss: float = 1.0
 
     @property
     def surfaces(self) -> int:
         """Number of its parts."""
         return len(self.figure.parts)
+
+    @cached_property
+    def affines(self) -> list[Array]:
+        """Of every part, (d, 2, 3) from its units to the figure's."""
+        return [part.affines(self.track.gait) for part in self.figure.parts]
 
     def centre(self, index: int) -> Array:
         """(3,) in the world in m."""
@@ -115,7 +119,7 @@ class FigureActor:
         towards = view.rotation @ light.directions[index]
         patches = []
         for number, part in enumerate(self.figure.parts):
-            affine = part.affine(self.track.gait[index])
+            affine = self.affines[number][index]
             where = self._region(view, placement, part.sprite, affine, FRINGE + blur.reach)
             if where is None:
                 continue
@@ -125,13 +129,12 @@ class FigureActor:
             self._shadow(raster, placement, patches, towards, light)
         full = []
         for patch in patches:
-            distance = patch.form[..., DISTANCE]
+            distance, x, y, height = cv2.split(patch.form)
             cover = np.clip(np.float32(0.5) - distance * np.float32(placement.scale), 0, 1)
-            depth = np.float32(placement.z) - np.float32(self.size) * (
-                patch.form[..., HEIGHT] + np.float32(patch.part.lift)
-            )
+            depth = height * np.float32(-self.size)
+            depth += np.float32(placement.z - self.size * patch.part.lift)
             inside = distance <= 0
-            shaded = self._shaded(patch, index, view.roll, towards, light)
+            shaded = self._shaded(patch, x, y, index, view.roll, towards, light)
             put(raster, patch.where, shaded, cover, inside, depth, first + patch.number, blur)
             full.append((patch.where, inside))
         return full
@@ -152,8 +155,10 @@ class FigureActor:
         rows, columns = where
         width, height = columns.stop - columns.start, rows.stop - rows.start
         # px of the region -> units of the figure (bent) -> units of the sprite -> texels
-        start = placement.centre - (columns.start, rows.start)
-        outer = cv2.invertAffineTransform(np.column_stack([placement.matrix, start]))
+        there = np.empty((2, 3))
+        there[:, :2] = placement.matrix
+        there[:, 2] = placement.centre - (columns.start, rows.start)
+        outer = cv2.invertAffineTransform(there)
         inner = cv2.invertAffineTransform(affine) * scale
         inner[:, 2] -= scale * sprite.corner + 0.5
         # Beyond the raster the distance at its edge holds on, which lies outside the outline.
@@ -178,15 +183,21 @@ class FigureActor:
         return picture, cv2.remap(form, x, y, cv2.INTER_LINEAR, borderMode=border)
 
     def _shaded(
-        self, patch: Patch, index: int, roll: float, towards: Array, light: Light
+        self,
+        patch: Patch,
+        x: Floats,
+        y: Floats,
+        index: int,
+        roll: float,
+        towards: Array,
+        light: Light,
     ) -> Floats:
-        if self.gloss <= 0:
-            return patch.colour.astype(np.float32)
+        """Its colours in the light; x and y are its normals before it was turned."""
         a, b = patch.affine[:, 0]
         angle = self.track.angles[index] + roll + np.arctan2(b, a)
-        c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
-        x, y = patch.form[..., NORMAL_X], patch.form[..., NORMAL_Y]
-        return times(patch.colour, light.shade(c * x - s * y, s * x + c * y, towards))
+        c, s = np.cos(angle), np.sin(angle)
+        turned = np.array([c * towards[0] + s * towards[1], c * towards[1] - s * towards[0]])
+        return times(patch.colour, light.shade(x, y, np.array([*turned, towards[2]])))
 
     def _shadow(
         self,
@@ -233,7 +244,7 @@ class FigureActor:
         units = np.empty((len(places), 2))
         for number in np.unique(parts):
             chosen = parts == number
-            affine = self.figure.parts[number].affine(gait)
+            affine = self.affines[number][index]
             units[chosen] = places[chosen, :2] @ affine[:, :2].T + affine[:, 2]
         if self.figure.bend is not None:
             x, y = self.figure.bend.bend(units[:, 0], units[:, 1], gait)

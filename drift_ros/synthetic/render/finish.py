@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import cv2
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from drift_ros.synthetic.render.raster import Floats, times
 from drift_ros.synthetic.seeds import Seed
+
+MARGIN = 48  # px by which the field of noise is larger than the image
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Finish:
     gamma: float = 1.0
     noise: float = 0.0
     quality: int = 0
+    _field: Floats | None = field(default=None, init=False, repr=False)
 
     def apply(self, image: Floats, index: int) -> NDArray[np.uint8]:
         """The picture (H, W, 3) uint8 of frame `index`; `image` may be changed."""
@@ -50,10 +53,7 @@ class Finish:
         if self.exposure is not None:
             image *= self.exposure[index]
         if self.noise > 0:
-            rng = self.seed.child(index).generator()
-            # Half of the variance is the sensor's own, half is the light's and grows with it.
-            level = np.sqrt(np.maximum(image, 0) * np.float32(0.5 / 128) + np.float32(0.5))
-            image += rng.standard_normal(image.shape, np.float32) * (level * np.float32(self.noise))
+            image = self._noisy(np.maximum(image, 0), index)
         pixels = cv2.convertScaleAbs(np.maximum(image, 0, out=image))
         if self.gamma != 1:
             pixels = cv2.LUT(pixels, self._curve)
@@ -62,6 +62,24 @@ class Finish:
             coded = cv2.imencode('.jpg', cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), options)[1]
             pixels = cv2.cvtColor(cv2.imdecode(coded, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
         return pixels
+
+    def _noisy(self, image: Floats, index: int) -> Floats:
+        """Half of the variance is the sensor's own, half is the light's and grows with it."""
+        level = cv2.sqrt(image * np.float32(0.5 / 128) + np.float32(0.5))
+        rng = self.seed.child(index).generator()
+        top, left = rng.integers(MARGIN, size=2)
+        height, width = image.shape[:2]
+        grain = self._grain(height, width)[top : top + height, left : left + width]
+        scale = self.noise if rng.random() < 0.5 else -self.noise
+        return image + cv2.multiply(grain, level, scale=scale)
+
+    def _grain(self, height: int, width: int) -> Floats:
+        """A field of normal noise that frames are given cuts of; drawing one for each is slow."""
+        if self._field is None:
+            size = (height + MARGIN, width + MARGIN, 3)
+            grain = self.seed.generator().standard_normal(size, np.float32)
+            object.__setattr__(self, '_field', grain)
+        return self._field  # type: ignore[return-value]
 
     def _corners(self, height: int, width: int) -> Floats:
         y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]

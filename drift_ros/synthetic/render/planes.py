@@ -76,13 +76,17 @@ class Plane:
         if not len(rows):
             return image
         band = slice(int(rows[0]), int(rows[-1]) + 1)
-        near, far = float(depth[band].min()), float(np.median(depth[band][:, camera.width // 2]))
+        known = depth[band][:, camera.width // 2]
+        near = float(depth[band].min())
+        far = float(np.median(known[np.isfinite(known)])) if np.isfinite(known).any() else near
         density = camera.focal * self.pitch  # px per texel at 1 m
         first = _level(density / max(near, 1e-3) * 0.7, len(self.levels))
         last = _level(density / max(min(far, 1e3), 1e-3) * 0.7, len(self.levels))
         colours = self._warp(view, band, first)
         if last > first:
-            blend = np.clip((depth[band] - near) / max(far - near, 1e-6), 0, 1)[..., None]
+            blend = np.clip((depth[band] - near) / np.float32(max(far - near, 1e-6)), 0, 1)[
+                ..., None
+            ]
             colours += (self._warp(view, band, last) - colours) * blend
         if self.haze is not None:
             clear = np.exp(-depth[band] / np.float32(self.fade))[..., None]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil, floor
 
 import cv2
 import numpy as np
@@ -57,6 +59,7 @@ class Blur:
         return image
 
 
+@lru_cache(maxsize=64)
 def line(way: tuple[float, float]) -> Floats:
     """A motion blur's kernel: a line through its middle, each point shared by the px around it."""
     radius = int(np.ceil(max(map(abs, way)) / 2))
@@ -84,10 +87,10 @@ def times(image: NDArray, gain: Floats) -> Floats:
 
 def region(camera: Camera, corners: NDArray[np.float64], margin: float) -> Region | None:
     """The part of the image that points (N, 2) in px span, or None if it is empty."""
-    low, high = corners.min(0) - margin, corners.max(0) + margin
-    left, top = (max(0, int(np.floor(c))) for c in low)
-    right = min(camera.width, int(np.ceil(high[0])) + 1)
-    bottom = min(camera.height, int(np.ceil(high[1])) + 1)
+    x, y = corners.T.tolist()
+    left, top = max(0, floor(min(x) - margin)), max(0, floor(min(y) - margin))
+    right = min(camera.width, ceil(max(x) + margin) + 1)
+    bottom = min(camera.height, ceil(max(y) + margin) + 1)
     if right <= left or bottom <= top:
         return None
     return slice(top, bottom), slice(left, right)

@@ -257,10 +257,12 @@ class World:
         if not balls or self.light.shadow <= 0:
             return
         x, y = view.rays(0, 0, self.camera.width, self.camera.height)
-        rays = np.stack(np.broadcast_arrays(x, y, np.float64(1)), -1) @ view.rotation
-        points = rays.astype(np.float32) * raster.depth[..., None] + view.position.astype(
-            np.float32
-        )
+        depth = raster.depth
+        optical = (x.astype(np.float32) * depth, y.astype(np.float32) * depth, depth)
+        points = [
+            optical[0] * np.float32(a) + optical[1] * np.float32(b) + optical[2] * np.float32(c) + p
+            for (a, b, c), p in zip(view.rotation.T, view.position.astype(np.float32), strict=True)
+        ]
         gain = np.ones(raster.depth.shape, np.float32)
         for ball, first in balls:
             gain *= np.where(raster.surface == first, 1, ball.shadow(points, self.light, index))
@@ -309,31 +311,33 @@ class World:
             places[chosen], numbers[chosen] = found[nearest, np.arange(len(chosen))], nearest
         return places, numbers
 
+    @cached_property
+    def _owners(self) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+        """Surfaces and labels (N,) of all points."""
+        surfaces = [parts + (self._firsts[i] if i >= 0 else 0) for i, _, parts in self._points]
+        numbers = np.concatenate(surfaces)
+        return numbers, self._ids[numbers]
+
     def _locate(self, view: View, index: int, surface: NDArray[np.uint8]) -> PointTruth:
-        groups = self._points
-        if not groups:
+        if not self._points:
             return PointTruth.none()
-        positions, faces, surfaces, ids = [], [], [], []
-        for i, places, parts in groups:
+        positions, faces = [], []
+        for i, places, parts in self._points:
             if i < 0:
-                pixels = view.pixels(view.optical(places))
-                faces.append(np.ones(len(places), bool))
-                surfaces.append(parts)
-                ids.append(np.zeros(len(places), np.uint8))
+                pixels, facing = view.pixels(view.optical(places)), np.ones(len(places), bool)
             else:
                 pixels, facing = self.actors[i].locate(places, parts, view, index)
-                faces.append(facing)
-                surfaces.append(parts + self._firsts[i])
-                ids.append(np.full(len(places), self.actors[i].id, np.uint8))
             positions.append(pixels)
+            faces.append(facing)
         place = np.concatenate(positions).astype(np.float32)
-        visible = np.concatenate(faces)
-        size = np.array([self.camera.width, self.camera.height])
-        nearest = np.rint(np.nan_to_num(place, nan=-9.0).clip(-9, 32000)).astype(int)
-        visible &= ((nearest >= 0) & (nearest < size)).all(-1)
-        x, y = np.where(visible[:, None], nearest, 0).T
-        visible &= surface[y, x] == np.concatenate(surfaces)
-        return PointTruth(place, visible, np.concatenate(ids))
+        nearest = np.rint(np.nan_to_num(place, nan=-1)).clip(-1, 32000).astype(np.intp)
+        x, y = nearest.T
+        height, width = surface.shape
+        inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+        x, y = np.where(inside, x, 0), np.where(inside, y, 0)
+        surfaces, ids = self._owners
+        visible = np.concatenate(faces) & inside & (surface[y, x] == surfaces)
+        return PointTruth(place, visible, ids)
 
 
 def _full(inside: Inside, shape: tuple[int, ...]) -> int:

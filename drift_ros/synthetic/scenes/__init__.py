@@ -1,30 +1,82 @@
-"""The scenes by name. A new one is a file with `build(SceneSettings) -> Scene` and a line here."""
+"""The scenes by name.
+
+A new scene is a file with `build(SceneSettings) -> Video` and a line in `BUILDERS`; a new set is a
+recipe in `sets.py`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from drift_ros.errors import SettingsError
-from drift_ros.synthetic.scene import Scene
-from drift_ros.synthetic.scenes import crossing
+from drift_ros.synthetic.scenes import crossing, random_scene
+from drift_ros.synthetic.scenes.sets import RECIPES, HeldOut, VideoSet
 from drift_ros.synthetic.settings import SceneSettings
+from drift_ros.synthetic.types import Video
 
-BUILDERS: dict[str, Callable[[SceneSettings], Scene]] = {
+BUILDERS: dict[str, Callable[[SceneSettings], Video]] = {
     crossing.NAME: crossing.build,
+    random_scene.NAME: random_scene.build,
 }
 
 
 def names() -> list[str]:
-    """Names of the scenes."""
-    return list(BUILDERS)
+    """Names of the scenes and of the sets."""
+    return [*BUILDERS, *RECIPES]
 
 
-def create(name: str, settings: SceneSettings | None = None) -> Scene:
-    """The scene of a name.
+def defaults(name: str) -> SceneSettings:
+    """The settings that belong to a scene, a set, or a video of a set.
 
     Raises:
-        SettingsError: no scene has this name.
+        SettingsError: there is nothing of this name.
     """
-    if name not in BUILDERS:
-        raise SettingsError(f'unknown scene {name!r}; there are: {", ".join(names())}')
-    return BUILDERS[name](settings or SceneSettings())
+    if name in BUILDERS:
+        return SceneSettings()
+    return RECIPES[_set_of(name)].defaults
+
+
+def create(name: str, settings: SceneSettings | None = None) -> Video:
+    """The scene of a name, or one video of a set, such as `kubric-similar-03`.
+
+    Raises:
+        SettingsError: nothing has this name, or it is a whole set.
+    """
+    if name in BUILDERS:
+        return BUILDERS[name](settings or SceneSettings())
+    if name in RECIPES:
+        raise SettingsError(
+            f'{name} is a set of {RECIPES[name].videos} videos; name one, as in {name}-00, or take '
+            'them all with create_set'
+        )
+    found = _set_of(name)
+    for split in ('test', 'val'):
+        videos = VideoSet(found, settings, split)
+        if name in videos.names:
+            return videos[videos.names.index(name)]
+    raise SettingsError(f'the set {found} has no video {name!r}; it has {found}-00 and so on')
+
+
+def create_set(
+    name: str, settings: SceneSettings | None = None, split: HeldOut = 'test'
+) -> Sequence[Video]:
+    """All videos of a set; a scene, or one video of a set, alone.
+
+    Args:
+        name: of the set.
+        settings: size, length, rate and noise; None takes those that belong to it.
+        split: of a set: `test` for reporting, `val` for choosing settings.
+
+    Raises:
+        SettingsError: nothing has this name.
+    """
+    if name in RECIPES:
+        return VideoSet(name, settings, split)
+    return [create(name, settings)]
+
+
+def _set_of(name: str) -> str:
+    for found in RECIPES:
+        if name == found or name.startswith(f'{found}-'):
+            return found
+    raise SettingsError(f'unknown scene {name!r}; there are: {", ".join(names())}')

@@ -49,16 +49,26 @@ class Layout:
         return min(self.camera.width, self.camera.height) / 2 * depth / self.camera.focal
 
 
-def figure_world(name: str, settings: RandomSettings, seed: Seed) -> World:
-    """A random video of figures; each aspect has a random stream of its own."""
+def figure_world(
+    name: str, settings: RandomSettings, seed: Seed, alike: bool | None = None
+) -> World:
+    """A random video of figures; each aspect has a random stream of its own.
+
+    Args:
+        name: its name.
+        settings: what it is like.
+        seed: of everything in it.
+        alike: whether all objects look the same; None draws it, and how many do.
+    """
     rng = seed.child(LAYOUT).generator()
     layout = _layout(rng, settings)
     noise = bank(seed.split)
     colours = palette(rng, 5)
     count = int(rng.integers(settings.fewest, settings.most + 1))
     radii = _radii(rng, count, settings)
-    alike = rng.random() < settings.identical and count > 1
-    groups = _groups(rng, count, alike)
+    drawn = rng.random() < settings.identical and count > 1
+    groups = np.zeros(count, int) if alike else _groups(rng, count, drawn and alike is None)
+    alike = drawn if alike is None else alike
     radii = radii[groups]
     depths = layout.depth * (1 + np.where(alike, 0.06, 0.2) * rng.permutation(_spread(count)))
     looks = _looks(seed.child(LOOKS), settings, layout, noise, colours, groups, radii)
@@ -145,10 +155,11 @@ def _looks(
         if int(group) in looks:
             continue
         rng = seed.child(int(group)).generator()
+        look = seed.child(int(group), 0)
         own = colours if rng.random() < settings.camouflage else None
         pixels = 1.6 * radius * min(settings.width, settings.height)
         texels = int(np.clip(pixels, *TEXELS))
-        looks[int(group)] = random_figure(rng, noise, texels, own, settings.deformation)
+        looks[int(group)] = random_figure(look, noise, texels, own, settings.deformation)
     return looks
 
 
@@ -227,7 +238,8 @@ def _scenery(
         depth = layout.depth * share
         radius = own.uniform(0.15, 0.6)
         texels = int(np.clip(1.6 * radius * short, *TEXELS))
-        figure = random_figure(own, noise, texels, colours if own.random() < 0.6 else None)
+        palette_ = colours if own.random() < 0.6 else None
+        figure = random_figure(seed.child(i, 0), noise, texels, palette_, limbs=False)
         place = own.uniform(-1.1, 1.1, 2) * layout.half
         if hides and abs(place).max() < 0.5:  # occluders leave most of the middle free
             place[int(own.integers(2))] *= 2.5

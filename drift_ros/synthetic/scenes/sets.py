@@ -1,0 +1,166 @@
+"""The benchmark sets: fixed videos of objects that look exactly alike.
+
+Their seeds lie in the splits `test`, for reporting, and `val`, for choosing settings, where no
+training video can be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, overload
+
+from drift_ros.errors import SettingsError
+from drift_ros.synthetic.render.world import World
+from drift_ros.synthetic.scenes.balls import ball_world
+from drift_ros.synthetic.scenes.figures import figure_world
+from drift_ros.synthetic.seeds import Seed
+from drift_ros.synthetic.settings import RandomSettings, SceneSettings
+
+HeldOut = Literal['test', 'val']
+SETS = 2  # the word of all sets below a split
+TRIES = 60
+LOOK = (96, 72)  # size in px at which drafts of figures are judged
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a set is made.
+
+    Attributes:
+        number: its word in the seeds.
+        description: one line.
+        videos: how many.
+        objects: how many in each.
+        figures: every which video shows figures in place of balls; 0: none.
+        defaults: size, length, rate and noise that belong to the set.
+    """
+
+    number: int
+    description: str
+    videos: int
+    objects: int
+    figures: int
+    defaults: SceneSettings
+
+
+KUBRIC = SceneSettings(width=640, height=480, frames=16, rate=12, noise=2)
+HARDER = SceneSettings(width=640, height=480, frames=24, rate=12, noise=3)
+
+RECIPES = {
+    'kubric-similar': Recipe(0, 'two identical balls on a floor', 14, 2, 0, KUBRIC),
+    **{
+        f'similar-{n}': Recipe(
+            n, f'{n} identical objects that cross and hide each other', 8, n, 2, HARDER
+        )
+        for n in range(2, 7)
+    },
+}
+
+
+class VideoSet(Sequence[World]):
+    """The videos of a set, each made when it is asked for.
+
+    Args:
+        name: of the set.
+        settings: size, length, rate and noise; None takes those that belong to the set. Its seed
+            must be 0: the set fixes its seeds.
+        split: `test` for reporting, `val` for choosing settings.
+
+    Raises:
+        SettingsError: no such set or split, or a seed is given.
+    """
+
+    def __init__(
+        self, name: str, settings: SceneSettings | None = None, split: HeldOut = 'test'
+    ) -> None:
+        if name not in RECIPES:
+            raise SettingsError(f'unknown set {name!r}; there are: {", ".join(RECIPES)}')
+        if split not in ('test', 'val'):
+            raise SettingsError(f'sets have the splits test and val, not {split!r}')
+        self.name = name
+        self.recipe = RECIPES[name]
+        self.settings = settings or self.recipe.defaults
+        self.split: HeldOut = split
+        if self.settings.seed:
+            raise SettingsError(f'the set {name} fixes its seeds; leave the seed at 0')
+
+    def __len__(self) -> int:
+        return self.recipe.videos
+
+    @overload
+    def __getitem__(self, index: int) -> World: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[World]: ...
+
+    def __getitem__(self, index: int | slice) -> World | list[World]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(len(self))[index]]
+        number = range(len(self))[index]
+        name = self.names[number]
+        seed = Seed(self.split, (SETS, self.recipe.number, number))
+        settings = self._random_settings()
+        if self.recipe.figures and number % self.recipe.figures == 0:
+            return _figures(name, settings, seed)
+        cross = number % 3 != 2 or None  # every third is left to chance
+        return ball_world(name, settings, seed, self.recipe.objects, alike=True, cross=cross)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the videos."""
+        prefix = self.name if self.split == 'test' else f'{self.name}-{self.split}'
+        return [f'{prefix}-{i:02d}' for i in range(len(self))]
+
+    def _random_settings(self) -> RandomSettings:
+        own = self.settings
+        count = self.recipe.objects
+        return RandomSettings(
+            width=own.width,
+            height=own.height,
+            frames=own.frames,
+            rate=own.rate,
+            noise=own.noise,
+            fewest=count,
+            most=count,
+            smallest=0.07,
+            largest=0.2,
+            camouflage=0,
+            crossing=1,
+            camera=0.5,
+            shadows=1,
+            lighting=0,
+            exposure=0,
+            motion_blur=0,
+            defocus=0,
+            compression=0,
+            occluders=0,
+        )
+
+
+def _figures(name: str, settings: RandomSettings, seed: Seed) -> World:
+    """The first draft in which all are seen at first, and some hide others later."""
+    small = settings.model_copy(
+        update={'width': LOOK[0], 'height': LOOK[0] * settings.height // settings.width}
+    )
+    small = small.model_copy(update={'points': 0, 'frames': min(settings.frames, 24)})
+    for draft in range(TRIES):
+        if _good(figure_world(name, small, seed.child(draft), alike=True)):
+            break
+    return figure_world(name, settings, seed.child(draft), alike=True)
+
+
+def _good(world: World) -> bool:
+    first = world.render(0)
+    pixels = first.labels.size
+    if any(o.visibility < 0.85 or o.area < 0.004 * pixels for o in first.objects):
+        return False
+    if any(o.full_area > 0.15 * pixels for o in first.objects):
+        return False
+    frames = [world.render(i).objects for i in range(2, len(world), 3)]
+    hidden = min(o.visibility for objects in frames for o in objects if o.full_area)
+    seen = [
+        sum(objects[k].area > 0.001 * pixels for objects in frames) / max(1, len(frames))
+        for k in range(len(first.objects))
+    ]
+    return hidden < 0.5 and min(seen) >= 0.7
