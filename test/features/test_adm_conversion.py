@@ -95,7 +95,7 @@ def test_published_size_on_the_meta_device() -> None:
             k: v.shape for k, v in unet.state_dict().items()
         }
         image = torch.empty(1, 3, 480, 832)
-        for block in (17, 14, 13, 11, 10, 8, 7, 6, 5, 4, 2, 1):  # each cut is inside the last
+        for block in (17, 13, 11, 8, 7, 5, 4, 2, 1):  # each cut is inside the last
             truncate_at(unet, block)
             with torch.no_grad():
                 shape = tuple(unet(image, torch.tensor(51)).sample.shape)
