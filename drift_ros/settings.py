@@ -128,6 +128,47 @@ class ImageUnetSettings(Settings):
     prompt: str = Field('', description='Text condition of models that take one.')
 
 
+class EmbeddedSettings(Settings):
+    """The small models that come with the package."""
+
+    checkpoint: str = Field(
+        '',
+        description='Folder of a training by `drift train-embedded`; empty: the weights that come '
+        'with the package.',
+    )
+    image_checkpoint: str = Field(
+        '',
+        description='Folder of a training of the image model (`drift train-embedded --twin`); '
+        'empty: the weights that come with the package.',
+    )
+    block: int = Field(
+        2,
+        ge=0,
+        le=7,
+        description='Decoder block that is read, 0 = deepest; a finer one costs more.',
+    )
+    snr: float = Field(
+        1.0,
+        gt=0,
+        le=1e6,
+        description='Signal-to-noise ratio at which the video model reads frames.',
+    )
+    image_snr: float = Field(
+        4.0,
+        gt=0,
+        le=1e6,
+        description='Signal-to-noise ratio at which the image model reads frames.',
+    )
+    ensemble: int = Field(
+        1, ge=1, le=64, description='Draws of the noise over which features are averaged.'
+    )
+    temporal: bool = Field(
+        True,
+        description='Whether temporal layers are run; without them the video model sees each frame '
+        'alone (an ablation).',
+    )
+
+
 class FeatureSettings(Settings):
     """Which networks describe the frames, and how they are run."""
 
@@ -186,6 +227,7 @@ class FeatureSettings(Settings):
     )
     video: VideoUnetSettings = VideoUnetSettings()
     image: ImageUnetSettings = ImageUnetSettings()
+    embedded: EmbeddedSettings = EmbeddedSettings()
 
 
 class WindowSettings(Settings):

@@ -21,7 +21,18 @@ from typer.core import TyperGroup
 import drift_ros
 from drift_ros.errors import DriftError
 
-MODULES = ('track', 'convert', 'play', 'render', 'demo', 'pca', 'convert_adm', 'inspect', 'docs')
+MODULES = (
+    'track',
+    'convert',
+    'play',
+    'render',
+    'demo',
+    'pca',
+    'train_embedded',
+    'convert_adm',
+    'inspect',
+    'docs',
+)
 BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
 
 

@@ -1,0 +1,1 @@
+"""The small diffusion models that come with the package, as extractors."""

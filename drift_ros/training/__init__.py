@@ -1,0 +1,1 @@
+"""Trains the embedded models on rendered video: data, objective, loop, validation, records."""

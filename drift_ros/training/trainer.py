@@ -1,0 +1,136 @@
+"""One step after the other, and everything needed to go on after a pause."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.training_utils import EMAModel
+from torch import Tensor
+
+from drift_ros.errors import CheckpointError
+from drift_ros.features.embedded.model import EmbeddedUNet
+from drift_ros.training.objective import errors, noised
+from drift_ros.training.settings import TrainingSettings
+
+
+class Trainer:
+    """The network, its optimiser and the moving average of its weights.
+
+    A step depends on the seed, the number of the step and the share of the training that is over,
+    and on nothing else, so a training that is saved and loaded goes on as if it had not paused.
+
+    Args:
+        settings: of the training.
+        device: where to train.
+    """
+
+    def __init__(self, settings: TrainingSettings, device: torch.device) -> None:
+        self.settings = settings
+        self.device = device
+        self.step_number = 0
+        self.seconds = 0.0  # spent in steps, pauses aside
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            network = EmbeddedUNet(**settings.network.model_dump(), frames=settings.frames)
+        self.network = network.to(device, memory_format=torch.channels_last).train()
+        self.average = EMAModel(self.network.parameters(), decay=settings.decay)
+        self._optimiser = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=settings.rate,
+            betas=(0.9, 0.99),
+            weight_decay=settings.weight_decay,
+            fused=device.type == 'cuda',
+        )
+        self._run = torch.compile(self.network) if settings.compile else self.network
+
+    def step(self, images: Tensor, progress: float) -> tuple[Tensor, Tensor]:
+        """Learn from a batch.
+
+        Args:
+            images: (B, F, 3, H, W) uint8.
+            progress: share of the training that is over, 0..1.
+
+        Returns:
+            (B, F) weighted errors and log signal-to-noise ratios.
+        """
+        batch = noised(images.to(self.device, non_blocking=True), self.settings, self.step_number)
+        for group in self._optimiser.param_groups:
+            group['lr'] = self.rate(progress)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == 'cuda'):
+            predicted = self._run(batch.noisy, batch.log_snr)
+        error = errors(predicted, batch)
+        self._optimiser.zero_grad(set_to_none=True)
+        error.mean().backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
+        self._optimiser.step()
+        self.average.step(self.network.parameters())
+        self.step_number += 1
+        return error.detach(), batch.log_snr
+
+    def rate(self, progress: float) -> float:
+        """Learning rate of the next step: a linear rise, a plateau, the fall of a cosine."""
+        settings = self.settings
+        rise = min(1.0, (self.step_number + 1) / max(1, settings.warm_up))
+        falling = (progress - 1 + settings.cool_down) / max(settings.cool_down, 1e-9)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, max(0.0, falling))))
+        return settings.rate * rise * fall
+
+    def averaged(self) -> EmbeddedUNet:
+        """A copy of the network with the averaged weights, ready for use."""
+        copy = EmbeddedUNet.from_config(self.network.config)
+        copy.load_state_dict(self.network.state_dict())
+        self.average.copy_to(copy.parameters())
+        return copy.to(self.device, memory_format=torch.channels_last).eval()
+
+    def save(self, path: Path) -> None:
+        """Write the whole state; it replaces an older file only when it is complete."""
+        state = {
+            'settings': self.settings.model_dump(mode='json'),
+            'step': self.step_number,
+            'seconds': self.seconds,
+            'network': self.network.state_dict(),
+            'average': self.average.state_dict(),
+            'optimiser': self._optimiser.state_dict(),
+        }
+        unfinished = path.with_suffix('.part')
+        torch.save(state, unfinished)
+        unfinished.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Go on from a saved state.
+
+        Raises:
+            CheckpointError: it cannot be read, or was made with other settings.
+        """
+        try:
+            state: dict[str, Any] = torch.load(path, map_location='cpu', weights_only=True)
+            known = TrainingSettings.model_validate(state['settings'])
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as e:
+            raise CheckpointError(
+                f'cannot go on from {path} ({type(e).__name__}: {e}): start a new training in '
+                'another folder'
+            ) from None
+        changed = sorted(_changed(known, self.settings))
+        if changed:
+            raise CheckpointError(
+                f'{path} was trained with another {", ".join(changed)}: give the same settings, or '
+                'start a new training in another folder'
+            )
+        self.network.load_state_dict(state['network'])
+        self.average.load_state_dict(state['average'])
+        self.average.to(self.device)
+        self._optimiser.load_state_dict(state['optimiser'])
+        self.step_number = state['step']
+        self.seconds = state['seconds']
+
+
+def _changed(old: TrainingSettings, new: TrainingSettings) -> Iterator[str]:
+    """Names of the settings that differ and matter for going on."""
+    for name in TrainingSettings.model_fields:
+        if name not in ('workers', 'compile') and getattr(old, name) != getattr(new, name):
+            yield name

@@ -1,0 +1,155 @@
+"""The embedded extractors: noise, windows, ablation, weights without network."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from drift_ros import resources
+from drift_ros.errors import CheckpointError, SettingsError
+from drift_ros.features.base import FeatureExtractor, Window
+from drift_ros.features.embedded.create import create, create_fused, create_image
+from drift_ros.features.embedded.extractor import EmbeddedExtractor, level
+from drift_ros.features.embedded.model import EmbeddedUNet
+from drift_ros.settings import FeatureSettings, build
+
+SIZE = (64, 96)
+
+
+def tiny(temporal: bool) -> EmbeddedUNet:
+    torch.manual_seed(3)
+    model = EmbeddedUNet((32, 64), frames=4, near=(True,), temporal=temporal)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return model
+
+
+@pytest.fixture(scope='module')
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp('embedded')
+    for name, temporal in (('video', True), ('image', False)):
+        tiny(temporal).half().save_pretrained(root / name)
+    return root
+
+
+def settings(folders: Path, **values: Any) -> FeatureSettings:
+    given = {
+        'embedded.checkpoint': str(folders / 'video'),
+        'embedded.image_checkpoint': str(folders / 'image'),
+        'embedded.block': 1,
+        'device': 'cpu',
+    }
+    return build(FeatureSettings, given | {k.replace('__', '.'): v for k, v in values.items()})
+
+
+def window(count: int = 4, new: int | None = None, first: int = 0, changed: int = -1) -> Window:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (8, 3, *SIZE), generator=generator, dtype=torch.uint8)
+    if changed >= 0:
+        images[changed] = 255 - images[changed]
+    stamps = tuple(range(first, first + count))
+    return Window(images[first : first + count], stamps, count if new is None else new)
+
+
+@pytest.mark.parametrize('maker', [create, create_image, create_fused])
+def test_gives_a_map_for_each_new_frame(folders: Path, maker: Any) -> None:
+    extractor: FeatureExtractor = maker(settings(folders))
+    result = extractor.extract(window(new=3))
+    channels = 64 if maker is create_fused else 32
+    assert result.features.shape == (3, channels, SIZE[0] // 8, SIZE[1] // 8)
+    assert result.stride == 8
+    assert result.features.isfinite().all()
+    assert SIZE[0] % extractor.size_multiple == SIZE[1] % extractor.size_multiple == 0
+    assert extractor.window_length == (1 if maker is create_image else 4)
+
+
+@pytest.mark.parametrize('maker', [create, create_image])
+def test_repeats_itself_and_follows_the_seed(folders: Path, maker: Any) -> None:
+    extractor = maker(settings(folders))
+    first, again = (extractor.extract(window()).features for _ in range(2))
+    assert torch.equal(first, again)
+    assert torch.equal(first, maker(settings(folders)).extract(window()).features)
+    assert not torch.equal(first, maker(settings(folders, seed=1)).extract(window()).features)
+
+
+def test_an_image_has_the_same_descriptors_in_every_window(folders: Path) -> None:
+    extractor = create_image(settings(folders))
+    together = extractor.extract(window(4)).features[2]
+    alone = extractor.extract(window(1, first=2)).features[0]
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+
+
+def reacts(extractor: FeatureExtractor) -> bool:
+    """Whether the first frame's descriptors depend on the last frame, their mean aside."""
+    a, b = (extractor.extract(window(changed=c)).features[0] for c in (-1, 3))
+    a, b = (f - f.mean((1, 2), keepdim=True) for f in (a, b))
+    return not torch.allclose(a, b, atol=1e-5)
+
+
+def test_only_temporal_layers_let_frames_know_of_each_other(folders: Path) -> None:
+    assert reacts(create(settings(folders)))
+    assert not reacts(create(settings(folders, embedded__temporal=False)))
+    assert not reacts(create_image(settings(folders)))
+
+
+def test_an_ensemble_averages_draws_of_the_noise() -> None:
+    def features(ensemble: int, seed: int) -> torch.Tensor:
+        extractor = EmbeddedExtractor(
+            'embedded',
+            tiny(True),
+            block=1,
+            level=level(10.0),
+            ensemble=ensemble,
+            seed=seed,
+            device=torch.device('cpu'),
+            dtype=torch.float32,
+        )
+        return extractor.extract(window()).features
+
+    def spread(ensemble: int) -> float:
+        return float((features(ensemble, 0) - features(ensemble, 1)).norm())
+
+    assert spread(8) < 0.7 * spread(1)
+
+
+def test_noise_levels_mix_to_unit_power() -> None:
+    at = level(0.25)
+    assert at.signal**2 + at.noise**2 == pytest.approx(1)
+    assert at.snr == pytest.approx(0.25)
+
+
+def test_weights_load_without_a_network(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_args: Any, **_kwargs: Any) -> None:
+        raise AssertionError('the network was asked')
+
+    monkeypatch.setattr(socket.socket, 'connect', refuse)
+    create_fused(settings(folders))
+
+
+@pytest.mark.parametrize(('alpha', 'name'), [(0, 'embedded-image'), (1, 'embedded')])
+def test_at_the_ends_of_alpha_one_model_is_loaded(folders: Path, alpha: float, name: str) -> None:
+    assert create_fused(settings(folders, alpha=alpha)).name == name
+
+
+def test_says_which_weights_are_missing_or_of_the_other_kind(folders: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match='image_checkpoint holds the video model'):
+        create_image(settings(folders, embedded__image_checkpoint=str(folders / 'video')))
+    with pytest.raises(CheckpointError, match='not a folder'):
+        create(settings(folders, embedded__checkpoint=str(tmp_path / 'nowhere')))
+    with pytest.raises(CheckpointError, match=r'config\.json'):
+        create(settings(folders, embedded__checkpoint=str(tmp_path)))
+    with pytest.raises(SettingsError, match='blocks 0 to 1'):
+        create(settings(folders, embedded__block=2))
+
+
+def test_without_weights_in_the_package_it_says_how_to_get_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(resources, 'folder', lambda kind: tmp_path)
+    with pytest.raises(CheckpointError, match='drift train-embedded'):
+        create(FeatureSettings(device='cpu'))
