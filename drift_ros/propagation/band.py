@@ -92,7 +92,7 @@ class Band:
 
         Args:
             tile: where.
-            targets: (n, C) its descriptors, row by row.
+            targets: (n, C) its descriptors, row by row, contiguous.
             wanted: number of largest similarities that `best` will be asked for.
         """
         self._place(tile, wanted)
@@ -222,7 +222,7 @@ class Band:
         rows = torch.arange(reach, -reach - 1, -1, device=targets.device)  # source minus target
         columns = self._offsets(tile.left, tile.right, self._columns)
         inside = self._window.contains(rows[:, None], columns[:, None, :])
-        penalty = torch.zeros(inside.shape).masked_fill_(~inside, -torch.inf).flatten(1)
+        outside = ~inside.flatten(1)[:, None]
         # the columns that some window leaves out: some on the left, some on the right
         left = min(near, max(0, tile.right - 1 - reach - self._columns.start))
         right = min(near, max(0, tile.left + reach + 1 - self._columns.start))
@@ -239,9 +239,8 @@ class Band:
             torch.mm(row.view(sources, channels), met.T, out=scores)
             shift = tile.top - y + reach
             for edge in edges:
-                scores.view(near, frames, -1)[edge].add_(
-                    penalty[edge, None, (low + shift) * width : (high + shift) * width]
-                )
+                left_out = outside[edge, :, (low + shift) * width : (high + shift) * width]
+                scores.view(near, frames, -1)[edge].masked_fill_(left_out, -torch.inf)
             grouped = self._scores[i].view(-1, self._group, self._scores.shape[2])
             torch.amax(grouped[:, :, place], 1, out=self._maxima[i, :, low * width : high * width])
 

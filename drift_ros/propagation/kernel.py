@@ -98,7 +98,7 @@ def propagate(
     )
     result = torch.empty((*grid, labels.shape[1]), device=query.device)
     ties = []
-    for tile in _tiles(search.bands, grid, context.is_cuda):
+    for tile in _tiles(search.bands, grid, _batched(context.device)):
         out = _cut(result, tile)
         votes, tied = search.label(tile)
         out.copy_(votes.view(out.shape))
@@ -109,7 +109,7 @@ def propagate(
         out = _cut(result, tied.tile)
         votes = search.label_all(tied.tile, tied.threshold, tied.peak)
         out[tied.crowded.view(out.shape[:2])] = votes[tied.crowded]
-    return result.permute(2, 0, 1)
+    return result.permute(2, 0, 1).contiguous()
 
 
 def unit(features: Tensor, dim: int) -> Tensor:
@@ -168,7 +168,7 @@ class _Search(NamedTuple):
         return self._weigh(threshold, peak)
 
     def _score(self, tile: Tile, wanted: int) -> None:
-        targets = _cut(self.query, tile).reshape(-1, self.query.shape[2])
+        targets = _cut(self.query, tile).flatten(0, 1).contiguous()
         for band in self.bands:
             band.score(tile, targets, wanted)
 
@@ -182,7 +182,7 @@ class _Search(NamedTuple):
 
 def _bands(context: Tensor, window: Window, mask_first: bool, first: int) -> list[Band]:
     """Frames that share a window: all, or the first ones without one and the others."""
-    batched = context.is_cuda
+    batched = _batched(context.device)
     if mask_first or not first:
         return [Band(context, window, 0, batched)]
     whole = Window.of('square', 0, (context.shape[1], context.shape[2]))
@@ -190,6 +190,10 @@ def _bands(context: Tensor, window: Window, mask_first: bool, first: int) -> lis
     if first < len(context):
         bands.append(Band(context[first:], window, first, batched))
     return bands
+
+
+def _batched(device: torch.device) -> bool:
+    return device.type != 'cpu'
 
 
 def _tiles(bands: list[Band], grid: tuple[int, int], batched: bool) -> Iterator[Tile]:

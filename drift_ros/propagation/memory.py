@@ -2,8 +2,9 @@
 memory.
 
 Invariants: storage never grows after the first frame; the used part is one contiguous slice, so
-reading it copies nothing. References grow downwards from the middle, recent frames upwards and then
-round in a ring. The order of entries has no meaning for propagation.
+reading it copies nothing. References come first; they grow downwards from the middle, recent frames
+upwards and then round in a ring. Beyond that the order of entries has no meaning for propagation.
+Channels are innermost, as the products and the votes read them.
 """
 
 from __future__ import annotations
@@ -45,13 +46,13 @@ class Memory:
 
     @property
     def features(self) -> Tensor:
-        """(T, C, h, w) unit descriptors of all entries; a view."""
+        """(T, C, h, w) descriptors of all entries in their dtype, references first; a view."""
         assert self._features is not None, 'the memory is empty'
         return self._features[self._used]
 
     @property
     def labels(self) -> Tensor:
-        """(T, K, h, w) float32 soft labels of all entries; a view."""
+        """(T, K, h, w) float32 soft labels of all entries, references first; a view."""
         assert self._labels is not None, 'the memory is empty'
         return self._labels[self._used]
 
@@ -70,7 +71,7 @@ class Memory:
 
         Args:
             frame: its number.
-            features: (C, h, w) unit descriptors.
+            features: (C, h, w) descriptors, of unit length for cosines.
             labels: (K, h, w) soft labels.
         """
         if not self._recent:
@@ -89,7 +90,7 @@ class Memory:
 
         Args:
             frame: its number.
-            features: (C, h, w) unit descriptors.
+            features: (C, h, w) descriptors, of unit length for cosines.
             labels: (K, h, w) labels.
         """
         assert len(self._reference_frames) < self._references, 'no room: drop a reference first'
@@ -134,7 +135,7 @@ class Memory:
         if self._labels is None:
             return
         old = self._labels
-        new = old.new_zeros((old.shape[0], len(sources), *old.shape[2:]))
+        new = _empty((old.shape[0], len(sources), *old.shape[2:]), old).zero_()
         for place, source in enumerate(sources):
             if source is not None:
                 new[:, place] = old[:, source]
@@ -146,14 +147,13 @@ class Memory:
     def _write(self, place: int, features: Tensor, labels: Tensor) -> None:
         if self._features is None or self._labels is None:
             slots = self._references + self._recent
-            self._features = torch.empty(
-                (slots, *features.shape),
-                dtype=features.dtype,
-                device=features.device,
-                memory_format=torch.channels_last,
-            )
-            self._labels = torch.empty(
-                (slots, *labels.shape), dtype=torch.float32, device=features.device
-            )
+            self._features = _empty((slots, *features.shape), features)
+            self._labels = _empty((slots, *labels.shape), features, torch.float32)
         self._features[place] = features
         self._labels[place] = labels
+
+
+def _empty(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """(n, C, h, w) with channels innermost, on the device of another tensor."""
+    size = (shape[0], shape[2], shape[3], shape[1])
+    return torch.empty(size, dtype=dtype or like.dtype, device=like.device).permute(0, 3, 1, 2)

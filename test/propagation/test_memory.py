@@ -79,6 +79,20 @@ def test_storage_does_not_grow_and_reading_does_not_copy() -> None:
     assert sorted(memory.frames) == [0, 47, 48, 49]
 
 
+def test_channels_are_innermost_and_references_first() -> None:
+    """So that propagation finds descriptors and labels of a cell in one piece."""
+    memory = Memory(3, 2)
+    for frame in range(2):
+        memory.add_recent(frame, features(frame).half(), labels(frame))
+    for frame in range(2, 4):
+        memory.add_reference(frame, features(frame).half(), labels(frame))
+    memory.set_classes([0, 1, None])
+    for tensor in (memory.features, memory.labels):
+        assert tensor.permute(0, 2, 3, 1).is_contiguous()
+    assert memory.features.dtype == torch.float16
+    assert sorted(memory.frames[: len(memory.references)]) == sorted(memory.references)
+
+
 def test_removed_labels_become_background_and_new_ones_start_empty() -> None:
     memory = Memory(2, 1)
     soft = torch.stack([torch.full(GRID, v) for v in (0.1, 0.2, 0.3, 0.4)])
