@@ -3,7 +3,12 @@
 from drift_ros.features.checkpoints.files import WeightFiles, weight_files
 from drift_ros.features.checkpoints.locate import locate
 from drift_ros.features.checkpoints.memory import require_memory
-from drift_ros.features.checkpoints.parts import load_alphas_cumprod, load_part, read_config
+from drift_ros.features.checkpoints.parts import (
+    load_alphas_cumprod,
+    load_part,
+    read_config,
+    require_class,
+)
 
 __all__ = [
     'WeightFiles',
@@ -11,6 +16,7 @@ __all__ = [
     'load_part',
     'locate',
     'read_config',
+    'require_class',
     'require_memory',
     'weight_files',
 ]

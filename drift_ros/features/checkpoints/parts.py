@@ -67,9 +67,8 @@ def load_part(
     Raises:
         CheckpointError: it is missing, incomplete, or of another class.
     """
-    expected: Sequence[Any] = classes if isinstance(classes, tuple | list) else (classes,)
     place = folder / part
-    cls = _class_of(read_config(folder, part), expected, place, advice)
+    cls = require_class(folder, part, classes, advice=advice)
     weights = weight_files(place, dtype)
     if weights.variant and dtype == torch.float32:
         log.warning('%s has its weights in half precision only', place)
@@ -102,6 +101,29 @@ def load_part(
     return model.eval().requires_grad_(False)
 
 
+def require_class(folder: Path, part: str, classes: Any, *, advice: str = '') -> Any:
+    """The class that the configuration of a part names, if it is one of those expected.
+
+    Raises:
+        CheckpointError: it is another one, or there is no configuration.
+    """
+    expected: Sequence[Any] = classes if isinstance(classes, tuple | list) else (classes,)
+    config = read_config(folder, part)
+    named = config.get('_class_name') or (config.get('architectures') or [None])[0]
+    if named is None:  # transformers may leave it out: then the kind of configuration tells
+        named = config.get('model_type')
+        fits = [c for c in expected if getattr(c, 'config_class', None) and _kind(c) == named]
+    else:
+        fits = [c for c in expected if c.__name__ == named]
+    if not fits:
+        wanted = ' or '.join(c.__name__ for c in expected)
+        raise CheckpointError(
+            f'{folder / part} holds {named or "no named class of model"}, expected {wanted}'
+            + (f': {advice}' if advice else '')
+        )
+    return fits[0]
+
+
 def load_alphas_cumprod(folder: Path, part: str = 'scheduler') -> Tensor:
     """(N,) abar of each timestep that a scheduler's configuration means, in float32.
 
@@ -127,23 +149,6 @@ def load_alphas_cumprod(folder: Path, part: str = 'scheduler') -> Tensor:
             f'{folder / part}/scheduler_config.json gives no noise schedule: {error}'
         ) from None
     return alphas
-
-
-def _class_of(config: dict[str, Any], classes: Sequence[Any], place: Path, advice: str) -> Any:
-    """The class that a configuration names, if it is one of those expected."""
-    named = config.get('_class_name') or (config.get('architectures') or [None])[0]
-    if named is None:  # transformers may leave it out: then the kind of configuration tells
-        named = config.get('model_type')
-        fits = [c for c in classes if getattr(c, 'config_class', None) and _kind(c) == named]
-    else:
-        fits = [c for c in classes if c.__name__ == named]
-    if not fits:
-        wanted = ' or '.join(c.__name__ for c in classes)
-        raise CheckpointError(
-            f'{place} holds {named or "no named class of model"}, expected {wanted}'
-            + (f': {advice}' if advice else '')
-        )
-    return fits[0]
 
 
 def _kind(cls: Any) -> str:

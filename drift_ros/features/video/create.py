@@ -18,6 +18,7 @@ from drift_ros.features.checkpoints import (
     load_part,
     locate,
     read_config,
+    require_class,
     require_memory,
 )
 from drift_ros.features.device import choose_device, choose_dtype
@@ -110,6 +111,7 @@ def _load(
     import diffusers
 
     video = settings.video
+    require_class(folder, 'unet', getattr(diffusers, model.unet), advice=ADVICE)
     frames = _frames(folder, video.model)
     schedule = _schedule(folder, model)
     level = schedule.choose(video.noise_level, video.snr)
@@ -119,7 +121,7 @@ def _load(
     if not settings.tiny_vae:
         kept['vae'] = ('decoder.', 'post_quant_conv.')
     require_memory(folder, kept, device=device, dtype=dtype)
-    unet = load_part(folder, 'unet', getattr(diffusers, model.unet), dtype, advice=ADVICE)
+    unet = load_part(folder, 'unet', getattr(diffusers, model.unet), dtype)
     truncate(unet, video.block)
     if not video.temporal:
         bypass_temporal(unet)

@@ -13,9 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drift_ros.errors import DeviceError
 from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
-from drift_ros.features.device import compiled, prepare
+from drift_ros.features.device import compiled, prepare, require_finite
 from drift_ros.features.latents import LatentEncoder, sample
 from drift_ros.features.noise import Draw, NoiseLevel, gaussian
 from drift_ros.settings import FeatureSettings
@@ -96,11 +95,7 @@ class VideoUnetExtractor(FeatureExtractor):
             total = newest if total is None else total.add_(newest)
         assert total is not None
         features = (total / ensemble).to(self.dtype)
-        if not bool(features.isfinite().all()):
-            raise DeviceError(
-                f'the video UNet overflows in {self.dtype} on this window: set features.dtype to '
-                'bfloat16 or float32'
-            )
+        require_finite(features, 'the video UNet')
         return FeatureMap(features, window.images.shape[-2] // features.shape[-2])
 
     def _encode(self, window: Window) -> list[Tensor]:

@@ -1,0 +1,416 @@
+"""Model folders: found, checked and refused with a reason. The network is never asked."""
+
+from __future__ import annotations
+
+import errno
+import json
+import shutil
+from collections import namedtuple
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import huggingface_hub
+import pytest
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, DDIMScheduler, PNDMScheduler
+from huggingface_hub import errors
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTextModel, CLIPVisionModelWithProjection
+
+from drift_ros.errors import CheckpointError, DeviceError
+from drift_ros.features.checkpoints import (
+    load_alphas_cumprod,
+    load_part,
+    locate,
+    require_memory,
+    weight_files,
+)
+from drift_ros.features.text import encode_prompt
+from drift_ros.features.untrained import write_image_encoder, write_text_encoder
+
+WEIGHTS = 'diffusion_pytorch_model.safetensors'
+SETTING = 'features.video.checkpoint'
+CPU = torch.device('cpu')
+
+
+@pytest.fixture(scope='module')
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp('model')
+    torch.manual_seed(0)
+    AutoencoderKL(block_out_channels=(8,), norm_num_groups=4).save_pretrained(folder / 'vae')
+    DDIMScheduler(beta_schedule='squaredcos_cap_v2', rescale_betas_zero_snr=True).save_pretrained(
+        folder / 'scheduler'
+    )
+    write_text_encoder(folder, layers=3)
+    write_image_encoder(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(original: Path, tmp_path: Path) -> Path:
+    """A model folder that may be spoiled."""
+    return Path(shutil.copytree(original, tmp_path / 'model'))
+
+
+def load_vae(folder: Path, dtype: torch.dtype = torch.float32) -> Any:
+    return load_part(folder, 'vae', AutoencoderKL, dtype, advice='choose another')
+
+
+def test_a_part_is_loaded_as_it_was_saved(folder: Path) -> None:
+    vae = load_vae(folder)
+    saved = load_file(folder / 'vae' / WEIGHTS)
+    assert {name: p.tolist() for name, p in vae.state_dict().items()} == {
+        name: p.tolist() for name, p in saved.items()
+    }
+    assert not vae.training and not any(p.requires_grad for p in vae.parameters())
+    assert load_vae(folder, torch.float16).dtype == torch.float16
+    encoder = load_part(folder, 'image_encoder', CLIPVisionModelWithProjection, torch.float32)
+    assert encoder.config.image_size == 224
+
+
+@pytest.mark.parametrize('text', ['', '{', '[]', '{}', '3', '\0\0'])
+def test_a_malformed_configuration_is_named(folder: Path, text: str) -> None:
+    (folder / 'vae' / 'config.json').write_text(text)
+    with pytest.raises(CheckpointError, match=r'vae/config\.json is not a configuration'):
+        load_vae(folder)
+
+
+def test_a_missing_configuration_is_named(folder: Path) -> None:
+    (folder / 'vae' / 'config.json').unlink()
+    with pytest.raises(CheckpointError, match=r'config\.json does not exist.*incomplete'):
+        load_vae(folder)
+    with pytest.raises(CheckpointError, match=r'nothing/config\.json does not exist'):
+        load_part(folder, 'nothing', AutoencoderKL, torch.float32)
+
+
+def test_another_class_is_named_with_advice(folder: Path) -> None:
+    with pytest.raises(CheckpointError, match=r'AutoencoderKL, expected AutoencoderTiny$'):
+        load_part(folder, 'vae', AutoencoderTiny, torch.float32)
+    (folder / 'vae' / 'config.json').write_text('{"_class_name": "UNet"}')
+    with pytest.raises(CheckpointError, match='UNet, expected AutoencoderKL: choose another'):
+        load_vae(folder)
+    with pytest.raises(CheckpointError, match='CLIPTextModel, expected CLIPVision'):
+        load_part(folder, 'text_encoder', CLIPVisionModelWithProjection, torch.float32)
+    (folder / 'vae' / 'config.json').write_text('{"sample_size": 3}')
+    with pytest.raises(CheckpointError, match='no named class of model'):
+        load_vae(folder)
+
+
+def test_one_of_several_classes_is_chosen(folder: Path) -> None:
+    both = (AutoencoderTiny, AutoencoderKL)
+    assert isinstance(load_part(folder, 'vae', both, torch.float32), AutoencoderKL)
+
+
+@pytest.mark.parametrize('length', [0, 4, 200, -1])
+def test_a_file_that_was_cut_off_is_named(folder: Path, length: int) -> None:
+    weights = folder / 'vae' / WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:length])
+    with pytest.raises(CheckpointError, match=r'safetensors.*(empty|cut off|promises|not a saf)'):
+        load_vae(folder)
+
+
+def test_weights_that_are_no_safetensors_are_named(folder: Path) -> None:
+    (folder / 'vae' / WEIGHTS).write_bytes((5).to_bytes(8, 'little') + b'hello' + bytes(100))
+    with pytest.raises(CheckpointError, match='not a safetensors file'):
+        load_vae(folder)
+
+
+def test_a_pointer_of_git_is_named(folder: Path) -> None:
+    (folder / 'vae' / WEIGHTS).write_text('version https://git-lfs.github.com/spec/v1\noid sha256:')
+    with pytest.raises(CheckpointError, match='git lfs pull'):
+        load_vae(folder)
+
+
+def test_missing_weights_are_named(folder: Path) -> None:
+    (folder / 'vae' / WEIGHTS).unlink()
+    with pytest.raises(CheckpointError, match='has no weights'):
+        load_vae(folder)
+
+
+def test_missing_shards_are_named(folder: Path) -> None:
+    vae = folder / 'vae'
+    tensors = load_file(vae / WEIGHTS)
+    (vae / WEIGHTS).unlink()
+    names = sorted(tensors)
+    shards = [f'diffusion_pytorch_model-0000{i}-of-00002.safetensors' for i in (1, 2)]
+    for shard, own in zip(shards, (names[::2], names[1::2]), strict=True):
+        save_file({n: tensors[n] for n in own}, vae / shard, {'format': 'pt'})
+    places = {n: shards[i % 2] for i, n in enumerate(names)}
+    index = vae / f'{WEIGHTS}.index.json'
+    index.write_text(json.dumps({'metadata': {'total_size': 1}, 'weight_map': places}))
+    assert len(weight_files(vae).paths) == 2
+    assert sum(p.numel() for p in load_vae(folder).parameters()) == sum(
+        n for _, n in weight_files(vae).tensors()
+    )
+    (vae / shards[1]).unlink()
+    with pytest.raises(CheckpointError, match=r'lacks 1 of 2 files .*00002-of-00002'):
+        load_vae(folder)
+    index.write_text('{"weight_map": 3}')
+    with pytest.raises(CheckpointError, match='not an index of shards'):
+        load_vae(folder)
+
+
+@pytest.mark.parametrize('part', ['vae', 'text_encoder', 'image_encoder'])
+def test_missing_and_other_tensors_are_named(folder: Path, part: str) -> None:
+    """Libraries fill them with random numbers and go on."""
+    cls = {'vae': AutoencoderKL, 'text_encoder': CLIPTextModel}.get(
+        part, CLIPVisionModelWithProjection
+    )
+    file = weight_files(folder / part).paths[0]
+    tensors = load_file(file)
+    name = next(n for n in sorted(tensors) if n.endswith('.bias'))
+    lacking = {n: t for n, t in tensors.items() if n != name}
+    save_file(lacking, file, {'format': 'pt'})
+    with pytest.raises(CheckpointError, match=r'lack 1 tensors'):
+        load_part(folder, part, cls, torch.float32)
+    save_file(lacking | {name: torch.zeros(3)}, file, {'format': 'pt'})
+    with pytest.raises(CheckpointError, match=str(folder / part)):
+        load_part(folder, part, cls, torch.float32)
+
+
+def test_the_best_of_several_files_is_taken(folder: Path) -> None:
+    vae = folder / 'vae'
+    half = vae / 'diffusion_pytorch_model.fp16.safetensors'
+    save_file({n: t.half() for n, t in load_file(vae / WEIGHTS).items()}, half, {'format': 'pt'})
+    torch.save(load_file(vae / WEIGHTS), vae / 'diffusion_pytorch_model.bin')
+    assert weight_files(vae).paths == (vae / WEIGHTS,)
+    assert weight_files(vae, torch.float16).variant == 'fp16'
+    assert load_vae(folder, torch.bfloat16).dtype == torch.bfloat16
+    (vae / WEIGHTS).unlink()
+    assert not weight_files(vae).safetensors
+    assert load_vae(folder).dtype == torch.float32
+    pickled = vae / 'diffusion_pytorch_model.bin'
+    pickled.write_bytes(pickled.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match='cut off'):
+        load_vae(folder)
+    pickled.unlink()
+    assert load_vae(folder).dtype == torch.float32  # from half precision, for want of better
+
+
+def test_the_schedule_is_that_of_the_scheduler(folder: Path) -> None:
+    abar = load_alphas_cumprod(folder)
+    assert [round(float(abar[t]), 4) for t in (51, 300, 600, 900, 999)] == [
+        0.9914,
+        0.7856,
+        0.3393,
+        0.0236,
+        0.0,
+    ]
+    own = PNDMScheduler(beta_schedule='scaled_linear', beta_start=0.00085, beta_end=0.012)
+    own.save_pretrained(folder / 'scheduler')
+    torch.testing.assert_close(load_alphas_cumprod(folder), own.alphas_cumprod)
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('{"_class_name": "FlowMatch"}', 'FlowMatch without beta_schedule'),
+        ('{"beta_schedule": "spiral"}', 'no noise schedule'),
+        ('{"beta_schedule": "linear", "beta_end": "x"}', 'no noise schedule'),
+        ('[]', 'not a configuration'),
+    ],
+)
+def test_a_scheduler_without_a_schedule_is_named(folder: Path, text: str, words: str) -> None:
+    (folder / 'scheduler' / 'scheduler_config.json').write_text(text)
+    with pytest.raises(CheckpointError, match=words):
+        load_alphas_cumprod(folder)
+
+
+def test_too_little_memory_is_said_with_numbers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vae = load_vae(folder)
+    total = sum(p.numel() for p in vae.parameters())
+    behind = sum(
+        p.numel() for n, p in vae.named_parameters() if n.startswith(('decoder.', 'post_quant_'))
+    )
+    kept = {'vae': ('decoder.', 'post_quant_conv.'), 'text_encoder': ()}
+    without = require_memory(folder, {'text_encoder': ()}, device=CPU, dtype=torch.float16)
+    found = require_memory(folder, kept, device=CPU, dtype=torch.float16)
+    assert found - without == 2 * (total - behind)
+    monkeypatch.setattr('drift_ros.features.checkpoints.memory.free_memory', lambda _: 5000)
+    with pytest.raises(DeviceError, match=r'GB as float16 \(vae .*cpu has 0\.00 GB free'):
+        require_memory(folder, kept, device=CPU, dtype=torch.float16)
+
+
+def test_the_prompt_is_encoded_as_the_encoder_does(folder: Path) -> None:
+    encoder = CLIPTextModel.from_pretrained(folder / 'text_encoder').eval()
+    ids = torch.tensor([[0, 2 + 36 + 2, *[1] * 75]])  # start, 'c' as a word, ends
+    with torch.no_grad():
+        states = encoder(ids, output_hidden_states=True)
+        final = getattr(encoder, 'text_model', encoder).final_layer_norm
+        last_but_one = final(states.hidden_states[-2])
+    torch.testing.assert_close(encode_prompt(folder, 'c'), states.last_hidden_state)
+    torch.testing.assert_close(encode_prompt(folder, 'c', skip_last=1), last_but_one)
+    assert encode_prompt(folder, '', dtype=torch.float16).dtype == torch.float16
+
+
+def test_a_long_prompt_is_cut_and_said_so(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert encode_prompt(folder, 'a ' * 200).shape == (1, 77, 32)
+    assert 'more than 77 tokens' in caplog.text
+
+
+def test_an_incomplete_tokenizer_is_named(folder: Path) -> None:
+    for file in (folder / 'tokenizer').iterdir():
+        if file.name != 'tokenizer_config.json':
+            file.unlink()
+    with pytest.raises(CheckpointError, match=r'tokenizer has neither'):
+        encode_prompt(folder, '')
+    (folder / 'tokenizer' / 'tokenizer.json').write_text('{')
+    with pytest.raises(CheckpointError, match=r'cannot load the tokenizer'):
+        encode_prompt(folder, '')
+
+
+class Hub:
+    """Stands for the hub and its cache on this machine."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, source: Path, cache: Path) -> None:
+        self.source = source
+        self.cached: Path | None = None
+        self.error: Exception | None = None
+        self.downloads: list[list[str]] = []
+        self.cache = cache
+        monkeypatch.setattr(huggingface_hub, 'snapshot_download', self.snapshot_download)
+        monkeypatch.setattr(huggingface_hub, 'HfApi', lambda: self)
+        monkeypatch.setattr('huggingface_hub.constants.HF_HUB_CACHE', str(cache))
+
+    def snapshot_download(
+        self, name: str, allow_patterns: list[str], local_files_only: bool = False
+    ) -> str:
+        if local_files_only:
+            if self.cached is None:
+                raise errors.LocalEntryNotFoundError('not in the cache')
+            return str(self.cached)
+        if isinstance(self.error, errors.GatedRepoError):
+            raise self.error
+        self.downloads.append(allow_patterns)
+        self.cached = self.source
+        return str(self.source)
+
+    def model_info(self, name: str, files_metadata: bool) -> SimpleNamespace:
+        assert files_metadata
+        if self.error is not None and not isinstance(self.error, errors.GatedRepoError):
+            raise self.error
+        files = [path for path in self.source.rglob('*') if path.is_file()]
+        entries = [
+            SimpleNamespace(rfilename=str(f.relative_to(self.source)), size=f.stat().st_size)
+            for f in files
+        ]
+        return SimpleNamespace(siblings=entries)
+
+
+@pytest.fixture
+def hub(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
+    return Hub(monkeypatch, folder, tmp_path / 'cache')
+
+
+def find(name: str, parts: tuple[str, ...] = ('vae', 'scheduler'), **options: Any) -> Path:
+    return locate(name, 'owner/published', SETTING, parts, **options)
+
+
+def refusal(kind: type[Exception]) -> Exception:
+    """An error as the hub raises it; its constructors ask for the answer of a server."""
+    error = kind.__new__(kind)
+    error.args = ('403 Client Error',)
+    return error
+
+
+def test_a_folder_is_taken_as_it_is(folder: Path, hub: Hub) -> None:
+    assert find(str(folder)) == folder
+    assert not hub.downloads
+
+
+def test_a_file_and_a_missing_folder_are_named(folder: Path, hub: Hub) -> None:
+    with pytest.raises(CheckpointError, match=rf'{SETTING} is .*config\.json.*is a file.*vae/'):
+        find(str(folder / 'vae' / 'config.json'))
+    for name in (str(folder / 'nowhere'), 'nowhere', './a/b', 'a/b/c', '~/nowhere/at/all'):
+        with pytest.raises(CheckpointError, match=rf'{SETTING} is .*no such folder.*owner/name'):
+            find(name)
+    with pytest.raises(CheckpointError, match=f'{SETTING} is empty'):
+        locate('', '', SETTING, ['unet'])
+    assert not hub.downloads
+
+
+def test_a_cached_model_is_taken_without_asking(hub: Hub, folder: Path) -> None:
+    hub.cached = folder
+    hub.error = AssertionError('asked')
+    assert find('') == folder
+    assert find('owner/other') == folder
+
+
+def test_an_incomplete_cache_is_completed(
+    hub: Hub, folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.cached = Path(shutil.copytree(folder, tmp_path / 'partial'))
+    (hub.cached / 'vae' / WEIGHTS).write_bytes(b'')
+    assert find('') == folder
+    assert 'incomplete' in caplog.text
+    assert len(hub.downloads) == 1
+
+
+def test_only_needed_files_are_downloaded(hub: Hub, folder: Path, caplog: Any) -> None:
+    vae = folder / 'vae'
+    for name in ('diffusion_pytorch_model.fp16.safetensors', 'diffusion_pytorch_model.bin'):
+        shutil.copy(vae / WEIGHTS, vae / name)
+    (folder / 'whole_model.safetensors').write_bytes(bytes(100))
+    (vae / 'notes.md').write_text('no use')
+    with caplog.at_level('INFO'):
+        find('')
+    assert hub.downloads == [
+        ['scheduler/scheduler_config.json', 'vae/config.json', f'vae/{WEIGHTS}']
+    ]
+    assert 'downloading owner/published' in caplog.text and 'GB' in caplog.text
+    hub.cached = None
+    find('', dtype=torch.float16)
+    assert 'vae/diffusion_pytorch_model.fp16.safetensors' in hub.downloads[1]
+    assert f'vae/{WEIGHTS}' not in hub.downloads[1]
+
+
+def test_shards_are_downloaded_with_their_index(hub: Hub, folder: Path) -> None:
+    vae = folder / 'vae'
+    names = [f'diffusion_pytorch_model-0000{i}-of-00002.safetensors' for i in (1, 2)]
+    other = [name.replace('.safetensors', '.fp16.safetensors') for name in names]
+    for name in names + other:
+        shutil.copy(vae / WEIGHTS, vae / name)
+    (vae / WEIGHTS).unlink()
+    (vae / f'{WEIGHTS}.index.json').write_text('{}')
+    (vae / 'diffusion_pytorch_model.safetensors.index.fp16.json').write_text('{}')
+    find('', ('vae',))
+    assert hub.downloads == [
+        sorted(['vae/config.json', f'vae/{WEIGHTS}.index.json', *(f'vae/{n}' for n in names)])
+    ]
+
+
+def test_the_folder_itself_may_be_the_part(hub: Hub, folder: Path) -> None:
+    hub.source = folder / 'vae'
+    assert find('owner/tiny', ('.',)) == folder / 'vae'
+    assert hub.downloads == [['config.json', WEIGHTS]]
+
+
+@pytest.mark.parametrize(
+    ('error', 'words'),
+    [
+        (refusal(errors.GatedRepoError), r'gated: accept its licence.*owner/published.*auth login'),
+        (refusal(errors.RepositoryNotFoundError), r'nor does the hub have it: check the spelling'),
+        (errors.OfflineModeIsEnabled('offline'), r'no hub was reached.*hf download'),
+        (ConnectionError('no route to host'), r'no hub was reached.*no route to host'),
+        (refusal(errors.HfHubHTTPError), r'the hub refused.*403'),
+        (OSError(errno.ENOSPC, 'No space left on device'), r'the disk is full.*cache'),
+    ],
+)
+def test_why_the_hub_gave_nothing_is_named(hub: Hub, error: Exception, words: str) -> None:
+    hub.error = error
+    with pytest.raises(CheckpointError, match=words) as raised:
+        find('')
+    if 'disk' not in words:
+        assert f"{SETTING} is 'owner/published'" in str(raised.value)
+        assert str(hub.cache) in str(raised.value)
+
+
+def test_a_full_disk_is_said_before_downloading(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = namedtuple('usage', 'total used free')
+    monkeypatch.setattr(shutil, 'disk_usage', lambda _place: usage(10, 5, 5))
+    with pytest.raises(CheckpointError, match=r'has 0\.0 GB free: make room, or set HF_HOME'):
+        find('')
+    assert not hub.downloads

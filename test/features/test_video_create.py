@@ -1,0 +1,140 @@
+"""Video UNets from settings and folders, up to a real clip."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from clips import GivenMasks
+from video_unets import CLASSES, MODELS, Make, settings, window
+
+from drift_ros.errors import CheckpointError, DeviceError
+from drift_ros.features import create as create_by_name
+from drift_ros.features.checkpoints import memory
+from drift_ros.features.video import create
+from drift_ros.prompts.types import Prompt
+from drift_ros.settings import TrackerSettings, build
+from drift_ros.tracking import Frame, Tracker
+
+TEXT = ['scheduler', 'text_encoder', 'tokenizer']
+IMAGE = ['image_encoder', 'feature_extractor']
+PARTS = {
+    'i2vgen-xl': ['unet', 'vae', *TEXT, *IMAGE],
+    'svd': ['unet', 'vae', *IMAGE],
+    'modelscope': ['unet', 'vae', *TEXT],
+}
+
+
+def without(folder: Path, part: str, place: Path) -> Path:
+    """A copy of a model folder that lacks a part."""
+    for entry in folder.iterdir():
+        if entry.name != part:
+            (place / entry.name).symlink_to(entry)
+    return place
+
+
+def from_folder(model: str, folder: Path, **changes: Any) -> Any:
+    return create(settings(video__model=model, video__checkpoint=str(folder), **changes))
+
+
+@pytest.mark.parametrize('model', CLASSES)
+def test_untrained_models_need_no_folder(make_video: Make, model: str) -> None:
+    made = create_by_name(settings(video__model=model, video__checkpoint='untrained'))
+    found = made.extract(window(2)).features
+    assert torch.equal(found, make_video(model).extract(window(2)).features)
+
+
+@pytest.mark.parametrize(('model', 'part'), [(m, p) for m, parts in PARTS.items() for p in parts])
+def test_missing_parts_are_named(
+    model: str, part: str, video_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(CheckpointError, match=part):
+        from_folder(model, without(video_folders[model], part, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ('model', 'other', 'words'),
+    [
+        ('i2vgen-xl', 'modelscope', r'UNet3DConditionModel, expected I2VGenXLUNet.*video\.model'),
+        ('modelscope', 'i2vgen-xl', r'I2VGenXLUNet, expected UNet3DConditionModel.*video\.model'),
+        ('svd', 'i2vgen-xl', r'I2VGenXLUNet, expected UNetSpatioTemporal.*video\.model'),
+    ],
+)
+def test_another_kind_of_model_is_named(
+    model: str, other: str, words: str, video_folders: dict[str, Path]
+) -> None:
+    with pytest.raises(CheckpointError, match=words):
+        from_folder(model, video_folders[other])
+
+
+def test_the_folder_says_how_many_frames(
+    video_folders: dict[str, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert from_folder('svd', video_folders['svd-xt']).window_length == 25
+    assert 'is made for 25 frames, svd for 14' in caplog.text
+
+
+@pytest.mark.parametrize('frames', [0, 'many', None])
+def test_a_nonsense_number_of_frames_is_refused(
+    frames: Any, video_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = without(video_folders['svd'], 'unet', tmp_path)
+    (folder / 'unet').mkdir()
+    for file in (video_folders['svd'] / 'unet').iterdir():
+        (folder / 'unet' / file.name).symlink_to(file)
+    config = json.loads((folder / 'unet' / 'config.json').read_text())
+    (folder / 'unet' / 'config.json').unlink()
+    (folder / 'unet' / 'config.json').write_text(json.dumps(config | {'num_frames': frames}))
+    with pytest.raises(CheckpointError, match='num_frames'):
+        from_folder('svd', folder)
+
+
+def test_too_little_memory_is_said_before_loading(
+    video_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, 'free_memory', lambda _device: 1_000_000)
+    monkeypatch.setattr(sys.modules['drift_ros.features.video.create'], 'load_part', None)
+    with pytest.raises(DeviceError, match=r'unet 0\.01.*0\.00 GB free'):
+        from_folder('i2vgen-xl', video_folders['i2vgen-xl'])
+
+
+@pytest.mark.parametrize('model', MODELS)
+def test_tracks_a_real_clip(model: str, davis: Path) -> None:
+    place = next((davis / 'val' / 'JPEGImages').iterdir()) / 'tennis'
+    files = sorted(place.glob('*.jpg'))[:6]
+    truth = cv2.imread(
+        str(files[0]).replace('JPEGImages', 'Annotations').replace('.jpg', '.png'), -1
+    )
+    assert truth is not None
+    values = {
+        'features.name': 'video-unet',
+        'features.device': 'cpu',
+        'features.video.model': model,
+        'features.video.checkpoint': 'untrained',
+        'features.resolution': 96,
+        'window.length': 4,
+        'window.stride': 2,
+    }
+    options = build(TrackerSettings, values)
+    first = Prompt(id=1, name='player', mask=(truth if truth.ndim == 2 else truth.max(2)) > 0)
+    tracker = Tracker(create_by_name(options.features), GivenMasks(), options, [first])
+    results = []
+    for index, file in enumerate(files):
+        image = cv2.imread(str(file))
+        assert image is not None
+        frame = Frame(image=image[..., ::-1].copy(), stamp=index * 40_000_000, index=index)
+        results += tracker.step(frame)
+    assert [r.frame.index for r in results] == list(range(6))
+    for result in results:
+        assert result.labels.shape == truth.shape[:2]
+        assert np.isin(result.labels, (0, 1)).all()
+    assert first.mask is not None
+    np.testing.assert_array_equal(results[0].labels == 1, first.mask)
