@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from drift_ros.errors import DeviceError
 
@@ -55,6 +55,24 @@ def prepare(module: Any, device: torch.device, dtype: torch.dtype) -> Any:
         if layout is not None:
             weight.data = weight.data.to(memory_format=layout)
     return module.eval().requires_grad_(False)
+
+
+def require_finite(values: Tensor, what: str) -> None:
+    """Refuse what overflowed. The meta device has no values, so nothing is refused there.
+
+    Args:
+        values: output of a network.
+        what: its name, for the message.
+
+    Raises:
+        DeviceError: an entry is NaN or infinite.
+    """
+    if values.is_meta or bool(values.isfinite().all()):
+        return
+    raise DeviceError(
+        f'{what} overflows in {str(values.dtype).removeprefix("torch.")} on these frames: set '
+        'features.dtype to bfloat16 or float32'
+    )
 
 
 def compiled(module: Any, wanted: bool) -> Callable[..., Any]:

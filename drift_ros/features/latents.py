@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from drift_ros.errors import DeviceError
-from drift_ros.features.device import prepare
+from drift_ros.features.device import prepare, require_finite
 
 
 class LatentEncoder:
@@ -59,11 +58,7 @@ class LatentEncoder:
             DeviceError: the encoder gave values that are not finite (float16 overflowed).
         """
         posterior = torch.cat([self._encode(chunk) for chunk in images.split(self._batch)])
-        if not bool(posterior.isfinite().all()):
-            raise DeviceError(
-                f'the VAE overflows in {self._dtype} on this image: set features.dtype to bfloat16 '
-                'or float32'
-            )
+        require_finite(posterior, 'the VAE')
         return posterior
 
     def _encode(self, images: Tensor) -> Tensor:

@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drift_ros.errors import DeviceError
 from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
-from drift_ros.features.device import compiled, prepare
+from drift_ros.features.device import compiled, prepare, require_finite
 from drift_ros.features.noise import NoiseLevel, gaussian
 from drift_ros.settings import FeatureSettings
 
@@ -71,13 +70,10 @@ class ImageUnetExtractor(FeatureExtractor):
                 known = sums[frame]
                 sums[frame] = map_.float() if known is None else known.add_(map_)
         features = torch.stack([s for s in sums if s is not None]).div_(self._ensemble)
-        if not bool(features.isfinite().all()):
-            raise DeviceError(
-                f'the image UNet overflows in {self.dtype} on this frame: set features.dtype to '
-                'bfloat16 or float32'
-            )
+        features = features.to(self.dtype)
+        require_finite(features, 'the image UNet')
         stride = window.images.shape[-2] // features.shape[-2]
-        return FeatureMap(features.to(self.dtype), stride)
+        return FeatureMap(features, stride)
 
     def _noisy(self, source: Tensor, stamp: int, member: int) -> Tensor:
         clean = self._clean(source, stamp, member)
