@@ -52,6 +52,8 @@ def ball_world(
         for i in range(1 if alike else count)
     ]
     rng = seed.child(MOTION, 0).generator()
+    # Look-alikes also start turned alike, so that only their motion tells them apart.
+    turns = [_turn(rng)] * count if alike else [_turn(rng) for _ in range(count)]
     actors = [
         BallActor(
             i + 1,
@@ -59,7 +61,7 @@ def ball_world(
             float(radii[i]),
             looks[0 if alike else i],
             positions[i],
-            rolling(positions[i], float(radii[i]), _turn(rng)),
+            rolling(positions[i], float(radii[i]), turns[i]),
         )
         for i in range(count)
     ]
@@ -94,7 +96,7 @@ def _turn(rng: np.random.Generator) -> Array:
 def _skin(rng: np.random.Generator, noise: NoiseBank, settings: RandomSettings) -> Texture:
     side = int(np.clip(0.6 * min(settings.width, settings.height), 64, 320))
     size = (side, side)
-    if rng.random() < 0.35:
+    if rng.random() < 0.45:
         plain = colourise(flat(size, rng, noise), palette(rng))
         return grained(plain, rng, noise, rng.uniform(0, 0.15))
     return texture(size, rng, noise)

@@ -77,13 +77,13 @@ def simulate(throw: Throw, frames: int, rate: float) -> Array:
         for _ in range(STEPS):
             velocity[..., 1] += fall
             at += velocity * step
+            _collide(at, velocity, throw.radii, throw.bounce)
             below = at[..., 1] > -throw.radii
             at[..., 1] = np.where(below, -throw.radii, at[..., 1])
             speed = velocity[..., 1]
             rebound = np.where(speed > 0.5, -throw.bounce[:, None] * speed, 0)
             velocity[..., 1] = np.where(below & (speed > 0), rebound, speed)
             velocity[..., ::2] *= np.where(below[..., None], slower, 1)
-            _collide(at, velocity, throw.radii, throw.bounce)
     return positions
 
 

@@ -158,9 +158,11 @@ def _good(world: World) -> bool:
     if any(o.full_area > 0.15 * pixels for o in first.objects):
         return False
     frames = [world.render(i).objects for i in range(2, len(world), 3)]
-    hidden = min(o.visibility for objects in frames for o in objects if o.full_area)
+    if not frames:  # too short for anything to happen
+        return True
+    hidden = min((o.visibility for objects in frames for o in objects if o.full_area), default=1)
     seen = [
-        sum(objects[k].area > 0.001 * pixels for objects in frames) / max(1, len(frames))
+        sum(objects[k].area > 0.001 * pixels for objects in frames) / len(frames)
         for k in range(len(first.objects))
     ]
     return hidden < 0.5 and min(seen) >= 0.7
