@@ -243,7 +243,10 @@ def test_a_prompt_on_a_broken_frame_is_named(track: Track, folder: Path, tmp_pat
         (('--features', 'magic'), ('magic', 'patch')),
         (('--config', 'nowhere'), ('nowhere', 'realtime')),
         (('--fps', '-1'), ('-1',)),
-        (('--features', 'video-unet'), ('features.checkpoint',)),
+        (
+            ('--features', 'video-unet', '--set', 'features.video.checkpoint=/nowhere'),
+            ('features.video.checkpoint', '/nowhere'),
+        ),
     ],
 )
 def test_bad_options(track: Track, tmp_path: Path, options: tuple[str, ...], words: tuple[str]):

@@ -58,7 +58,7 @@ def test_the_mean_over_the_frame_is_zero() -> None:
 
 
 def test_the_registry_knows_its_names() -> None:
-    assert {'patch', 'video-unet', 'untrained-video-unet'} <= set(names())
+    assert {'patch', 'video-unet', 'image-unet', 'fused'} <= set(names())
     assert create(FeatureSettings(name='patch', device='cpu')).name == 'patch'
     with pytest.raises(SettingsError, match=r'nosuch.*patch'):
         create(FeatureSettings(name='nosuch'))

@@ -65,7 +65,11 @@ def test_impossible_transitions_are_refused(make_rig: Callable[..., Any]) -> Non
 
 
 def test_cleanup_frees_the_model(make_rig: Callable[..., Any]) -> None:
-    rig = make_rig(features__name='untrained-video-unet')
+    rig = make_rig(
+        features__name='video-unet',
+        features__video__model='modelscope',
+        features__video__checkpoint='untrained',
+    )
     assert rig.change('configure')
     extractor = weakref.ref(rig.node.worker.tracker.extractor)
     thread = rig.node.worker._thread
@@ -79,7 +83,7 @@ def test_missing_checkpoint_fails_and_a_retry_works(
     make_rig: Callable[..., Any], tmp_path: Path, capfd: Any
 ) -> None:
     where = tmp_path / 'nothing-here'
-    rig = make_rig(features__name='video-unet', features__checkpoint=str(where))
+    rig = make_rig(features__name='video-unet', features__video__checkpoint=str(where))
     assert not rig.change('configure')
     assert str(where) in capfd.readouterr().err
     assert state(rig) == 'unconfigured'
