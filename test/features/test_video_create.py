@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,36 @@ def test_another_kind_of_model_is_named(
         from_folder(model, video_folders[other])
 
 
+def copied(folder: Path, part: str, place: Path, **changes: Any) -> Path:
+    """A copy of a model folder with other entries in the configuration of a part."""
+    without(folder, part, place)
+    shutil.copytree(folder / part, place / part)
+    config = json.loads((place / part / 'config.json').read_text())
+    (place / part / 'config.json').write_text(json.dumps(config | changes))
+    return place
+
+
+@pytest.mark.parametrize(
+    ('model', 'part', 'changes'),
+    [
+        ('i2vgen-xl', 'text_encoder', {'hidden_size': 48}),
+        ('i2vgen-xl', 'image_encoder', {'projection_dim': 48}),
+        ('svd', 'image_encoder', {'projection_dim': 48}),
+        ('modelscope', 'text_encoder', {'hidden_size': 48}),
+    ],
+)
+def test_parts_of_different_models_are_named(
+    model: str,
+    part: str,
+    changes: dict[str, int],
+    video_folders: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    folder = copied(video_folders[model], part, tmp_path, **changes)
+    with pytest.raises(CheckpointError, match=rf'{part} has \w+ 48, .* needs 32'):
+        from_folder(model, folder)
+
+
 def test_the_folder_says_how_many_frames(
     video_folders: dict[str, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -86,13 +117,7 @@ def test_the_folder_says_how_many_frames(
 def test_a_nonsense_number_of_frames_is_refused(
     frames: Any, video_folders: dict[str, Path], tmp_path: Path
 ) -> None:
-    folder = without(video_folders['svd'], 'unet', tmp_path)
-    (folder / 'unet').mkdir()
-    for file in (video_folders['svd'] / 'unet').iterdir():
-        (folder / 'unet' / file.name).symlink_to(file)
-    config = json.loads((folder / 'unet' / 'config.json').read_text())
-    (folder / 'unet' / 'config.json').unlink()
-    (folder / 'unet' / 'config.json').write_text(json.dumps(config | {'num_frames': frames}))
+    folder = copied(video_folders['svd'], 'unet', tmp_path, num_frames=frames)
     with pytest.raises(CheckpointError, match='num_frames'):
         from_folder('svd', folder)
 

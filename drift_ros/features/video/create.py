@@ -122,6 +122,7 @@ def _load(
         kept['vae'] = ('decoder.', 'post_quant_conv.')
     require_memory(folder, kept, device=device, dtype=dtype)
     unet = load_part(folder, 'unet', getattr(diffusers, model.unet), dtype)
+    _check_conditions(folder, model, unet.config)
     truncate(unet, video.block)
     if not video.temporal:
         bypass_temporal(unet)
@@ -155,6 +156,22 @@ def _unneeded(video: VideoUnetSettings) -> tuple[str, ...]:
     """How the names of weights begin that are not kept."""
     behind = tuple(f'up_blocks.{index}.' for index in range(video.block + 1, BLOCKS))
     return (*behind, 'conv_norm_out.', 'conv_out.', *(() if video.temporal else TEMPORAL))
+
+
+def _check_conditions(folder: Path, model: Model, config: Any) -> None:
+    """Refuse parts that do not fit together, as from a mixture of folders."""
+    wanted = {'unet': ('in_channels', 4 if 'text' in model.takes else 8)}
+    if 'text' in model.takes:
+        wanted['text_encoder'] = ('hidden_size', config.cross_attention_dim)
+    if 'image' in model.takes:
+        wanted['image_encoder'] = ('projection_dim', config.cross_attention_dim)
+    for part, (name, value) in wanted.items():
+        found = config.in_channels if part == 'unet' else read_config(folder, part).get(name, value)
+        if found != value:
+            raise CheckpointError(
+                f'{folder / part} has {name} {found}, {model.unet} needs {value}: the folder holds '
+                'parts of different models, get it again'
+            )
 
 
 def _latent_encoder(
