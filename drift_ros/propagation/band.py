@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 CANDIDATE_BYTES = 2**25  # for the candidates of one step, values and addresses
-CANDIDATE_COST = 4  # of gathering a candidate, in visits of a group
+CANDIDATE_COST = 8  # of gathering a candidate, in visits of a group
 
 
 class Tile(NamedTuple):
