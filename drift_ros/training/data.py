@@ -14,22 +14,23 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from drift_ros.synthetic.scenes.random_scene import random_scene
+from drift_ros.synthetic import Clips
 from drift_ros.training.settings import TrainingSettings
 
 SPACING = 2**26  # videos per training seed, so that runs of different seeds share none
 
 
-class Clips(Dataset[Tensor]):
+class Videos(Dataset[Tensor]):
     """Videos of the training split by number, as (F, 3, H, W) uint8."""
 
     def __init__(self, settings: TrainingSettings) -> None:
         self._first = settings.seed * SPACING
-        self._video = settings.video.model_copy(update={'frames': settings.frames, 'points': 0})
+        look = settings.video.model_copy(update={'frames': settings.frames, 'points': 0})
+        self._clips = Clips(look, 'train')
 
     def __getitem__(self, number: int) -> Tensor:
-        clip = random_scene(self._first + number, self._video, 'train').clip()
-        return torch.from_numpy(clip.images).permute(0, 3, 1, 2).contiguous()
+        images = torch.from_numpy(self._clips[self._first + number].images)
+        return images.permute(0, 3, 1, 2).contiguous()
 
 
 class _From(Sampler[int]):
@@ -61,7 +62,7 @@ def batches(
     """
     entered = int(first * settings.batch / settings.reuse)
     loader = DataLoader(
-        data or Clips(settings),
+        data or Videos(settings),
         batch_size=None,
         sampler=_From(entered),
         num_workers=settings.workers,

@@ -11,23 +11,13 @@ from numpy.typing import NDArray
 from drift_ros import propagation
 from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.settings import PropagationSettings
-from drift_ros.synthetic.scenes.balls import ball_world
-from drift_ros.synthetic.seeds import Seed
-from drift_ros.synthetic.settings import RandomSettings
-from drift_ros.synthetic.types import Clip
-
-WORD = 77  # of these videos below their split, where no others are
+from drift_ros.synthetic import Clip, SceneSettings, create_set
 
 
 def crossing_clips(count: int, width: int, height: int, frames: int = 16) -> list[Clip]:
-    """Videos of two identical balls that cross, of the split `val`."""
-    settings = RandomSettings(width=width, height=height, frames=frames, points=0)
-    seeds = [Seed('val', (WORD, number)) for number in range(count)]
-    worlds = [
-        ball_world(f'crossing-{number}', settings, seed, count=2, alike=True, cross=True)
-        for number, seed in enumerate(seeds)
-    ]
-    return [world.clip() for world in worlds]
+    """The first videos of two identical balls of the split `val`; those of `test` are for reports."""
+    settings = SceneSettings(width=width, height=height, frames=frames, rate=12, noise=2)
+    return [world.clip() for world in create_set('kubric-similar', settings, 'val')[:count]]
 
 
 def track(

@@ -29,7 +29,7 @@ def video(frames: int = 4, height: int = 24, width: int = 32) -> tuple[Tensor, T
     return torch.randn(1, frames, 3, height, width, generator=generator), torch.zeros(1, frames)
 
 
-@pytest.mark.parametrize(('frames', 'height', 'width'), [(4, 24, 32), (1, 8, 8), (7, 40, 24)])
+@pytest.mark.parametrize(('frames', 'height', 'width'), [(4, 24, 32), (1, 8, 8), (7, 36, 20)])
 @torch.no_grad()
 def test_takes_other_sizes_and_lengths_than_it_was_made_for(
     frames: int, height: int, width: int
@@ -37,7 +37,7 @@ def test_takes_other_sizes_and_lengths_than_it_was_made_for(
     model = tiny()
     x, level = video(frames, height, width)
     assert model(x, level).shape == x.shape
-    assert model(x, level, block=0).shape == (1, frames, 64, height // 8, width // 8)
+    assert model(x, level, block=0).shape == (1, frames, 64, -(-height // 8), -(-width // 8))
     assert model(x, level, block=1).shape == (1, frames, 32, height // 4, width // 4)
     assert height % model.multiple == 0
 

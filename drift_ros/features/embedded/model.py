@@ -160,7 +160,8 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
                 skips.append(hidden)
         for depth, stage in enumerate(cast('list[Stage]', self.up)):
             if depth:
-                hidden = self.grow[depth - 1](functional.interpolate(hidden, scale_factor=2.0))
+                hidden = functional.interpolate(hidden, skips[-1].shape[-2:])
+                hidden = self.grow[depth - 1](hidden)
             for index in range(len(stage.blocks)):
                 hidden = torch.cat([hidden, skips.pop()], 1)
                 hidden = stage.layer(index, hidden, noise, frames, join)
@@ -172,4 +173,4 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
     @property
     def multiple(self) -> int:
         """H and W must be multiples of this."""
-        return int(self.config.patch * 2 ** (len(self.config.channels) - 1))
+        return int(self.config.patch)
