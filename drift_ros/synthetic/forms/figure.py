@@ -12,7 +12,8 @@ from drift_ros.synthetic.forms.sprite import Sprite
 Affine = NDArray[np.float64]
 """(2, 3) matrix that takes (x, y, 1) to (x, y)."""
 
-ROUNDS = 12  # of the fixed-point iteration that inverts a bend; its error shrinks by half in each
+PRECISION = 5e-4  # units
+ROUNDS = 12  # at most, of the iteration that inverts a bend; each halves its error
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,8 @@ class Bend:
         for _ in range(ROUNDS):
             u, v = self.unbend(p, q, gait)
             p, q = p + (x - u), q + (y - v)
+            if max(np.abs(x - u).max(), np.abs(y - v).max()) < PRECISION:
+                break
         return p, q
 
 

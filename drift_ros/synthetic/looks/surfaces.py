@@ -46,16 +46,16 @@ def leaves(
     count = int(rng.integers(40, 200))
     smallest, largest = 0.015 * min(size), 0.3 * min(size)
     radii = smallest / (1 - rng.random(count) * (1 - smallest / largest))
-    rounded = rng.random() < 0.5
-    angles = np.linspace(0, 2 * np.pi, LEAF_POINTS, endpoint=False)
-    for i, radius in enumerate(sorted(radii, reverse=True)):
-        corners = LEAF_POINTS if rounded else int(rng.integers(3, 7))
-        directions = angles[:corners] * (LEAF_POINTS / corners) + rng.uniform(0, 7)
-        lengths = radius * rng.uniform(0.6, 1.2, corners)
-        stretch = rng.uniform(0.4, 1)
-        outline = lengths[:, None] * np.stack([np.cos(directions), np.sin(directions) * stretch], 1)
-        outline += rng.random(2) * size[::-1]
-        cv2.fillPoly(index, [np.rint(outline).astype(np.int32)], 1 + i % 255)
+    corners = np.full(count, LEAF_POINTS) if rng.random() < 0.5 else rng.integers(3, 7, count)
+    turns = np.arange(LEAF_POINTS) * (2 * np.pi / corners[:, None]) + rng.uniform(0, 7, (count, 1))
+    lengths = np.sort(radii)[::-1, None] * rng.uniform(0.6, 1.2, (count, LEAF_POINTS))
+    x = lengths * np.cos(turns) + rng.uniform(0, size[1], (count, 1))
+    y = lengths * np.sin(turns) * rng.uniform(0.4, 1, (count, 1)) + rng.uniform(
+        0, size[0], (count, 1)
+    )
+    outlines = np.rint(np.stack([x, y], -1)).astype(np.int32)
+    for i in range(count):
+        cv2.fillPoly(index, [outlines[i, : corners[i]]], 1 + i % 255)
     plain = base[rng.integers(len(base), size=256)] + 18 * rng.standard_normal((256, 3))
     image = np.take(np.clip(plain, 0, 255).astype(np.uint8), index, axis=0)
     first, second = (pattern(size, rng, bank) for _ in range(2))
@@ -76,10 +76,10 @@ def landscape(size: Size, rng: np.random.Generator, bank: NoiseBank) -> Texture:
     for top in sorted(rng.uniform(0.15, 0.9, int(rng.integers(1, 5)))):
         line = bank.view((1, width), rng, rng.uniform(0.3, 2), int(rng.integers(1, 8)))[0]
         edge = height * (np.float32(top) + np.float32(rng.uniform(0.02, 0.25)) * (line - 0.5))
+        first = min(max(0, int(edge.min())), height - 8)
         kind = leaves if rng.random() < 0.5 else texture
-        image = np.where(
-            (rows > edge)[..., None], kind(size, rng, bank, palette(rng, 4, CALM)), image
-        )
+        ground = kind((height - first, width), rng, bank, palette(rng, 4, CALM))
+        np.copyto(image[first:], ground, where=(rows[first:] > edge)[..., None])
     return image
 
 

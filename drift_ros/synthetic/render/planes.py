@@ -76,9 +76,10 @@ class Plane:
         if not len(rows):
             return image
         band = slice(int(rows[0]), int(rows[-1]) + 1)
-        known = depth[band][:, camera.width // 2]
         near = float(depth[band].min())
-        far = float(np.median(known[np.isfinite(known)])) if np.isfinite(known).any() else near
+        known = depth[band][:, camera.width // 2]
+        known = known[np.isfinite(known)]  # depth rises or falls along a column
+        far = float(known[len(known) // 2]) if len(known) else near
         density = camera.focal * self.pitch  # px per texel at 1 m
         first = _level(density / max(near, 1e-3) * 0.7, len(self.levels))
         last = _level(density / max(min(far, 1e3), 1e-3) * 0.7, len(self.levels))

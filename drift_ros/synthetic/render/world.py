@@ -226,20 +226,16 @@ class World:
 
     def _background(self, view: View, index: int) -> Raster:
         height, width = self.camera.height, self.camera.width
-        depth = np.full((height, width), np.inf, np.float32)
         surface = np.zeros((height, width), np.uint8)
-        image = np.zeros((height, width, 3), np.float32)
-        for number, plane in enumerate(self.backdrop):
+        depth = self.backdrop[0].depth(view)
+        image = self.backdrop[0].picture(view, depth)
+        for number, plane in enumerate(self.backdrop[1:], 1):
             distance = plane.depth(view)
             nearer = distance < depth
-            if not nearer.any():
-                continue
-            picture = plane.picture(view, np.where(nearer, distance, np.inf))
-            if number == 0:
-                image = picture
-            else:
-                np.copyto(image, picture, where=nearer[..., None])
-            depth[nearer], surface[nearer] = distance[nearer], number
+            picture = plane.picture(view, np.where(nearer, distance, np.float32(np.inf)))
+            np.copyto(image, picture, where=nearer[..., None])
+            np.copyto(depth, distance, where=nearer)
+            np.copyto(surface, np.uint8(number), where=nearer)
         raster = Raster(image, surface, depth)
         centre = depth[height // 2, width // 2]
         place = view.world(np.array([0.0, 0.0, float(centre)]))
@@ -299,7 +295,8 @@ class World:
     ) -> tuple[Array, NDArray[np.intp]]:
         """Points of the world where the backdrop is seen at some time, were there no actors."""
         places, numbers = np.empty((count, 3)), np.zeros(count, np.intp)
-        frames = np.sort(rng.integers(len(self), size=count))
+        last = len(self) - 1
+        frames = rng.choice([0, last // 2, last], count)
         size = np.array([self.camera.width, self.camera.height])
         pixels = rng.random((count, 2)) * (size - 1)
         for index in np.unique(frames):
