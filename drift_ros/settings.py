@@ -34,8 +34,10 @@ class VideoUnetSettings(Settings):
     )
     checkpoint: str = Field(
         '',
-        description='Folder with the weights, or id on the Hugging Face hub (used from its cache if '
-        'it is there, else downloaded); empty: the published one of the model; `untrained`: a small '
+        description='Folder with the weights, or id on the Hugging Face hub (used from its cache '
+        'if '
+        'it is there, else downloaded); empty: the published one of the model; `untrained`: a '
+        'small '
         'model of the same class with random weights, to try the code path.',
     )
     block: int = Field(
@@ -95,7 +97,8 @@ class ImageUnetSettings(Settings):
     checkpoint: str = Field(
         '',
         description='Folder with the weights (for adm also the original .pt file), or id on the '
-        'Hugging Face hub; empty: the published one of the model; `untrained`: a small model of the '
+        'Hugging Face hub; empty: the published one of the model; `untrained`: a small model of '
+        'the '
         'same class with random weights.',
     )
     block: int = Field(
@@ -204,7 +207,8 @@ class FeatureSettings(Settings):
         0.4,
         ge=0,
         le=1,
-        description='Weight of the video features in `fused`; the image features get the rest. At 1 '
+        description='Weight of the video features in `fused`; the image features get the rest. At '
+        '1 '
         'and at 0 only one of the two networks is loaded.',
     )
     batch: int = Field(
