@@ -39,21 +39,26 @@ def render(
         str, typer.Option(help='`bag`, or `davis`: a folder laid out as DAVIS is.')
     ] = 'bag',
     frames: Annotated[
-        int | None, typer.Option(min=1, help='Number of frames. [default: 96; of sets, their own]')
+        int | None,
+        typer.Option(min=1, help='Number of frames; by default 96, and of sets their own.'),
     ] = None,
-    width: Annotated[int | None, typer.Option(min=16, help='Width in px. [default: 640]')] = None,
-    height: Annotated[int | None, typer.Option(min=16, help='Height in px. [default: 480]')] = None,
+    width: Annotated[int | None, typer.Option(min=16, help='Width in px; by default 640.')] = None,
+    height: Annotated[
+        int | None, typer.Option(min=16, help='Height in px; by default 480.')
+    ] = None,
     fps: Annotated[
         float | None,
-        typer.Option(min=0.001, help='Frames per second. [default: 24; of sets, their own]'),
+        typer.Option(min=0.001, help='Frames per second; by default 24, and of sets their own.'),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help='Seed of everything random. [default: 0] Sets fix their own.'),
+        typer.Option(min=0, help='Seed of everything random, by default 0; sets fix their own.'),
     ] = None,
     noise: Annotated[
         float | None,
-        typer.Option(min=0, help='Image noise in grey levels. [default: 3; of sets, their own]'),
+        typer.Option(
+            min=0, help='Image noise in grey levels; by default 3, and of sets their own.'
+        ),
     ] = None,
     split: Annotated[
         str,
