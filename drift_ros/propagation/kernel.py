@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from drift_ros.errors import DriftError
 from drift_ros.propagation.ballot import Ballot
-from drift_ros.propagation.band import Band, Tile, Window
+from drift_ros.propagation.band import Band, cut
+from drift_ros.propagation.sheet import Sheet, Tile, Window
 
 SPARE = 16  # matches looked at beyond the k-th, to find the ones that tie with it
 COLUMNS = 8  # of a tile on a CPU; fewer waste less on columns outside the windows
@@ -99,15 +100,15 @@ def propagate(
     result = torch.empty((*grid, labels.shape[1]), device=query.device)
     ties = []
     for tile in _tiles(search.bands, grid, _batched(context.device)):
-        out = _cut(result, tile)
+        out = cut(result, tile)
         votes, tied = search.label(tile)
         out.copy_(votes.view(out.shape))
         if tied is not None:
             ties.append(tied)
     many = torch.stack([tied.crowded.any() for tied in ties]).tolist() if ties else []
     for tied in (t for t, is_crowded in zip(ties, many, strict=True) if is_crowded):
-        out = _cut(result, tied.tile)
-        votes = search.label_all(tied.tile, tied.threshold, tied.peak)
+        out = cut(result, tied.tile)
+        votes = search.label_all(tied)
         out[tied.crowded.view(out.shape[:2])] = votes[tied.crowded]
     return result.permute(2, 0, 1).contiguous()
 
@@ -143,11 +144,19 @@ class _Search(NamedTuple):
     def label(self, tile: Tile) -> tuple[Tensor, _Ties | None]:
         """Soft labels (n, K) of a tile, and where they may lack ties with the k-th match."""
         count = self.top_k + SPARE
-        self._score(tile, count)
-        if self.top_k >= sum(band.most for band in self.bands):  # everything votes
-            peak = torch.stack([band.peak() for band in self.bands]).amax(0)
-            return self._weigh(torch.full_like(peak, -torch.inf), peak), None
-        found = [band.best(count) for band in self.bands]
+        sheets = [band.score(tile, self.query, count) for band in self.bands]
+        if self.top_k < sum(band.most for band in self.bands):
+            return self._elect(tile, sheets, count)
+        peak = torch.stack([sheet.peak() for sheet in sheets]).amax(0)
+        return self._weigh(sheets, torch.full_like(peak, -torch.inf), peak), None
+
+    def label_all(self, ties: _Ties) -> Tensor:
+        """Soft labels (n, K) of a tile from all matches that are as good as the k-th."""
+        sheets = [band.score(ties.tile, self.query, 1) for band in self.bands]
+        return self._weigh(sheets, ties.threshold, ties.peak)
+
+    def _elect(self, tile: Tile, sheets: list[Sheet], count: int) -> tuple[Tensor, _Ties | None]:
+        found = [sheet.best(count) for sheet in sheets]
         values, places = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
         if len(found) > 1:
             values, order = values.topk(min(count, values.shape[1]), dim=1)
@@ -162,21 +171,11 @@ class _Search(NamedTuple):
         crowded = (values[:, -1] == threshold) & (threshold > -torch.inf)
         return votes, _Ties(tile, crowded, threshold, peak)
 
-    def label_all(self, tile: Tile, threshold: Tensor, peak: Tensor) -> Tensor:
-        """Soft labels (n, K) of a tile from all matches that reach a threshold (n,)."""
-        self._score(tile, 1)
-        return self._weigh(threshold, peak)
-
-    def _score(self, tile: Tile, wanted: int) -> None:
-        targets = _cut(self.query, tile).flatten(0, 1).contiguous()
-        for band in self.bands:
-            band.score(tile, targets, wanted)
-
-    def _weigh(self, threshold: Tensor, peak: Tensor) -> Tensor:
+    def _weigh(self, sheets: list[Sheet], threshold: Tensor, peak: Tensor) -> Tensor:
         mass = torch.zeros_like(peak)
         sums = [mass.new_zeros(len(mass), table.shape[3]) for table in self.ballot.tables]
-        for band in self.bands:
-            band.weigh(threshold, peak, self.temperature, self.ballot.tables, sums, mass)
+        for sheet in sheets:
+            sheet.weigh(threshold, peak, self.temperature, self.ballot.tables, sums, mass)
         return self.ballot.mean(sums, mass)
 
 
@@ -207,10 +206,6 @@ def _tiles(bands: list[Band], grid: tuple[int, int], batched: bool) -> Iterator[
     for left in range(0, grid[1], width):
         for top in range(0, grid[0], height):
             yield Tile(top, min(top + height, grid[0]), left, min(left + width, grid[1]))
-
-
-def _cut(cells: Tensor, tile: Tile) -> Tensor:
-    return cells[tile.top : tile.bottom, tile.left : tile.right]
 
 
 def _check(query: Tensor, context: Tensor, labels: Tensor, known: Tensor | None) -> None:

@@ -303,7 +303,7 @@ def test_broken_descriptors_do_not_spread(way: str, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(('grid', 'radius'), [((60, 104), 15), ((200, 300), 0)])
 def test_scratch_memory_is_bounded(grid: tuple[int, int], radius: int) -> None:
     from drift_ros.propagation import kernel
-    from drift_ros.propagation.band import Window
+    from drift_ros.propagation.sheet import Window
 
     for batched, room in ((False, kernel.SCRATCH), (True, kernel.SCRATCH_BATCHED)):
         with pytest.MonkeyPatch.context() as patch:
