@@ -118,16 +118,21 @@ class Band:
                 sources = sources[:, sheet.columns.start : sheet.columns.stop]
                 _multiply(sources, windows.transpose(1, 2), scores[begin:end, :, t])
         rows = self._offsets(tile.top, tile.bottom, sheet.rows)  # (rows, height)
-        starts = torch.tensor(sheet.starts, device=targets.device)
-        window = starts[:, None] + torch.arange(sheet.height, device=targets.device)
+        index = torch.arange(len(sheet.rows), device=targets.device)
+        window = sheet.start(index)[:, None] + torch.arange(sheet.height, device=targets.device)
         columns = self._offsets(tile.left, tile.right, sheet.columns)
         inside = self._window.contains(
             rows.gather(1, window)[:, None, :, None], columns[:, None, :]
         )
         scores.masked_fill_(~inside.flatten(2)[:, :, None], -torch.inf)
         maxima = sheet.scores.unflatten(1, (-1, sheet.group)).amax(2)
-        for i, start in enumerate(sheet.starts):
-            sheet.maxima[i, :, start * width : (start + sheet.height) * width] = maxima[i]
+        row, column, _ = sheet.maxima.stride()
+        for begin, end, step in _runs(sheet):
+            sheet.maxima.as_strided(
+                (end - begin, *maxima.shape[1:]),
+                (row + step * width, column, 1),
+                begin * row + sheet.starts[begin] * width,
+            ).copy_(maxima[begin:end])
 
 
 def cut(cells: Tensor, tile: Tile) -> Tensor:

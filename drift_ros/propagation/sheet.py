@@ -82,14 +82,14 @@ class Sheet:
         buffer: Tensor,
     ) -> None:
         frames, grid_height, grid_width = context
-        reach = window.reach
+        self._reach = reach = window.reach
         height, self.width = tile.bottom - tile.top, tile.right - tile.left
         self.tile = tile
         self.rows = range(max(0, tile.top - reach), min(grid_height, tile.bottom + reach))
         self.columns = range(max(0, tile.left - reach), min(grid_width, tile.right + reach))
         self.height = min(height, 2 * reach + 1)
-        last = height - self.height
-        self.starts = [min(max(y - reach - tile.top, 0), last) for y in self.rows]
+        self._last = height - self.height
+        self.starts = self.start(torch.arange(len(self.rows))).tolist()
         self.sources = frames * len(self.columns)
         every = len(self.rows) * self.sources
         self.group = min(self.sources, max(1, math.isqrt(every // (CANDIDATE_COST * wanted))))
@@ -100,7 +100,6 @@ class Sheet:
         self.maxima = buffer.new_full((len(self.rows), groups, height * self.width), -torch.inf)
         self._context = context
         self._first = first
-        self._reach = reach
 
     @staticmethod
     def elements(size: tuple[int, int], window: Window, context: tuple[int, int, int]) -> int:
@@ -116,6 +115,10 @@ class Sheet:
         """Target rows of the tile, [low, high), whose windows hold source row y."""
         reach, tile = self._reach, self.tile
         return max(tile.top, y - reach) - tile.top, min(tile.bottom, y + reach + 1) - tile.top
+
+    def start(self, rows: Tensor) -> Tensor:
+        """Where the windows of target rows begin, for indices of source rows; on their device."""
+        return (rows + (self.rows.start - self._reach - self.tile.top)).clamp(0, self._last)
 
     def place(self, i: int, met: tuple[int, int]) -> slice:
         """Where `scores[i]` holds target rows [low, high)."""
@@ -191,8 +194,7 @@ class Sheet:
         row = chosen // groups
         source = (chosen % groups) * group
         target = torch.arange(first, first + len(maxima), device=device)[:, None]
-        starts = torch.tensor(self.starts, device=device)
-        within = (target - starts[row] * self.width).clamp_(0, stride - 1)
+        within = (target - self.start(row) * self.width).clamp_(0, stride - 1)
         address = (row * self.scores.shape[1] + source) * stride + within
         members = torch.arange(group, device=device) * stride
         candidates = self.scores.flatten()[address[:, :, None] + members]
