@@ -148,3 +148,26 @@ def test_settings_are_checked():
         RandomSettings(smallest=0.5, largest=0.2)
     with pytest.raises(IndexError, match='-1'):
         Clips(SMALL)[-1]
+
+
+@pytest.mark.parametrize(
+    'odd',
+    [
+        {'width': 33, 'height': 17, 'frames': 1},
+        {'width': 40, 'height': 160, 'most': 12},
+        {'width': 160, 'height': 32, 'fewest': 8, 'most': 12},
+        {'smallest': 0.6, 'largest': 1.0},
+        {'smallest': 0.01, 'largest': 0.02, 'balls': 1.0, 'fewest': 12, 'most': 12},
+        {'camera': 4.0, 'motion': 4.0},
+        {'camera': 0.0, 'motion': 0.0, 'deformation': 0.0, 'points': 1},
+    ],
+)
+@pytest.mark.filterwarnings('error')
+def test_odd_settings_give_sound_clips(odd):
+    settings = RandomSettings(**{'width': 48, 'height': 40, 'frames': 2, **odd})
+    for index in range(6):
+        clip = Clips(settings, 'val')[index]
+        assert np.isfinite(clip.depth).all() and (clip.depth > 0).all()
+        assert set(np.unique(clip.labels)) <= {0, *clip.ids.tolist()}
+        assert ((clip.visibility >= 0) & (clip.visibility <= 1)).all()
+        assert settings.fewest <= len(clip.ids) <= max(settings.most, 2)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from drift_ros.synthetic.render.balls import BallActor
 from drift_ros.synthetic.render.finish import Finish
 from drift_ros.synthetic.render.light import Light
-from drift_ros.synthetic.render.planes import Plane
+from drift_ros.synthetic.render.planes import FARTHEST, Plane
 from drift_ros.synthetic.render.raster import Blur, Raster, Region, times
 from drift_ros.synthetic.render.tracks import Array
 from drift_ros.synthetic.render.view import View
@@ -227,7 +227,7 @@ class World:
     def _background(self, view: View, index: int) -> Raster:
         height, width = self.camera.height, self.camera.width
         surface = np.zeros((height, width), np.uint8)
-        depth = self.backdrop[0].depth(view)
+        depth = np.minimum(self.backdrop[0].depth(view), np.float32(FARTHEST))
         image = self.backdrop[0].picture(view, depth)
         for number, plane in enumerate(self.backdrop[1:], 1):
             distance = plane.depth(view)

@@ -6,6 +6,8 @@ import numpy as np
 
 from drift_ros.synthetic.render.tracks import Array, wander
 
+TURN = 0.6  # rad that the camera turns aside at most, so that it never looks past the background
+
 
 def camera_path(
     rng: np.random.Generator, frames: int, strength: float, follow: Array | None = None
@@ -33,4 +35,5 @@ def camera_path(
     if follow is not None:
         path[:, 3] += follow[:, 0] - follow[0, 0]
         path[:, 4] -= follow[:, 1] - follow[0, 1]
+    path[:, 3:5] = TURN * np.tanh(path[:, 3:5] / TURN)
     return path

@@ -113,7 +113,8 @@ def figure_world(
 
 
 def _layout(rng: np.random.Generator, settings: RandomSettings) -> Layout:
-    camera = Camera(settings.width, settings.height, settings.width * rng.uniform(0.8, 1.5))
+    longer = max(settings.width, settings.height)
+    camera = Camera(settings.width, settings.height, longer * rng.uniform(0.8, 1.5))
     depth = rng.uniform(2, 4)
     size = np.array([settings.width, settings.height])
     below = rng.uniform(0.35, 0.8) * settings.height / 2 * depth / camera.focal

@@ -62,7 +62,8 @@ def stage_balls(
         alike: whether all have one size.
         cross: whether two hide each other at some time; None: as it comes.
     """
-    low, high = 2 * settings.smallest, min(2 * settings.largest, 0.65 / count**0.5)
+    high = min(2 * settings.largest, 0.65 / count**0.5)
+    low = min(2 * settings.smallest, high)
     best, best_rank = None, 0
     for round_ in range(ROUNDS):
         rng = seed.child(round_ + 1).generator()
@@ -95,7 +96,8 @@ def stage_balls(
 
 
 def _stage(rng: np.random.Generator, settings: RandomSettings) -> Stage:
-    camera = Camera(settings.width, settings.height, settings.width * rng.uniform(0.9, 1.5))
+    longer = max(settings.width, settings.height)
+    camera = Camera(settings.width, settings.height, longer * rng.uniform(0.9, 1.5))
     return Stage(camera, float(rng.uniform(0.15, 0.6)), float(rng.uniform(4, 7)))
 
 
