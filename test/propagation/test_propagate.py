@@ -277,6 +277,23 @@ def test_half_precision_only_rounds_the_descriptors(
     torch.testing.assert_close(found.cpu(), exact, atol=tolerance, rtol=tolerance)
 
 
+def test_bfloat16_units_are_asked_for_and_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    query, context, labels = (x.bfloat16().float() for x in scene(2, 16, 3, (6, 7)))
+    products = torch.backends.mkldnn.matmul
+    before, seen = products.fp32_precision, []
+    multiply = torch.mm
+    monkeypatch.setattr(
+        torch, 'mm', lambda *a, **k: (seen.append(products.fp32_precision), multiply(*a, **k))[1]
+    )
+    monkeypatch.setattr(torch.cpu, '_is_avx512_bf16_supported', lambda: True)
+    options: dict[str, Any] = {'similarity': 'dot', 'temperature': 4.0}
+    found = propagate(query.bfloat16(), context.bfloat16(), labels, **options)
+    assert set(seen) == {'bf16'}
+    assert products.fp32_precision == before
+    torch.testing.assert_close(found, propagate(query, context, labels, **options))
+    assert seen[-1] == before
+
+
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16, torch.float16])
 def test_k_matches_vote_in_every_precision(way: str, dtype: torch.dtype) -> None:
     query, context, _ = scene(3, 64, 1, (6, 8))
