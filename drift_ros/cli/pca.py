@@ -73,7 +73,8 @@ def pca(
     length = settings.window.length or extractor.window_length
     console = Console(stderr=True)
     with open_source(source.expanduser(), topic) as opened, Progress(console=console) as progress:
-        wanted = wanted or [(0, max(1, length - 1))]
+        last = length - 1 if opened.count is None else min(length, opened.count) - 1
+        wanted = wanted or [(0, max(1, last))]
         frames = _read(opened, wanted, progress)
         for first, second in progress.track(wanted, description='features'):
             picture = _picture(frames, first, second, extractor, settings)

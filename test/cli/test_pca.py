@@ -43,6 +43,11 @@ def test_by_default_the_ends_of_the_first_window(clip: Path, tmp_path: Path) -> 
     result = run(clip, '--out', tmp_path / 'out', '--set', 'window.length=3')
     assert result.exit_code == 0, result.output
     assert (tmp_path / 'out/00000_00002.png').is_file()
+    result = run(
+        clip, '--out', tmp_path / 'out', '--set', 'window.length=16'
+    )  # longer than the clip
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / 'out/00000_00003.png').is_file()
 
 
 @pytest.mark.parametrize(
