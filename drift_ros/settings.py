@@ -144,23 +144,12 @@ class EmbeddedSettings(Settings):
         description='Folder of a training of the image model (`drift train-embedded --twin`); '
         'empty: the weights that come with the package.',
     )
-    block: int = Field(
-        2,
-        ge=0,
-        le=7,
-        description='Decoder block that is read, 0 = deepest; a finer one costs more.',
-    )
     snr: float = Field(
-        1.0,
-        gt=0,
+        0.0,
+        ge=0,
         le=1e6,
-        description='Signal-to-noise ratio at which the video model reads frames.',
-    )
-    image_snr: float = Field(
-        4.0,
-        gt=0,
-        le=1e6,
-        description='Signal-to-noise ratio at which the image model reads frames.',
+        description='Signal-to-noise ratio at which frames are read; 0 takes the one that belongs '
+        'to the weights.',
     )
     ensemble: int = Field(
         1, ge=1, le=64, description='Draws of the noise over which features are averaged.'

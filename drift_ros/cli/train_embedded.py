@@ -20,6 +20,10 @@ def train_embedded(
     ] = 25.0,
     device: Annotated[str, typer.Option(help='auto, cpu, cuda or cuda:N.')] = 'auto',
     resume: Annotated[bool, typer.Option(help='Go on with the training in the folder.')] = False,
+    start: Annotated[
+        Path | None,
+        typer.Option(help='Folder of another training whose weights are taken where they fit.'),
+    ] = None,
     twin: Annotated[
         bool, typer.Option(help='Train the image model, which has no temporal layers.')
     ] = False,
@@ -30,8 +34,8 @@ def train_embedded(
         float, typer.Option(min=0, help='Minutes between validations; 0: one at the end.')
     ] = 5.0,
     snr: Annotated[
-        float, typer.Option(min=1e-6, help='Signal-to-noise ratio of the validation.')
-    ] = 1.0,
+        float, typer.Option(min=1e-6, help='Signal-to-noise ratio at which features are read.')
+    ] = 20.0,
     assignments: Annotated[
         list[str] | None,
         typer.Option(
@@ -75,7 +79,13 @@ def train_embedded(
             bar.update(task, completed=now.share, step=now.step, loss=now.loss, score=now.score)
 
         trainer = run.train(
-            out.expanduser(), settings, plan, choose_device(device), resume=resume, watch=watch
+            out.expanduser(),
+            settings,
+            plan,
+            choose_device(device),
+            resume=resume,
+            start=start,
+            watch=watch,
         )
     console.print(f'{trainer.step_number} steps; the model is in {out / run.MODEL}')
 

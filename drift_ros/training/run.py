@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from drift_ros.errors import OutputError
-from drift_ros.features.embedded.extractor import EmbeddedExtractor, level
+from drift_ros.errors import CheckpointError, OutputError
+from drift_ros.features.embedded.create import load
+from drift_ros.features.embedded.extractor import EmbeddedExtractor
+from drift_ros.training.calibrate import measure, rendered
 from drift_ros.training.data import batches
 from drift_ros.training.record import Losses, Table, describe
 from drift_ros.training.settings import TrainingSettings
@@ -21,7 +23,7 @@ from drift_ros.training.validation import crossing_clips, validate
 
 STATE, MODEL = 'state.pt', 'model'
 LINE = 25  # steps per line of the table
-CLIPS, WIDTH, HEIGHT = 4, 320, 240  # of the validation
+CLIPS, WIDTH, HEIGHT = 4, 640, 480  # of the validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +35,16 @@ class Plan:
         steps: of training altogether; 0: the minutes alone end it.
         save: minutes between checkpoints.
         validate: minutes between validations; 0: none but at the end.
-        snr: signal-to-noise ratio at which the validation reads features.
+        snr: signal-to-noise ratio at which features are read.
+        blocks: decoder blocks that are read; empty: the last two.
     """
 
     minutes: float
     steps: int = 0
     save: float = 3.0
     validate: float = 5.0
-    snr: float = 1.0
+    snr: float = 20.0
+    blocks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ def train(
     device: torch.device,
     *,
     resume: bool = False,
+    start: Path | None = None,
     data: Dataset[Tensor] | None = None,
     watch: Callable[[Progress], None] = lambda progress: None,
 ) -> Trainer:
@@ -83,6 +88,7 @@ def train(
         settings: what is trained on what.
         plan: how long.
         device: where.
+        start: folder of a model or of a training whose weights are taken over where they fit.
         resume: go on from `folder`; otherwise the folder must not hold a training.
         data: clips by number; None renders them.
         watch: is told of the progress after every step.
@@ -106,6 +112,8 @@ def train(
     trainer = Trainer(settings, device)
     if resume:
         trainer.load(state)
+    elif start is not None and not trainer.start_from(load(start, torch.float32)):
+        raise CheckpointError(f'no weights of {start} fit this network: choose another start')
     describe(folder, settings, device)
     _Run(folder, trainer, plan, watch).go(data)
     return trainer
@@ -123,6 +131,7 @@ class _Run:
         self._losses = Losses(trainer.settings)
         self._loss = self._score = float('nan')
         self._clips = crossing_clips(CLIPS, WIDTH, HEIGHT, trainer.settings.frames)
+        self._frames = rendered(trainer.settings.frames)
 
     def go(self, data: Dataset[Tensor] | None) -> None:
         trainer, plan = self._trainer, self._plan
@@ -159,22 +168,29 @@ class _Run:
         self._table.add([trainer.step_number, trainer.seconds, *means, self._score])
 
     def _validate(self) -> None:
-        trainer = self._trainer
+        trainer, plan = self._trainer, self._plan
         model = trainer.averaged()
+        last = len(model.up) - 1
+        blocks = plan.blocks or tuple(range(max(0, last - 1), last + 1))
+        reading = measure(model, plan.snr, blocks, trainer.device, self._frames)
         extractor = EmbeddedExtractor(
             'validation',
             model,
-            block=len(model.up) - 1,
-            level=level(self._plan.snr),
+            reading,
             seed=trainer.settings.seed,
             device=trainer.device,
             dtype=torch.float32,
         )
         self._score = validate(extractor, self._clips)
+        self._write(lambda: reading.save(self._folder / MODEL))
 
     def _save(self) -> None:
+        self._write(lambda: self._trainer.averaged().save_pretrained(self._folder / MODEL))
+        self._write(lambda: self._trainer.save(self._folder / STATE))
+
+    def _write(self, what: Callable[[], None]) -> None:
         try:
-            self._trainer.averaged().save_pretrained(self._folder / MODEL)
-            self._trainer.save(self._folder / STATE)
+            (self._folder / MODEL).mkdir(exist_ok=True)
+            what()
         except OSError as error:
             raise OutputError(f'cannot write to {self._folder}: {error}') from None

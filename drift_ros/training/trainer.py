@@ -48,6 +48,22 @@ class Trainer:
         )
         self._run = torch.compile(self.network) if settings.compile else self.network
 
+    def start_from(self, model: EmbeddedUNet) -> int:
+        """Take over the weights of another model where name and shape agree, before the first step.
+
+        Returns:
+            How many tensors agree.
+        """
+        own = self.network.state_dict()
+        given = {
+            name: tensor
+            for name, tensor in model.state_dict().items()
+            if name in own and own[name].shape == tensor.shape
+        }
+        self.network.load_state_dict(given, strict=False)
+        self.average = EMAModel(self.network.parameters(), decay=self.settings.decay)
+        return len(given)
+
     def step(self, images: Tensor, progress: float) -> tuple[Tensor, Tensor]:
         """Learn from a batch.
 

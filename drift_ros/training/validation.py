@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from drift_ros import propagation
 from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.settings import PropagationSettings
-from drift_ros.synthetic import Clip, SceneSettings, create_set
+from drift_ros.synthetic import Clip, SceneSettings, VideoSet
 
 
 def crossing_clips(count: int, width: int, height: int, frames: int = 16) -> list[Clip]:
-    """The first videos of two identical balls of the split `val`; those of `test` are for reports."""
+    """Videos of two identical balls, of the split `val`; those of `test` are for reports."""
     settings = SceneSettings(width=width, height=height, frames=frames, rate=12, noise=2)
-    return [world.clip() for world in create_set('kubric-similar', settings, 'val')[:count]]
+    return [world.clip() for world in VideoSet('kubric-similar', settings, 'val')[:count]]
 
 
 def track(

@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from drift_ros import resources
-from drift_ros.errors import CheckpointError, SettingsError
+from drift_ros.errors import CheckpointError
 from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.features.embedded.create import create, create_fused, create_image
 from drift_ros.features.embedded.extractor import EmbeddedExtractor, level
 from drift_ros.features.embedded.model import EmbeddedUNet
+from drift_ros.features.embedded.reading import Reading, Whitening, describe
 from drift_ros.settings import FeatureSettings, build
 
 SIZE = (64, 96)
@@ -29,11 +30,19 @@ def tiny(temporal: bool) -> EmbeddedUNet:
     return model
 
 
+def read(model: EmbeddedUNet, snr: float = 1.0) -> Reading:
+    """Both blocks, each channel left as it is."""
+    size = {0: 64, 1: 32}
+    plain = {b: Whitening(torch.zeros(c), torch.eye(c)) for b, c in size.items()}
+    return Reading(snr, (0, 1), plain if model.config.temporal else {}, plain)
+
+
 @pytest.fixture(scope='module')
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp('embedded')
     for name, temporal in (('video', True), ('image', False)):
         tiny(temporal).half().save_pretrained(root / name)
+        read(tiny(temporal)).save(root / name)
     return root
 
 
@@ -41,7 +50,6 @@ def settings(folders: Path, **values: Any) -> FeatureSettings:
     given = {
         'embedded.checkpoint': str(folders / 'video'),
         'embedded.image_checkpoint': str(folders / 'image'),
-        'embedded.block': 1,
         'device': 'cpu',
     }
     return build(FeatureSettings, given | {k.replace('__', '.'): v for k, v in values.items()})
@@ -60,7 +68,7 @@ def window(count: int = 4, new: int | None = None, first: int = 0, changed: int 
 def test_gives_a_map_for_each_new_frame(folders: Path, maker: Any) -> None:
     extractor: FeatureExtractor = maker(settings(folders))
     result = extractor.extract(window(new=3))
-    channels = 64 if maker is create_fused else 32
+    channels = 192 if maker is create_fused else 96
     assert result.features.shape == (3, channels, SIZE[0] // 8, SIZE[1] // 8)
     assert result.stride == 8
     assert result.features.isfinite().all()
@@ -85,9 +93,8 @@ def test_an_image_has_the_same_descriptors_in_every_window(folders: Path) -> Non
 
 
 def reacts(extractor: FeatureExtractor) -> bool:
-    """Whether the first frame's descriptors depend on the last frame, their mean aside."""
+    """Whether the first frame's descriptors depend on the last frame."""
     a, b = (extractor.extract(window(changed=c)).features[0] for c in (-1, 3))
-    a, b = (f - f.mean((1, 2), keepdim=True) for f in (a, b))
     return not torch.allclose(a, b, atol=1e-5)
 
 
@@ -102,8 +109,7 @@ def test_an_ensemble_averages_draws_of_the_noise() -> None:
         extractor = EmbeddedExtractor(
             'embedded',
             tiny(True),
-            block=1,
-            level=level(10.0),
+            read(tiny(True), snr=10.0),
             ensemble=ensemble,
             seed=seed,
             device=torch.device('cpu'),
@@ -143,8 +149,9 @@ def test_says_which_weights_are_missing_or_of_the_other_kind(folders: Path, tmp_
         create(settings(folders, embedded__checkpoint=str(tmp_path / 'nowhere')))
     with pytest.raises(CheckpointError, match=r'config\.json'):
         create(settings(folders, embedded__checkpoint=str(tmp_path)))
-    with pytest.raises(SettingsError, match='blocks 0 to 1'):
-        create(settings(folders, embedded__block=2))
+    tiny(True).save_pretrained(tmp_path / 'half')
+    with pytest.raises(CheckpointError, match=r'reading\.safetensors is missing'):
+        create(settings(folders, embedded__checkpoint=str(tmp_path / 'half')))
 
 
 def test_without_weights_in_the_package_it_says_how_to_get_them(
@@ -153,3 +160,34 @@ def test_without_weights_in_the_package_it_says_how_to_get_them(
     monkeypatch.setattr(resources, 'folder', lambda kind: tmp_path)
     with pytest.raises(CheckpointError, match='drift train-embedded'):
         create(FeatureSettings(device='cpu'))
+
+
+def test_whitening_makes_the_covariance_the_unit_matrix() -> None:
+    torch.manual_seed(0)
+    mixing = torch.randn(6, 6)
+    cells = torch.einsum('cd,ndhw->nchw', mixing, torch.randn(3, 6, 20, 30)) + 5
+    whitening = Whitening.measure([cells[:2], cells[2:]])
+    white = whitening.apply(cells).transpose(0, 1).flatten(1)
+    torch.testing.assert_close(white.mean(1), torch.zeros(6), atol=1e-4, rtol=0)
+    variances = torch.linalg.eigvalsh(white @ white.T / white.shape[1])
+    assert variances.max() < 1.001  # all but the smallest, which a floor keeps down
+    assert variances.median() > 0.5
+
+
+def test_a_reading_is_saved_and_loaded(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    ways = [{1: Whitening(torch.randn(3), torch.randn(3, 3))} for _ in range(2)]
+    Reading(0.3, (1,), *ways).save(tmp_path)
+    again = Reading.load(tmp_path)
+    assert (again.snr, again.blocks) == (0.3, (1,))
+    assert torch.equal(again.joined[1].matrix, ways[0][1].matrix)
+    assert torch.equal(again.alone[1].mean, ways[1][1].mean)
+
+
+def test_blocks_lie_side_by_side_with_equal_weight_on_the_finest_grid() -> None:
+    coarse, fine = torch.randn(2, 4, 3, 5), 100 * torch.randn(2, 6, 6, 10)
+    plain = [Whitening(torch.zeros(c), torch.eye(c)) for c in (4, 6)]
+    joined = describe([coarse, fine], plain)
+    assert joined.shape == (2, 10, 6, 10)
+    for part in (joined[:, :4], joined[:, 4:]):
+        torch.testing.assert_close(part.norm(dim=1), torch.ones(2, 6, 10))

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from drift_ros.errors import SettingsError
-from drift_ros.features.embedded.layers import HEAD, MARGIN, TILE, Attention, TemporalConvolution
+from drift_ros.features.embedded.layers import HEAD, MARGIN, TILE, Attention
 from drift_ros.features.embedded.model import EmbeddedUNet
 
 
@@ -37,8 +37,8 @@ def test_takes_other_sizes_and_lengths_than_it_was_made_for(
     model = tiny()
     x, level = video(frames, height, width)
     assert model(x, level).shape == x.shape
-    assert model(x, level, block=0).shape == (1, frames, 64, -(-height // 8), -(-width // 8))
-    assert model(x, level, block=1).shape == (1, frames, 32, height // 4, width // 4)
+    assert model(x, level, blocks=[0])[0].shape == (1, frames, 64, -(-height // 8), -(-width // 8))
+    assert model(x, level, blocks=[1])[0].shape == (1, frames, 32, height // 4, width // 4)
     assert height % model.multiple == 0
 
 
@@ -48,7 +48,7 @@ def changed_by(model: EmbeddedUNet, frame: int, join: bool = True) -> list[bool]
     other = x.clone()
     other[:, frame] += 1
     with torch.no_grad():
-        a, b = (model(v, level, block=1, join=join) for v in (x, other))
+        a, b = (model(v, level, blocks=[1], join=join)[0] for v in (x, other))
     return [not torch.equal(p, q) for p, q in zip(a[0], b[0], strict=True)]
 
 
@@ -81,7 +81,7 @@ def test_the_noise_level_of_each_frame_counts_for_it() -> None:
     x, level = video()
     other = level.clone()
     other[0, 2] = -3
-    a, b = model(x, level, block=1), model(x, other, block=1)
+    a, b = (model(x, told, blocks=[1])[0] for told in (level, other))
     assert [not torch.equal(p, q) for p, q in zip(a[0], b[0], strict=True)] == [
         False,
         False,
@@ -103,7 +103,7 @@ def test_saved_and_loaded_it_is_the_same(tmp_path: Path) -> None:
 def test_refuses_blocks_and_channels_that_do_not_fit() -> None:
     x, level = video()
     with pytest.raises(SettingsError, match='blocks 0 to 1'):
-        tiny()(x, level, block=2)
+        tiny()(x, level, blocks=[1, 2])
     with pytest.raises(SettingsError, match='multiples of 32'):
         EmbeddedUNet((32, 40), near=(True,))
     with pytest.raises(SettingsError, match='a word for each'):
@@ -172,18 +172,3 @@ def test_attention_to_all_frames_is_softmax_attention_by_relative_places() -> No
         values.append(turned(qkv[(*place, 2)], offset))
     mixed = (torch.stack(scores).softmax(0)[..., None] * torch.stack(values)).sum(0)
     torch.testing.assert_close(found[here], layer.out(mixed.flatten()), rtol=1e-4, atol=1e-4)
-
-
-@torch.no_grad()
-def test_temporal_convolution_reaches_two_frames_at_the_same_cell() -> None:
-    torch.manual_seed(0)
-    layer = TemporalConvolution(32)
-    torch.nn.init.normal_(layer.out.weight, std=0.2)
-    x = torch.randn(6, 32, 3, 4)
-    other = x.clone()
-    other[3, :, 1, 2] += torch.randn(32)
-    layer.norm = torch.nn.Identity()  # type: ignore[assignment]
-    changed = (layer(x, 6) - layer(other, 6)).abs().amax(1) > 0
-    expected = torch.zeros(6, 3, 4, dtype=torch.bool)
-    expected[1:6, 1, 2] = True
-    assert torch.equal(changed, expected)

@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from drift_ros.errors import CheckpointError, OutputError, SettingsError
 from drift_ros.features.embedded.create import load
+from drift_ros.features.embedded.reading import Reading
 from drift_ros.settings import build
 from drift_ros.training import run
 from drift_ros.training.data import Videos, batches
@@ -61,12 +62,18 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No validation, and a line for every other step."""
     monkeypatch.setattr(run, 'LINE', 2)
     monkeypatch.setattr(run, 'crossing_clips', lambda *args: [])
+    noise = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    monkeypatch.setattr(run, 'rendered', lambda frames: [noise])
     monkeypatch.setattr(run, 'validate', lambda extractor, clips: 50.0)
 
 
-def go(folder: Path, steps: int, **options: Any) -> Trainer:
+def go(
+    folder: Path, steps: int, resume: bool = False, watch: Any = lambda now: None, **values: Any
+) -> Trainer:
     plan = run.Plan(minutes=1, steps=steps, save=10, validate=0)
-    return run.train(folder, settings(), plan, CPU, data=Discs(), **options)
+    return run.train(
+        folder, settings(**values), plan, CPU, data=Discs(), resume=resume, watch=watch
+    )
 
 
 def same(a: Trainer, b: Trainer) -> bool:
@@ -109,6 +116,7 @@ def test_leaves_a_model_and_records(tmp_path: Path) -> None:
     seen: list[run.Progress] = []
     trainer = go(tmp_path, 4, watch=seen.append)
     model = load(tmp_path, torch.float32)
+    assert Reading.load(tmp_path / run.MODEL).blocks == (0, 1)
     pairs = zip(model.parameters(), trainer.averaged().parameters(), strict=True)
     assert all(torch.equal(p, q) for p, q in pairs)
     with (tmp_path / 'losses.csv').open() as file:
@@ -143,6 +151,18 @@ def test_refuses_settings_that_contradict_each_other() -> None:
         settings(lowest=3.0)
     with pytest.raises(SettingsError, match='must fit into the video'):
         settings(crop=48)
+
+
+@pytest.mark.usefixtures('quick')
+def test_starts_from_other_weights_where_they_fit(tmp_path: Path) -> None:
+    twin = go(tmp_path / 'twin', 1, network__temporal=False)
+    plan = run.Plan(1, 1, save=10, validate=0)
+    other = Trainer(settings(), CPU)
+    agreeing = other.start_from(twin.averaged())
+    assert agreeing == len(twin.network.state_dict())
+    pairs = zip(twin.averaged().stem.parameters(), other.network.stem.parameters(), strict=True)
+    assert all(torch.equal(p, q) for p, q in pairs)
+    run.train(tmp_path / 'new', settings(), plan, CPU, data=Discs(), start=tmp_path / 'twin')
 
 
 def test_the_rate_rises_stays_and_falls() -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 
 from drift_ros import resources
-from drift_ros.errors import CheckpointError, SettingsError
+from drift_ros.errors import CheckpointError
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.features.checkpoints import load_part
 from drift_ros.features.device import choose_device, choose_dtype
-from drift_ros.features.embedded.extractor import EmbeddedExtractor, level
+from drift_ros.features.embedded.extractor import EmbeddedExtractor
 from drift_ros.features.embedded.model import EmbeddedUNet
+from drift_ros.features.embedded.reading import Reading
 from drift_ros.features.fused import FusedExtractor
 from drift_ros.settings import FeatureSettings
 
@@ -25,7 +27,6 @@ def create(settings: FeatureSettings) -> FeatureExtractor:
     """`embedded`: descriptors R_v of the video model.
 
     Raises:
-        SettingsError: the model has no such block.
         CheckpointError: its weights are missing, damaged or of another kind.
         DeviceError: the device is not there.
     """
@@ -52,9 +53,13 @@ def load(folder: Path, dtype: torch.dtype) -> EmbeddedUNet:
     Raises:
         CheckpointError: the weights are missing, damaged or of another class.
     """
-    place = folder / TRAINED if (folder / TRAINED).is_dir() else folder
-    model: EmbeddedUNet = load_part(place, '.', EmbeddedUNet, dtype)
+    model: EmbeddedUNet = load_part(inner(folder), '.', EmbeddedUNet, dtype)
     return model
+
+
+def inner(folder: Path) -> Path:
+    """Where the model lies in a folder, which may be that of its training."""
+    return folder / TRAINED if (folder / TRAINED).is_dir() else folder
 
 
 def _make(kind: Kind, settings: FeatureSettings) -> EmbeddedExtractor:
@@ -63,24 +68,19 @@ def _make(kind: Kind, settings: FeatureSettings) -> EmbeddedExtractor:
     setting = 'checkpoint' if kind == 'video' else 'image_checkpoint'
     device = choose_device(settings.device)
     dtype = choose_dtype(settings.dtype, device)
-    model = load(_folder(kind, chosen, setting), dtype)
+    folder = _folder(kind, chosen, setting)
+    model = load(folder, dtype)
     if model.config.temporal != (kind == 'video'):
         found = 'image' if kind == 'video' else 'video'
         raise CheckpointError(
             f'features.embedded.{setting} holds the {found} model, expected the {kind} model: give '
             'the folder of the other training'
         )
-    blocks = len(model.config.channels)
-    if own.block >= blocks:
-        raise SettingsError(
-            f'features.embedded.block is {own.block}: this model has decoder blocks 0 to '
-            f'{blocks - 1}'
-        )
+    reading = Reading.load(inner(folder))
     return EmbeddedExtractor(
         'embedded' if kind == 'video' else 'embedded-image',
         model,
-        block=own.block,
-        level=level(own.snr if kind == 'video' else own.image_snr),
+        replace(reading, snr=own.snr) if own.snr else reading,
         temporal=own.temporal,
         ensemble=own.ensemble,
         seed=settings.seed,

@@ -24,33 +24,6 @@ def residual(channels_in: int, channels: int, time: int) -> ResnetBlock2D:
     )
 
 
-def _silence(layer: nn.Conv2d | nn.Linear) -> None:
-    """Let a residual branch begin as nothing."""
-    for parameter in layer.parameters():
-        nn.init.zeros_(parameter)
-
-
-class TemporalConvolution(nn.Module):
-    """Mixes each frame with the one before and the one after, at the same cell; residual."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(8, channels)
-        self.mix = nn.Conv2d(channels, channels, (3, 1), padding=(1, 0))
-        self.out = nn.Conv2d(channels, channels, (3, 1), padding=(1, 0))
-        _silence(self.out)
-
-    def forward(self, features: Tensor, frames: int) -> Tensor:
-        """(B * F, C, h, w) -> the same."""
-        height, width = features.shape[2:]
-        hidden = functional.silu(self.norm(features))
-        # (B, C, F, h * w), channels innermost in memory as convolutions like it
-        hidden = hidden.unflatten(0, (-1, frames)).permute(0, 2, 1, 3, 4).flatten(3)
-        hidden = self.out(functional.silu(self.mix(hidden)))
-        hidden = hidden.unflatten(3, (height, width)).permute(0, 2, 1, 3, 4).flatten(0, 1)
-        return features + hidden
-
-
 class Attention(nn.Module):
     """Self-attention over cells and frames; residual.
 
@@ -76,7 +49,8 @@ class Attention(nn.Module):
         self.out = nn.Linear(channels, channels)
         with torch.no_grad():
             self.qkv.weight[channels : 2 * channels] = self.qkv.weight[:channels]
-        _silence(self.out)
+        for parameter in self.out.parameters():  # the branch begins as nothing
+            nn.init.zeros_(parameter)
 
     def forward(self, features: Tensor, frames: int) -> Tensor:
         """(B * F, C, h, w) -> the same."""

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from drift_ros.errors import SettingsError
-from drift_ros.features.embedded.layers import Attention, TemporalConvolution, residual
+from drift_ros.features.embedded.layers import Attention, residual
 
 
 class Temporal(nn.ModuleList):
@@ -53,9 +53,7 @@ class Stage(nn.Module):
         )
         scopes = [scope for scope in attend if scope != 'frame']
         self.temporal = nn.ModuleList(
-            Temporal([TemporalConvolution(channels), *(Attention(channels, s) for s in scopes)])
-            for _ in inputs
-            if temporal
+            Temporal(Attention(channels, scope) for scope in scopes) for _ in inputs if temporal
         )
 
     def layer(self, index: int, features: Tensor, noise: Tensor, frames: int, join: bool) -> Tensor:
@@ -124,27 +122,29 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
         self.head = nn.Conv2d(channels[0], 3 * patch**2, 3, padding=1)
 
     def forward(
-        self, sample: Tensor, log_snr: Tensor, *, block: int | None = None, join: bool = True
-    ) -> Tensor:
+        self, sample: Tensor, log_snr: Tensor, *, blocks: Sequence[int] = (), join: bool = True
+    ) -> Tensor | list[Tensor]:
         """Predict the clean frames, or read features.
 
         Args:
             sample: (B, F, 3, H, W) noised frames; H and W multiples of `multiple`.
             log_snr: (B, F) natural logarithm of their signal-to-noise ratio.
-            block: decoder block at which to stop; None runs to the end.
+            blocks: decoder blocks that are read, rising; the network stops after the last one.
+                Without any it runs to the end.
             join: whether temporal layers are run. Without them every frame is seen alone.
 
         Returns:
-            (B, F, 3, H, W) x_0, or (B, F, C, h, w) output of the block.
+            (B, F, 3, H, W) x_0, or (B, F, C, h, w) output of each block.
 
         Raises:
             SettingsError: there is no such block.
         """
-        if block is not None and not 0 <= block < len(self.up):
+        if any(not 0 <= block < len(self.up) for block in blocks):
             raise SettingsError(
-                f'decoder block {block} does not exist: this model has blocks 0 to '
+                f'decoder blocks {tuple(blocks)} are read: this model has blocks 0 to '
                 f'{len(self.up) - 1}'
             )
+        found = []
         frames = sample.shape[1]
         levels = get_timestep_embedding(  # 0..1000 for 20 nats
             (10 - log_snr.flatten().float()).mul(50), self.config.channels[-1]
@@ -165,8 +165,10 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
             for index in range(len(stage.blocks)):
                 hidden = torch.cat([hidden, skips.pop()], 1)
                 hidden = stage.layer(index, hidden, noise, frames, join)
-            if depth == block:
-                return hidden.unflatten(0, (-1, frames))
+            if depth in blocks:
+                found.append(hidden.unflatten(0, (-1, frames)))
+            if blocks and depth == max(blocks):
+                return found
         clean = self.head(functional.silu(self.norm(hidden)))
         return functional.pixel_shuffle(clean, self.config.patch).unflatten(0, (-1, frames))
 
