@@ -7,6 +7,7 @@ no rows to mask away, and few columns.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,8 @@ import torch
 from torch import Tensor
 
 from drift_ros.propagation.sheet import Sheet, Tile, Window
+
+BLOCK_BYTES = 2**24  # of sources that are gathered on a CPU at a time
 
 
 class Band:
@@ -23,8 +26,8 @@ class Band:
         context: (T, h, w, C) descriptors; any strides, fastest with contiguous channels.
         window: of these frames.
         first: number of the first of these frames in the whole context.
-        batched: one product per frame over all rows, as suits a GPU, in place of one per row over
-            all frames, as suits the caches of a CPU.
+        batched: one product per frame over all rows, as suits a GPU, in place of one per block of
+            rows over all frames, as suits the caches of a CPU.
     """
 
     def __init__(self, context: Tensor, window: Window, first: int, batched: bool) -> None:
@@ -34,7 +37,7 @@ class Band:
         self._batched = batched
         self._shape = (context.shape[0], context.shape[1], context.shape[2])
         self._buffer = torch.empty(0, device=context.device)  # of a sheet
-        self._row_buffer = torch.empty(0, device=context.device)  # of the sources in a row, float32
+        self._near = torch.empty(0, device=context.device)  # sources of a block, float32
 
     @property
     def most(self) -> int:
@@ -73,50 +76,84 @@ class Band:
         return sources[:, None] - torch.arange(start, stop, device=self._context.device)
 
     def _fill_by_rows(self, sheet: Sheet, targets: Tensor) -> None:
-        frames, channels = len(self._context), self._context.shape[-1]
-        size = sheet.sources * channels
-        if self._row_buffer.numel() < size:
-            self._row_buffer = self._row_buffer.new_empty(size)
-        row = self._row_buffer[:size].view(len(sheet.columns), frames, channels)
-        columns = slice(sheet.columns.start, sheet.columns.stop)
-        outside, edges = self._left_out(sheet)
-        for i, y in enumerate(sheet.rows):
-            low, high = sheet.met(y)
-            met = slice(low * sheet.width, high * sheet.width)
-            place = sheet.place(i, (low, high))
-            row.copy_(self._context[:, y, columns].transpose(0, 1))
-            scores = sheet.scores[i, : sheet.sources, place]
-            torch.mm(row.flatten(0, 1), targets[met].T, out=scores)
-            shift = sheet.tile.top - y + self._window.reach
-            offsets = slice((low + shift) * sheet.width, (high + shift) * sheet.width)
-            for edge in edges:
-                scores.unflatten(0, (-1, frames))[edge].masked_fill_(
-                    outside[edge, :, offsets], -torch.inf
-                )
-            groups = sheet.scores[i].unflatten(0, (-1, sheet.group))
-            torch.amax(groups[:, :, place], 1, out=sheet.maxima[i, :, met])
+        """Blocks of source rows are gathered, multiplied and searched while they are in cache.
 
-    def _left_out(self, sheet: Sheet) -> tuple[Tensor, list[slice]]:
-        """What lies outside the windows: bool (columns, 1, rows of a window x width), the rows by
-        falling offset, and the runs of columns that have any of it.
+        Few large steps: threads that have to wait for each other in each step make many small ones
+        slow wherever other work keeps a core busy.
         """
-        reach, tile, near = self._window.reach, sheet.tile, len(sheet.columns)
-        rows = torch.arange(reach, -reach - 1, -1, device=self._context.device)
+        row_bytes = sheet.scores.shape[1] * targets.shape[1] * targets.element_size()
+        for begin, end, step in _runs(sheet):
+            blocks = -(-(end - begin) * row_bytes // BLOCK_BYTES)
+            size = -(-(end - begin) // min(blocks, end - begin))
+            for first in range(begin, end, size):
+                self._fill_block(sheet, targets, first, min(first + size, end), step)
+
+    def _fill_block(self, sheet: Sheet, targets: Tensor, begin: int, end: int, step: int) -> None:
+        near = self._gather(sheet, begin, end)
+        if step:
+            windows = _windows(
+                targets, sheet.starts[begin], sheet.height, sheet.width, step, len(near)
+            )
+            scores, maxima = sheet.scores[begin:end], sheet.window_maxima(begin, end, step)
+            torch.bmm(near, windows.transpose(1, 2), out=scores)
+        else:  # the rows that any window of the block takes in
+            low, high = sheet.met(begin)[0], sheet.met(end - 1)[1]
+            met, place = sheet.cells(low, high), sheet.place(begin, low, high)
+            scores, maxima = sheet.scores[begin:end, :, place], sheet.maxima[begin:end, :, met]
+            every = sheet.scores[begin:end].flatten(0, 1)
+            torch.mm(near.flatten(0, 1), targets[met].T, out=every[:, place])
+        self._leave_out(sheet, scores[:, : sheet.sources], begin, step)
+        scores[:, sheet.sources :] = -torch.inf
+        torch.amax(scores.unflatten(1, (-1, sheet.group)), 2, out=maxima)
+
+    def _gather(self, sheet: Sheet, begin: int, end: int) -> Tensor:
+        """Sources of some rows, in float32, padded with zeros: (rows, sources, C)."""
+        channels, columns = self._context.shape[-1], sheet.columns
+        shape = (end - begin, sheet.scores.shape[1], channels)
+        if self._near.numel() < math.prod(shape):
+            self._near = self._near.new_empty(math.prod(shape))
+        near = self._near[: math.prod(shape)].view(shape)
+        near[:, sheet.sources :] = 0
+        rows = slice(sheet.rows[begin], sheet.rows[end - 1] + 1)
+        sources = self._context[:, rows, columns.start : columns.stop].permute(1, 2, 0, 3)
+        near[:, : sheet.sources].unflatten(1, (len(columns), -1)).copy_(sources)
+        return near
+
+    def _leave_out(self, sheet: Sheet, scores: Tensor, begin: int, step: int) -> None:
+        """Set what lies outside the windows to -inf, in (rows, sources, target rows x width)."""
+        tile, near, reach = sheet.tile, len(sheet.columns), self._window.reach
+        scores = scores.unflatten(1, (near, -1))
+        rows = range(begin, begin + len(scores))
+        first = sheet.starts[begin] if step else sheet.met(begin)[0]
+        height = scores.shape[3] // sheet.width
         columns = self._offsets(tile.left, tile.right, sheet.columns)
-        inside = self._window.contains(rows[:, None], columns[:, None, :])
+        if self._window.disc:
+            index = torch.tensor(rows)[:, None]
+            offsets = index + sheet.rows.start - tile.top - first - torch.arange(height)
+            if step:
+                offsets = offsets - (index - begin)
+            inside = self._window.contains(offsets[:, None, :, None], columns[:, None, :])
+            scores.masked_fill_(~inside.flatten(2)[:, :, None], -torch.inf)
+            return
+        inside = self._window.contains(columns.new_zeros(()), columns)
+        outside = ~inside[:, None].expand(-1, height, -1).flatten(1)[:, None]
+        # the columns that some window leaves out: some on the left, some on the right
         left = min(near, max(0, tile.right - 1 - reach - sheet.columns.start))
         right = min(near, max(0, tile.left + reach + 1 - sheet.columns.start))
-        if self._window.disc:
-            left = right = near
-        edges = [e for e in (slice(0, left), slice(right, near)) if e.start < e.stop]
-        return ~inside.flatten(1)[:, None], edges
+        for edge in (slice(0, left), slice(right, near)):
+            scores[:, edge].masked_fill_(outside[edge], -torch.inf)
+        for i in () if step else rows:
+            low, high = sheet.met(i)
+            scores[i - begin, ..., : (low - first) * sheet.width] = -torch.inf
+            scores[i - begin, ..., (high - first) * sheet.width :] = -torch.inf
 
     def _fill_batched(self, sheet: Sheet, targets: Tensor) -> None:
         frames, near = len(self._context), len(sheet.columns)
         tile, width = sheet.tile, sheet.width
+        sheet.scores[:, sheet.sources :] = -torch.inf
         scores = sheet.scores[:, : sheet.sources].unflatten(1, (near, frames))
         for begin, end, step in _runs(sheet):
-            windows = _windows(targets, sheet.starts[begin], end - begin, step, sheet.height, width)
+            windows = _windows(targets, sheet.starts[begin], sheet.height, width, step, end - begin)
             for t, frame in enumerate(self._context):
                 sources = frame[sheet.rows[begin] : sheet.rows[end - 1] + 1]
                 sources = sources[:, sheet.columns.start : sheet.columns.stop]
@@ -130,13 +167,8 @@ class Band:
         )
         scores.masked_fill_(~inside.flatten(2)[:, :, None], -torch.inf)
         maxima = sheet.scores.unflatten(1, (-1, sheet.group)).amax(2)
-        row, column, _ = sheet.maxima.stride()
         for begin, end, step in _runs(sheet):
-            sheet.maxima.as_strided(
-                (end - begin, *maxima.shape[1:]),
-                (row + step * width, column, 1),
-                begin * row + sheet.starts[begin] * width,
-            ).copy_(maxima[begin:end])
+            sheet.window_maxima(begin, end, step).copy_(maxima[begin:end])
 
 
 @contextmanager
@@ -172,7 +204,7 @@ def _runs(sheet: Sheet) -> list[tuple[int, int, int]]:
     return [r for r in runs if r[0] < r[1]]
 
 
-def _windows(targets: Tensor, start: int, count: int, step: int, height: int, width: int) -> Tensor:
+def _windows(targets: Tensor, start: int, height: int, width: int, step: int, count: int) -> Tensor:
     """Overlapping windows of rows of (n, C) targets, as a view: (count, height * width, C)."""
     channels = targets.shape[1]
     size = (count, height * width, channels)

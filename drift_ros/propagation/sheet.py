@@ -96,7 +96,6 @@ class Sheet:
         groups = -(-self.sources // self.group)
         shape = (len(self.rows), groups * self.group, self.height * self.width)
         self.scores = buffer[: math.prod(shape)].view(shape)
-        self.scores[:, self.sources :] = -torch.inf
         self.maxima = buffer.new_full((len(self.rows), groups, height * self.width), -torch.inf)
         self._context = context
         self._first = first
@@ -111,19 +110,35 @@ class Sheet:
         padding = max(0, min(sources, math.isqrt(rows * sources // CANDIDATE_COST)) - 1)
         return rows * (sources + padding) * min(size[0], 2 * reach + 1) * size[1]
 
-    def met(self, y: int) -> tuple[int, int]:
-        """Target rows of the tile, [low, high), whose windows hold source row y."""
-        reach, tile = self._reach, self.tile
+    def met(self, i: int) -> tuple[int, int]:
+        """Target rows of the tile, [low, high), whose windows hold source row `rows[i]`."""
+        reach, tile, y = self._reach, self.tile, self.rows[i]
         return max(tile.top, y - reach) - tile.top, min(tile.bottom, y + reach + 1) - tile.top
+
+    def cells(self, low: int, high: int) -> slice:
+        """The targets in target rows [low, high)."""
+        return slice(low * self.width, high * self.width)
 
     def start(self, rows: Tensor) -> Tensor:
         """Where the windows of target rows begin, for indices of source rows; on their device."""
         return (rows + (self.rows.start - self._reach - self.tile.top)).clamp(0, self._last)
 
-    def place(self, i: int, met: tuple[int, int]) -> slice:
+    def place(self, i: int, low: int, high: int) -> slice:
         """Where `scores[i]` holds target rows [low, high)."""
-        start = self.starts[i]
-        return slice((met[0] - start) * self.width, (met[1] - start) * self.width)
+        return self.cells(low - self.starts[i], high - self.starts[i])
+
+    def window_maxima(self, begin: int, end: int, step: int) -> Tensor:
+        """The part of `maxima` that `scores[begin:end]` are for, as a view.
+
+        Args:
+            begin: first row.
+            end: row after the last one.
+            step: by which `starts` grow from row to row.
+        """
+        row, group, _ = self.maxima.stride()
+        size = (end - begin, self.maxima.shape[1], self.scores.shape[2])
+        first = begin * row + self.starts[begin] * self.width
+        return self.maxima.as_strided(size, (row + step * self.width, group, 1), first)
 
     def best(self, count: int) -> tuple[Tensor, Tensor]:
         """The largest similarities of each target.
@@ -172,9 +187,9 @@ class Sheet:
         """
         mine = slice(self._first, self._first + self._context[0])
         for i, y in enumerate(self.rows):
-            low, high = self.met(y)
-            met = slice(low * self.width, high * self.width)
-            scores = self.scores[i, : self.sources, self.place(i, (low, high))]
+            low, high = self.met(i)
+            met = self.cells(low, high)
+            scores = self.scores[i, : self.sources, self.place(i, low, high)]
             weights = scores.sub(peak[met]).div_(temperature).exp_()
             weights.masked_fill_(~(scores >= threshold[met]), 0)
             mass[met] += weights.sum(0)
