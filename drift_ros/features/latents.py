@@ -7,7 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from drift_ros.errors import CheckpointError
 from drift_ros.features.device import prepare, require_finite
+
+CHANNELS = 4
 
 
 class LatentEncoder:
@@ -22,6 +25,9 @@ class LatentEncoder:
         batch: frames per pass.
         device: where to run.
         dtype: number format.
+
+    Raises:
+        CheckpointError: its latents have another number of channels (those of later models).
     """
 
     def __init__(
@@ -34,6 +40,12 @@ class LatentEncoder:
         dtype: torch.dtype,
         tiny_gain: float = 1.0,
     ) -> None:
+        if vae.config.latent_channels != CHANNELS:
+            raise CheckpointError(
+                f'the {type(vae).__name__} has latents of {vae.config.latent_channels} channels, '
+                f'expected {CHANNELS}: it is made for another model (of features.tiny_vae, '
+                'madebyollin/taesd fits)'
+            )
         vae.decoder = nn.Identity()
         self._tiny = not hasattr(vae, 'quant_conv')
         if not self._tiny:

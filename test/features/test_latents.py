@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderKL, AutoencoderTiny
 from torch import nn
 
-from drift_ros.errors import DeviceError
+from drift_ros.errors import CheckpointError, DeviceError
 from drift_ros.features.latents import LatentEncoder, sample, to_pixels
 
 CPU = torch.device('cpu')
@@ -71,6 +71,11 @@ def test_a_tiny_vae_gives_latents_as_they_are() -> None:
     found = encoder(tiny)(IMAGES)
     torch.testing.assert_close(found[:, 0], expected)
     assert (found[:, 1] == 0).all()
+
+
+def test_latents_of_later_models_are_refused() -> None:
+    with pytest.raises(CheckpointError, match=r'16 channels, expected 4.*features\.tiny_vae'):
+        encoder(AutoencoderTiny(latent_channels=16))
 
 
 def test_pixels_cover_the_range_of_the_networks() -> None:
