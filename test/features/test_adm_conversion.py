@@ -234,6 +234,14 @@ def test_first_use_converts_beside_the_file_and_is_reused(checkpoint: Path) -> N
 
 
 @pytest.mark.usefixtures('small')
+def test_a_folder_with_files_missing_is_not_used(checkpoint: Path) -> None:
+    folder = adm_files.converted(checkpoint)
+    (folder / 'unet' / 'config.json').unlink()
+    again = adm_files.converted(checkpoint)
+    assert again != folder and (again / 'unet' / 'config.json').is_file()
+
+
+@pytest.mark.usefixtures('small')
 def test_a_folder_that_cannot_be_written_sends_it_to_the_cache(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,7 +90,8 @@ def download(place: Path) -> None:
 
 
 def _complete(folder: Path) -> bool:
-    return all((folder / part).is_dir() for part in ('unet', 'scheduler'))
+    configurations = ('unet/config.json', 'scheduler/scheduler_config.json')
+    return all((folder / name).is_file() for name in configurations)
 
 
 def _time(folder: Path) -> float:
