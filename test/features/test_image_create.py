@@ -90,7 +90,7 @@ def test_relatives_of_stable_diffusion_are_refused(
 
 def test_another_kind_of_model_is_refused(image_folders: dict[str, Path], tmp_path: Path) -> None:
     for model, other in (('adm', 'sd-1.5'), ('sd-2.1', 'adm')):
-        with pytest.raises(CheckpointError):
+        with pytest.raises(CheckpointError, match=r'unet holds UNet2D\w+, expected .* to fit'):
             create(settings(image__model=model, image__checkpoint=str(image_folders[other])))
     UNet2DModel(
         block_out_channels=(32, 32),

@@ -227,7 +227,7 @@ def test_attention_runs_in_one_fused_operation(
 
     monkeypatch.setattr(functional, 'scaled_dot_product_attention', count)
     extractor.extract(window(1))
-    networks = [extractor.unet, *([] if model == 'adm' else [extractor._encoder.vae])]
+    networks = [extractor.unet, *([] if model == 'adm' else [extractor.encoder.vae])]
     layers = [m for n in networks for m in n.modules() if type(m).__name__ == 'Attention']
     assert fused == [torch.bfloat16] * len(layers)
     convolutions = [m for m in extractor.unet.modules() if isinstance(m, nn.Conv2d)]

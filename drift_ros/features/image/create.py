@@ -10,7 +10,13 @@ import torch
 
 from drift_ros.errors import CheckpointError, SettingsError
 from drift_ros.features.base import FeatureExtractor
-from drift_ros.features.checkpoints import load_alphas_cumprod, load_part, locate, require_memory
+from drift_ros.features.checkpoints import (
+    load_alphas_cumprod,
+    load_part,
+    locate,
+    require_class,
+    require_memory,
+)
 from drift_ros.features.device import choose_device, choose_dtype
 from drift_ros.features.image import adm, stable_diffusion
 from drift_ros.features.image.adm_files import converted, published
@@ -21,6 +27,7 @@ from drift_ros.features.text import encode_prompt
 from drift_ros.settings import FeatureSettings, ImageUnetSettings
 
 SETTING = 'features.image.checkpoint'
+ADVICE = 'choose features.image.model to fit'
 UNTRAINED = 'untrained'
 HUB_IDS = {
     # a copy by users: Stability AI removed its own in November 2025
@@ -91,12 +98,11 @@ def _load_adm(
 ) -> ImageUnetExtractor:
     from diffusers import UNet2DModel
 
+    require_class(folder, 'unet', UNet2DModel, advice=ADVICE)
     block = adm.PAPER_BLOCK if settings.image.block < 0 else settings.image.block
     kept = {'unet': _behind(block // adm.LAYERS)}
     require_memory(folder, kept, device=device, dtype=dtype)
-    unet = load_part(
-        folder, 'unet', UNet2DModel, dtype, advice='choose features.image.model to fit'
-    )
+    unet = load_part(folder, 'unet', UNet2DModel, dtype)
     config = unet.config
     if config.in_channels != 3 or config.layers_per_block != adm.LAYERS - 1 or unet.class_embedding:
         raise CheckpointError(
@@ -112,6 +118,7 @@ def _load_stable_diffusion(
 ) -> ImageUnetExtractor:
     from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
+    require_class(folder, 'unet', UNet2DConditionModel, advice=ADVICE)
     image = settings.image
     block = stable_diffusion.PAPER_BLOCK if image.block < 0 else image.block
     kept = {'unet': _behind(block)}
@@ -125,9 +132,7 @@ def _load_stable_diffusion(
         require_memory(folder, kept, device=device, dtype=dtype)
         vae = load_part(folder, 'vae', AutoencoderKL, dtype)
     text = encode_prompt(folder, image.prompt, dtype=dtype)
-    unet = load_part(
-        folder, 'unet', UNet2DConditionModel, dtype, advice='choose features.image.model to fit'
-    )
+    unet = load_part(folder, 'unet', UNet2DConditionModel, dtype)
     _check_conditions(unet.config, text.shape[-1], folder)
     encoder = LatentEncoder(
         vae,

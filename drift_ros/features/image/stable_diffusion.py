@@ -54,11 +54,11 @@ class StableDiffusionExtractor(ImageUnetExtractor):
         if block == 0 and image.layer >= 0:  # before its upsampling: the deepest stride there is
             self.size_multiple = deepest
         super().__init__(unet, level, settings, device, dtype)
-        self._encoder = encoder
+        self.encoder = encoder
         self._text = text.to(device, dtype)
 
     def _encode(self, images: Tensor) -> Tensor:
-        return self._encoder(images).float()
+        return self.encoder(images).float()
 
     def _clean(self, source: Tensor, stamp: int, member: int) -> Tensor:
         return sample(source, self._gaussian(source[0], stamp, 'posterior', member))
