@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drift_ros.errors import SettingsError
+import torch
+
+from drift_ros.errors import DeviceError, SettingsError
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.settings import FeatureSettings
 
@@ -88,4 +90,10 @@ def create(settings: FeatureSettings) -> FeatureExtractor:
         raise SettingsError(
             f'features.name is {settings.name!r}; the extractors are: {", ".join(names())}'
         )
-    return entry.make(settings)
+    try:
+        return entry.make(settings)
+    except torch.OutOfMemoryError as error:
+        raise DeviceError(
+            f'the device ran out of memory while {settings.name!r} was loaded: free some, set '
+            f'features.dtype to float16 or bfloat16, or choose a smaller model ({error})'
+        ) from error

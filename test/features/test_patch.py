@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from drift_ros.errors import DeviceError, SettingsError
-from drift_ros.features import Window, create, names
+from drift_ros.features import EXTRACTORS, FeatureExtractor, Window, create, names
 from drift_ros.features.patch import PatchExtractor, describe
+from drift_ros.features.registry import Entry
 from drift_ros.settings import FeatureSettings
 
 CPU = torch.device('cpu')
@@ -62,6 +63,17 @@ def test_the_registry_knows_its_names() -> None:
     assert create(FeatureSettings(name='patch', device='cpu')).name == 'patch'
     with pytest.raises(SettingsError, match=r'nosuch.*patch'):
         create(FeatureSettings(name='nosuch'))
+
+
+def test_a_device_that_is_too_full_for_the_weights_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(_: FeatureSettings) -> FeatureExtractor:
+        raise torch.OutOfMemoryError('tried to allocate 2 GiB')
+
+    monkeypatch.setitem(EXTRACTORS, 'patch', Entry('', full))
+    with pytest.raises(DeviceError, match=r'out of memory.*features\.dtype.*2 GiB'):
+        create(FeatureSettings(name='patch'))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
