@@ -136,13 +136,12 @@ def _choose(sizes: dict[str, int], parts: Sequence[str], dtype: torch.dtype) -> 
     files = []
     for part in parts:
         inside = [f for f in sizes if _part_of(f) == part]
-        weights = [f for f in inside if not f.endswith(TEXT_FILES)]
         files += [f for f in inside if f.endswith(TEXT_FILES) and 'index' not in f]
         for safetensors, variant in preference(dtype):
             chosen = [
                 file
                 for stem in STEMS
-                for file in _of_kind(inside + weights, part, stem, safetensors, variant)
+                for file in _of_kind(inside, part, stem, safetensors, variant)
             ]
             if chosen:
                 files += chosen
