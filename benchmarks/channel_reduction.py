@@ -1,6 +1,6 @@
 """What fewer channels cost in accuracy and save in time, on annotated clips.
 
-    python benchmarks/channel_reduction.py CLIP... [--frames 20] [--set features.resolution=240 ...]
+    python benchmarks/channel_reduction.py CLIP... [--frames 20] [--set features.resolution=240]
 
 CLIP is a folder of DAVIS, such as `JPEGImages/480p/tennis`, with its annotations beside it. Each
 row propagates the first annotation through the same descriptors, reduced in another way. J is the
@@ -102,7 +102,7 @@ def main() -> None:
     for clip in options.clips:
         folder = clip.parents[2] / 'Annotations' / clip.parent.name / clip.name
         files = sorted(folder.iterdir())[: options.frames]
-        truths = [np.asarray(Image.open(file), np.uint8) for file in files]
+        truths = [np.array(Image.open(file), np.uint8) for file in files]
         frames = sorted(clip.iterdir())[: options.frames]
         clips.append((*describe(extractor, settings, frames), truths))
     channels = clips[0][0].shape[1]

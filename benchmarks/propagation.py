@@ -5,7 +5,7 @@
 - dense: the whole affinity matrix: one product, mask, joint top-k, exp, normalisation, product with
   the labels; in place where that is possible. Descriptors come at unit length, as for `propagate`.
 - tiled: `propagate`, on contexts laid out as `Memory` does.
-- 2 K, 2 h: `propagate` with twice the labels, with twice the rows.
+- 2 K, 2 h, C / 10: `propagate` with twice the labels, twice the rows, a tenth of the channels.
 - floor: what no method that looks at every pair inside the windows can beat: their floating-point
   operations over the matrix rate, or the bytes of descriptors over the bandwidth of a copy, both
   measured here on this device in the same process.
@@ -171,14 +171,15 @@ def report(device: Device, setting: Setting, repeat: int) -> None:
         'tiled': setting,
         'tiled, 2 K': replace(setting, classes=2 * setting.classes),
         'tiled, 2 h': replace(setting, height=2 * setting.height),
+        'tiled, C / 10': replace(setting, channels=setting.channels // 10),
     }
     calls: dict[str, Callable[[], Tensor]] = {}
     for name, one in settings.items():
         way, inputs = (dense if name == 'dense' else tiled), one.inputs(device.device)
         calls[name] = lambda way=way, one=one, inputs=inputs: way(one, *inputs)
     difference = float((calls['dense']() - calls['tiled']()).abs().max())
-    for name in ('tiled, 2 K', 'tiled, 2 h'):
-        calls[name]()
+    for call in list(calls.values())[2:]:
+        call()
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in calls}
     for _ in range(repeat):
         for name, call in calls.items():
