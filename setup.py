@@ -33,6 +33,7 @@ setup(
     package_data={f'drift_ros.share.{name}': patterns for name, patterns in present.items()}
     | {'drift_ros': ['**/*.html', '**/*.j2', '**/*.css', '**/*.js', 'py.typed']},
     install_requires=[
+        'accelerate>=0.31',
         'av>=12.0',
         'diffusers>=0.35',
         'huggingface_hub>=0.34',
@@ -45,7 +46,7 @@ setup(
         'rich>=13.7',
         'rosbags>=0.11.0',
         'safetensors>=0.4.3',
-        'torch>=2.5',
+        'torch>=2.8',
         'transformers>=4.56',
         'typer>=0.12',
     ],

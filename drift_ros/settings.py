@@ -211,7 +211,8 @@ class FeatureSettings(Settings):
         '',
         description='Folder or hub id of a distilled VAE (AutoencoderTiny, such as '
         'madebyollin/taesd) that takes the place of the encoder of latent models: several times '
-        'faster, slightly other latents; empty: the own VAE of each model.',
+        'faster, slightly other latents. It must be made for Stable Diffusion 1 or 2 (not taesdxl, '
+        'which cannot be told apart by its files); empty: the own VAE of each model.',
     )
     compile: bool = Field(
         False,

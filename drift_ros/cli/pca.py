@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from drift_ros.settings import TrackerSettings
     from drift_ros.tracking import Frame
 
+SPAN = 8  # frames from the first to the second of a pair, where there are no windows
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -30,7 +32,7 @@ def pca(
             '--pair',
             metavar='A:B',
             help='Numbers of two frames that lie within one window; may be repeated [default: the '
-            'first and the last frame of the first window].',
+            'first and the last frame of the first window, or 0:8 where there are no windows].',
         ),
     ] = None,
     topic: Annotated[
@@ -70,10 +72,12 @@ def pca(
     except OSError as error:
         raise OutputError(f'cannot make the folder {out}: {error}') from None
     extractor = extractors.create(settings.features)
-    length = settings.window.length or extractor.window_length
+    length = _window_length(extractor, settings)
     console = Console(stderr=True)
     with open_source(source.expanduser(), topic) as opened, Progress(console=console) as progress:
-        last = length - 1 if opened.count is None else min(length, opened.count) - 1
+        last = SPAN if length == 1 else length - 1
+        if opened.count is not None:
+            last = min(last, opened.count - 1)
         wanted = wanted or [(0, max(1, last))]
         frames = _read(opened, wanted, progress)
         for first, second in progress.track(wanted, description='features'):
@@ -82,6 +86,12 @@ def pca(
             if not cv2.imwrite(str(file), picture[..., ::-1]):
                 raise OutputError(f'cannot write {file}')
             console.print(f'{file}', highlight=False, soft_wrap=True)
+
+
+def _window_length(extractor: FeatureExtractor, settings: TrackerSettings) -> int:
+    """Frames that are described together; an extractor of single images has no use for more."""
+    single = extractor.window_length == 1
+    return 1 if single else settings.window.length or extractor.window_length
 
 
 def _pair(text: str) -> tuple[int, int]:
@@ -129,7 +139,7 @@ def _picture(
     missing = [number for number in (first, second) if number not in frames]
     if missing:
         raise SourceError(f'frame {missing[0]} is not there or could not be read')
-    length = settings.window.length or extractor.window_length
+    length = _window_length(extractor, settings)
     if length == 1:  # single frames are described alone
         numbers = [first, second]
     elif second - first < length:

@@ -11,6 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from drift_ros.cli import main
+from drift_ros.features.patch import PatchExtractor
 
 RNG = np.random.default_rng(0)
 
@@ -39,13 +40,24 @@ def test_one_picture_per_pair(clip: Path, tmp_path: Path) -> None:
     assert picture is not None and picture.std() > 10
 
 
-def test_by_default_the_ends_of_the_first_window(clip: Path, tmp_path: Path) -> None:
-    result = run(clip, '--out', tmp_path / 'out', '--set', 'window.length=3')
-    assert result.exit_code == 0, result.output
-    assert (tmp_path / 'out/00000_00002.png').is_file()
-    result = run(
-        clip, '--out', tmp_path / 'out', '--set', 'window.length=16'
-    )  # longer than the clip
+@pytest.fixture
+def windowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the extractor see windows of two frames."""
+    monkeypatch.setattr(PatchExtractor, 'window_length', 2)
+
+
+def test_by_default_the_ends_of_the_first_window(
+    clip: Path, tmp_path: Path, windowed: None
+) -> None:
+    for length, expected in ((0, '00000_00001'), (3, '00000_00002'), (16, '00000_00003')):
+        out = tmp_path / str(length)
+        result = run(clip, '--out', out, '--set', f'window.length={length}')
+        assert result.exit_code == 0, result.output
+        assert [file.stem for file in out.iterdir()] == [expected]
+
+
+def test_single_images_need_no_window(clip: Path, tmp_path: Path) -> None:
+    result = run(clip, '--out', tmp_path / 'out', '--set', 'window.length=2')
     assert result.exit_code == 0, result.output
     assert (tmp_path / 'out/00000_00003.png').is_file()
 
@@ -59,6 +71,8 @@ def test_by_default_the_ends_of_the_first_window(clip: Path, tmp_path: Path) -> 
         ('0:3', 'do not lie within one window of 2 frames'),
     ],
 )
-def test_wrong_pairs_are_explained(clip: Path, tmp_path: Path, pair: str, message: str) -> None:
-    result = run(clip, '--out', tmp_path / 'o', '--pair', pair, '--set', 'window.length=2')
+def test_wrong_pairs_are_explained(
+    clip: Path, tmp_path: Path, windowed: None, pair: str, message: str
+) -> None:
+    result = run(clip, '--out', tmp_path / 'o', '--pair', pair)
     assert result.exit_code == 2 and message in ' '.join(result.stderr.split())

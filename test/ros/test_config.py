@@ -50,9 +50,9 @@ def test_presets_are_valid_and_differ_from_the_defaults(name: str) -> None:
     [
         # features, tau, alpha, temperature, top_k, window stride: TED paper, table 6, figures 7, 8
         ('ted_davis', ('fused', 300, 0.4, 0.2, 10, 14)),
-        ('ted_davis_efficient', ('fused', 300, 0.4, 0.2, 10, 16)),
+        ('ted_davis_efficient', ('fused', 300, 0.4, 0.2, 10, 0)),
         ('ted_youtube_similar', ('fused', 600, 0.6, 0.1, 10, 14)),
-        ('ted_kubric_similar', ('fused', 900, 1.0, 0.1, 10, 16)),
+        ('ted_kubric_similar', ('fused', 900, 1.0, 0.1, 10, 0)),
     ],
 )
 def test_presets_of_ted_are_those_of_the_paper(name: str, expected: tuple[object, ...]) -> None:
@@ -69,7 +69,7 @@ def test_presets_of_ted_are_those_of_the_paper(name: str, expected: tuple[object
     assert (features.video.model, features.video.block) == ('i2vgen-xl', 2)
     image = features.image
     assert features.alpha == 1 or (image.model, image.block, image.noise_level) == ('adm', 7, 51)
-    assert (propagation.radius, propagation.memory, settings.window.length) == (15, 28, 16)
+    assert (propagation.radius, propagation.memory, settings.window.length) == (15, 28, 0)
     assert (propagation.window, propagation.mask_references) == ('square', True)
     assert settings.targets.visibility_threshold == 0
 

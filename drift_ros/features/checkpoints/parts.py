@@ -71,7 +71,7 @@ def load_part(
     cls = require_class(folder, part, classes, advice=advice)
     weights = weight_files(place, dtype)
     if weights.variant and dtype == torch.float32:
-        log.warning('%s has its weights in half precision only', place)
+        log.info('%s has its weights in half precision only', place)
     options: dict[str, Any] = {'low_cpu_mem_usage': True}
     if cls.__module__.startswith('diffusers') and importlib.util.find_spec('accelerate') is None:
         options['low_cpu_mem_usage'] = False  # diffusers needs accelerate for it
