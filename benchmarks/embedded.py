@@ -1,26 +1,29 @@
 """What the embedded models cost, and how they are read best.
 
     python benchmarks/embedded.py speed [--size 480x640] [--threads 2] [--channels 32,64,128 ...]
-    python benchmarks/embedded.py sweep --video DIR [--image DIR] [--snr 0.1,1,10] [--blocks 1,2]
-        [--norms mean,std,white] [--temperatures 0.05,0.1] [--clips 6] [--out FOLDER]
+    python benchmarks/embedded.py sweep --video DIR [--image DIR] [--snr 2 20] [--blocks 1,2 2]
+        [--norms white mean] [--temperatures 0.1] [--alphas 0.4] [--split val] [--clips 6]
+        [--out FOLDER]
 
 `speed`: parameters, operations per frame up to the block that is read, frames per second with
 windows that do not overlap, and peak memory of the process, random weights.
 
 `sweep`: J (mean intersection over union, the first frame left out, percent) of label propagation on
-videos of two identical balls of the split `val`, for the video model (R_v), the same with its
-temporal layers left out (bypass), the image model (R_i) and the `patch` baseline. Norms: `raw`,
-`mean` (the mean over the window removed), `std` (then divided by the deviation of each channel),
-`white` (then decorrelated). Writes sweep.csv and sweep.png.
+videos of two identical balls, for the video model (R_v), the same with its temporal layers left out
+(bypass), the image model (R_i), both together (R_f) and the `patch` baseline. Norms: `white`, as
+the extractors do it, `mean` (only the mean is removed), `raw`. Choose on the split `val`, report
+on `test`. Writes sweep.csv and sweep.png.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import itertools
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +32,21 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
+from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.features.device import choose_device
 from drift_ros.features.embedded.create import load
-from drift_ros.features.embedded.extractor import EmbeddedExtractor, level
+from drift_ros.features.embedded.extractor import EmbeddedExtractor
 from drift_ros.features.embedded.model import EmbeddedUNet
+from drift_ros.features.embedded.reading import Reading, Whitening
+from drift_ros.features.fused import FusedExtractor
 from drift_ros.features.patch import PatchExtractor
 from drift_ros.settings import PropagationSettings
-from drift_ros.synthetic import Clip
+from drift_ros.training.calibrate import measure, rendered
 from drift_ros.training.validation import crossing_clips, jaccard, track
 
-NAMES = {'video': 'R_v', 'bypass': 'R_v, bypass', 'image': 'R_i', 'patch': 'patch'}
+NAMES = {'video': 'R_v', 'bypass': 'R_v, bypass', 'image': 'R_i'}
 COLOURS = {'video': (200, 80, 30), 'bypass': (200, 170, 120), 'image': (40, 130, 220)}
 
 
@@ -59,10 +63,15 @@ def main() -> None:
     reading = parts.add_parser('sweep')
     reading.add_argument('--video', type=Path)
     reading.add_argument('--image', type=Path)
-    reading.add_argument('--snr', default='0.05,0.3,1,4,16')
-    reading.add_argument('--blocks', default='2')
-    reading.add_argument('--norms', default='mean')
-    reading.add_argument('--temperatures', default='0.1')
+    reading.add_argument('--snr', type=float, nargs='+', default=[0.05, 0.3, 2, 20, 100])
+    reading.add_argument('--blocks', nargs='+', default=['1,2'])
+    reading.add_argument('--norms', nargs='+', default=['white'])
+    reading.add_argument('--temperatures', type=float, nargs='+', default=[0.1])
+    reading.add_argument('--alphas', type=float, nargs='*', default=[0.4])
+    reading.add_argument(
+        '--kinds', nargs='+', default=['patch', 'video', 'bypass', 'image', 'fused']
+    )
+    reading.add_argument('--split', choices=('val', 'test'), default='val')
     reading.add_argument('--clips', type=int, default=6)
     reading.add_argument('--device', default='auto')
     reading.add_argument('--out', type=Path)
@@ -85,8 +94,13 @@ def speed(options: argparse.Namespace) -> None:
         for block in (len(channels) - 2, len(channels) - 1):
             model = EmbeddedUNet(channels, options.layers, frames=options.frames)
             size = sum(p.numel() for p in model.parameters()) / 1e6
+            plain = Whitening(torch.zeros(channels[-1 - block]), torch.eye(channels[-1 - block]))
             extractor = EmbeddedExtractor(
-                'embedded', model, block=block, level=level(1), device=device, dtype=torch.float32
+                'embedded',
+                model,
+                Reading(1.0, (block,), {block: plain}, {block: plain}),
+                device=device,
+                dtype=torch.float32,
             )
             with FlopCounterMode(display=False) as counter:
                 extractor.extract(window)
@@ -111,108 +125,79 @@ def _seconds(extractor: FeatureExtractor, window: Window) -> float:
     return time.perf_counter() - start
 
 
-class _Given(FeatureExtractor):
-    """Descriptors that are there already."""
-
-    def __init__(self, maps: FeatureMap) -> None:
-        self.maps = maps
-        self.device = maps.features.device
-
-    def extract(self, window: Window) -> FeatureMap:
-        return self.maps
-
-
 def sweep(options: argparse.Namespace) -> None:
     device = choose_device(options.device)
-    clips = crossing_clips(options.clips, 640, 480)
-    out = options.out
+    clips = crossing_clips(options.clips, 640, 480, split=options.split)
     rows: list[dict[str, Any]] = []
-    table = Table('features', 'block', 'snr', 'norm', 'temperature', 'J', box=None)
-    for kind, block, snr, extractor in _extractors(options, device):
-        raw = [_maps(extractor, clip, device) for clip in clips]
-        for norm in options.norms.split(',') if kind != 'patch' else ['mean']:
-            maps = [FeatureMap(normed(m.features, norm), m.stride) for m in raw]
-            for temperature in map(float, options.temperatures.split(',')):
-                score = _score(maps, clips, temperature)
-                row = {'features': kind, 'block': block, 'snr': snr, 'norm': norm}
-                rows.append(row | {'temperature': temperature, 'J': round(score, 2)})
-                print(rows[-1], flush=True)
-    for row in rows:
-        table.add_row(NAMES[row['features']], *(str(v) for v in list(row.values())[1:]))
-    Console(width=100).print(table)
-    if out:
-        out.mkdir(parents=True, exist_ok=True)
-        with (out / 'sweep.csv').open('w', newline='') as file:
+    table = Table('features', 'blocks', 'snr', 'norm', 'temperature', 'J', 'of each clip', box=None)
+    for row, extractor in _extractors(options, device):
+        for temperature in options.temperatures:
+            settings = PropagationSettings(temperature=temperature)
+            found = [float(np.mean(jaccard(track(extractor, c, settings), c))) for c in clips]
+            each = ' '.join(f'{score:.0f}' for score in found)
+            score = round(float(np.mean(found)), 1)
+            rows.append(row | {'temperature': temperature, 'J': score, 'each': each})
+            print(*rows[-1].values(), flush=True)
+            table.add_row(*map(str, rows[-1].values()))
+    Console(width=120).print(table)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        with (options.out / 'sweep.csv').open('w', newline='') as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-        cv2.imwrite(str(out / 'sweep.png'), plot(rows))
+        cv2.imwrite(str(options.out / 'sweep.png'), plot(rows))
 
 
 def _extractors(
     options: argparse.Namespace, device: torch.device
-) -> Iterator[tuple[str, int, float, FeatureExtractor]]:
-    yield 'patch', 0, 0.0, PatchExtractor(device, torch.float32)
-    for kind, folder, temporal in (
-        ('video', options.video, True),
-        ('bypass', options.video, False),
-        ('image', options.image, True),
-    ):
-        if folder is None:
-            continue
-        model = load(folder, torch.float32)
-        for block in map(int, options.blocks.split(',')):
-            for snr in map(float, options.snr.split(',')):
-                yield (
-                    kind,
-                    block,
-                    snr,
-                    EmbeddedExtractor(
-                        kind,
-                        model,
-                        block=block,
-                        level=level(snr),
-                        temporal=temporal,
-                        device=device,
-                        dtype=torch.float32,
-                    ),
-                )
+) -> Iterator[tuple[dict[str, Any], FeatureExtractor]]:
+    """What is compared, each with the beginning of its row."""
+    if 'patch' in options.kinds:
+        yield _row('patch', '', 0.0, 'mean'), PatchExtractor(device, torch.float32)
+    videos = rendered(16)
+    for text, snr, norm in itertools.product(options.blocks, options.snr, options.norms):
+        blocks = tuple(map(int, text.split(',')))
+        made: dict[str, FeatureExtractor] = {}
+        for kind, folder, temporal in (
+            ('video', options.video, True),
+            ('bypass', options.video, False),
+            ('image', options.image, True),
+        ):
+            needed = 'fused' in options.kinds and kind != 'bypass'
+            if folder is None or not (kind in options.kinds or needed):
+                continue
+            model = load(folder, torch.float32)
+            reading = _changed(measure(model, snr, blocks, device, videos), norm)
+            made[kind] = EmbeddedExtractor(
+                kind, model, reading, temporal=temporal, device=device, dtype=torch.float32
+            )
+            if kind in options.kinds:
+                yield _row(kind, text, snr, norm), made[kind]
+        if {'video', 'image'} <= made.keys() and 'fused' in options.kinds:
+            for alpha in options.alphas:
+                both = FusedExtractor(made['video'], made['image'], alpha)
+                yield _row(f'fused {alpha}', text, snr, norm), both
 
 
-def _maps(extractor: FeatureExtractor, clip: Clip, device: torch.device) -> FeatureMap:
-    """Descriptors of the whole clip, on the finest grid of 8 px."""
-    images = torch.from_numpy(clip.images).permute(0, 3, 1, 2).to(device)
-    maps = extractor.extract(Window(images, tuple(range(len(images))), len(images)))
-    if maps.stride <= 8:
-        return maps
-    grid = (images.shape[2] // 8, images.shape[3] // 8)
-    fine = torch.nn.functional.interpolate(maps.features, grid, mode='bilinear')
-    return FeatureMap(fine, 8)
+def _row(kind: str, blocks: str, snr: float, norm: str) -> dict[str, Any]:
+    return {'features': kind, 'blocks': blocks, 'snr': snr, 'norm': norm}
 
 
-def normed(features: Tensor, norm: str) -> Tensor:
-    """(n, C, h, w) descriptors after a normalisation over the window."""
-    if norm == 'raw':
-        return features
-    centred = features - features.mean((0, 2, 3), keepdim=True)
-    if norm == 'mean':
-        return centred
-    if norm == 'std':
-        return centred / centred.std((0, 2, 3), keepdim=True)
-    flat = centred.transpose(0, 1).flatten(1)
-    values, vectors = torch.linalg.eigh(flat @ flat.T / flat.shape[1])
-    scales = (values + 0.01 * values.max()).rsqrt()
-    return torch.einsum('cd,ndhw->nchw', (vectors * scales) @ vectors.T, centred)
+def _changed(reading: Reading, norm: str) -> Reading:
+    """The same reading with another normalisation."""
 
+    def change(known: Mapping[int, Whitening]) -> dict[int, Whitening]:
+        if norm == 'white':
+            return dict(known)
+        return {
+            block: Whitening(
+                w.mean if norm == 'mean' else torch.zeros_like(w.mean), torch.eye(len(w.mean))
+            )
+            for block, w in known.items()
+        }
 
-def _score(maps: list[FeatureMap], clips: list[Clip], temperature: float) -> float:
-    settings = PropagationSettings(temperature=temperature)
-    scores = [
-        score
-        for m, clip in zip(maps, clips, strict=True)
-        for score in jaccard(track(_Given(m), clip, settings), clip)
-    ]
-    return float(np.mean(scores))
+    return replace(reading, joined=change(reading.joined), alone=change(reading.alone))
 
 
 def plot(rows: list[dict[str, Any]]) -> np.ndarray:
@@ -236,7 +221,7 @@ def plot(rows: list[dict[str, Any]]) -> np.ndarray:
     for snr in ratios:
         write(f'{snr:g}', place(snr, 0)[0] - 12, height - margin + 20)
     write('J in percent over the signal-to-noise ratio', width // 3, height - 14)
-    baseline = max(row['J'] for row in rows if row['features'] == 'patch')
+    baseline = max((row['J'] for row in rows if row['features'] == 'patch'), default=0)
     y = place(ratios[0], baseline)[1]
     cv2.line(image, (margin, y), (width - margin, y), (60, 160, 60), 1, cv2.LINE_AA)
     write('patch', width - margin + 6, y + 4, (60, 160, 60))

@@ -54,6 +54,24 @@ def _fused(settings: FeatureSettings) -> FeatureExtractor:
     return FusedExtractor(_video_unet(settings), _image_unet(settings), settings.alpha)
 
 
+def _embedded(settings: FeatureSettings) -> FeatureExtractor:
+    from drift_ros.features.embedded.create import create
+
+    return create(settings)
+
+
+def _embedded_image(settings: FeatureSettings) -> FeatureExtractor:
+    from drift_ros.features.embedded.create import create_image
+
+    return create_image(settings)
+
+
+def _embedded_fused(settings: FeatureSettings) -> FeatureExtractor:
+    from drift_ros.features.embedded.create import create_fused
+
+    return create_fused(settings)
+
+
 EXTRACTORS: dict[str, Entry] = {
     'patch': Entry('colours and gradients of small patches; a baseline without a network', _patch),
     'video-unet': Entry(
@@ -68,6 +86,9 @@ EXTRACTORS: dict[str, Entry] = {
         'both, weighted by features.alpha, as TED: tells look-alikes apart and keeps details',
         _fused,
     ),
+    'embedded': Entry('the small video diffusion model that comes with the package', _embedded),
+    'embedded-image': Entry('its twin without temporal layers, frame by frame', _embedded_image),
+    'embedded-fused': Entry('both, weighted by features.alpha', _embedded_fused),
 }
 
 

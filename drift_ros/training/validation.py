@@ -12,12 +12,15 @@ from drift_ros import propagation
 from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.settings import PropagationSettings
 from drift_ros.synthetic import Clip, SceneSettings, VideoSet
+from drift_ros.synthetic.scenes.sets import HeldOut
 
 
-def crossing_clips(count: int, width: int, height: int, frames: int = 16) -> list[Clip]:
-    """Videos of two identical balls, of the split `val`; those of `test` are for reports."""
+def crossing_clips(
+    count: int, width: int, height: int, frames: int = 16, split: HeldOut = 'val'
+) -> list[Clip]:
+    """The first videos of two identical balls; those of the split `test` are for reports."""
     settings = SceneSettings(width=width, height=height, frames=frames, rate=12, noise=2)
-    return [world.clip() for world in VideoSet('kubric-similar', settings, 'val')[:count]]
+    return [world.clip() for world in VideoSet('kubric-similar', settings, split)[:count]]
 
 
 def track(

@@ -118,7 +118,7 @@ def test_leaves_a_model_and_records(tmp_path: Path) -> None:
     model = load(tmp_path, torch.float32)
     assert Reading.load(tmp_path / run.MODEL).blocks == (0, 1)
     pairs = zip(model.parameters(), trainer.averaged().parameters(), strict=True)
-    assert all(torch.equal(p, q) for p, q in pairs)
+    assert all(torch.equal(p, q.half().float()) for p, q in pairs)
     with (tmp_path / 'losses.csv').open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row['step']) for row in rows] == [2, 4, 4]
