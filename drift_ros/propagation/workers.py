@@ -67,9 +67,14 @@ def _pool(workers: int, threads: int) -> ThreadPoolExecutor:
     all workers start here, and the caller's own setting is made anew.
     """
     own = torch.get_num_threads()
-    pool = ThreadPoolExecutor(workers, 'propagation', torch.set_num_threads, (threads,))
+    pool = ThreadPoolExecutor(workers, 'propagation', _use_threads, (threads,))
     barrier = Barrier(workers)
     for started in [pool.submit(barrier.wait) for _ in range(workers)]:
         started.result()
     torch.set_num_threads(own)
     return pool
+
+
+def _use_threads(threads: int) -> None:
+    torch.get_num_threads()  # the first use in a thread takes over the latest setting of any
+    torch.set_num_threads(threads)
