@@ -14,7 +14,7 @@ from torch import Tensor
 
 from drift_ros.propagation.sheet import Sheet, Tile, Window
 
-BLOCK_BYTES = 2**24  # of sources that are gathered on a CPU at a time
+BLOCK_BYTES = 2**22  # of sources that are gathered on a CPU at a time
 
 
 class Band:
@@ -73,11 +73,7 @@ class Band:
         return sources[:, None] - torch.arange(start, stop, device=self._context.device)
 
     def _fill_by_rows(self, sheet: Sheet, targets: Tensor) -> None:
-        """Blocks of source rows are gathered, multiplied and searched while they are in cache.
-
-        Few large steps: threads that have to wait for each other in each step make many small ones
-        slow wherever other work keeps a core busy.
-        """
+        """Blocks of source rows are gathered, multiplied and searched while they are in cache."""
         row_bytes = sheet.scores.shape[1] * targets.shape[1] * targets.element_size()
         for begin, end, step in _runs(sheet):
             blocks = -(-(end - begin) * row_bytes // BLOCK_BYTES)
