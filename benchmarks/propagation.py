@@ -19,6 +19,7 @@ it is always the one on a GPU. bfloat16 is measured on a GPU and on CPUs that mu
 from __future__ import annotations
 
 import argparse
+import ctypes
 import math
 import statistics
 import time
@@ -136,6 +137,7 @@ class Device:
             before = torch.cuda.memory_allocated()
             call()
             return torch.cuda.max_memory_allocated() - before
+        ctypes.CDLL(None).malloc_trim(0)  # give back what earlier calls left behind
         try:
             Path('/proc/self/clear_refs').write_text('5')  # the peak starts anew
         except OSError:
