@@ -8,13 +8,15 @@ no rows to mask away, and few columns.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from drift_ros.propagation.sheet import Sheet, Tile, Window
 
-BLOCK_BYTES = 2**22  # of sources that are gathered on a CPU at a time
+BLOCK_BYTES = 2**24  # of sources that are gathered on a CPU at a time
 
 
 class Band:
@@ -64,7 +66,8 @@ class Band:
         if self._batched:
             self._fill_batched(sheet, targets)
         else:
-            self._fill_by_rows(sheet, targets.float())
+            with _units_for(query.dtype):
+                self._fill_by_rows(sheet, targets.float())
         return sheet
 
     def _offsets(self, start: int, stop: int, of: range) -> Tensor:
@@ -73,7 +76,11 @@ class Band:
         return sources[:, None] - torch.arange(start, stop, device=self._context.device)
 
     def _fill_by_rows(self, sheet: Sheet, targets: Tensor) -> None:
-        """Blocks of source rows are gathered, multiplied and searched while they are in cache."""
+        """Blocks of source rows are gathered, multiplied and searched while they are in cache.
+
+        Few large steps: threads that have to wait for each other in each step make many small ones
+        slow wherever other work keeps a core busy.
+        """
         row_bytes = sheet.scores.shape[1] * targets.shape[1] * targets.element_size()
         for begin, end, step in _runs(sheet):
             blocks = -(-(end - begin) * row_bytes // BLOCK_BYTES)
@@ -162,6 +169,24 @@ class Band:
         maxima = sheet.scores.unflatten(1, (-1, sheet.group)).amax(2)
         for begin, end, step in _runs(sheet):
             sheet.window_maxima(begin, end, step).copy_(maxima[begin:end])
+
+
+@contextmanager
+def _units_for(dtype: torch.dtype) -> Iterator[None]:
+    """Let float32 products of bfloat16 numbers use a CPU's bfloat16 units, where it has them.
+
+    They round their factors to bfloat16, which loses nothing here, and add up in float32.
+    """
+    products = getattr(torch.backends.mkldnn, 'matmul', None)  # since torch 2.9
+    if dtype != torch.bfloat16 or not products or not torch.cpu._is_avx512_bf16_supported():
+        yield
+        return
+    before = products.fp32_precision
+    products.fp32_precision = 'bf16'
+    try:
+        yield
+    finally:
+        products.fp32_precision = before
 
 
 def cut(cells: Tensor, tile: Tile) -> Tensor:

@@ -8,8 +8,7 @@ top-k over all remembered frames, normalised to one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import torch
@@ -17,11 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from drift_ros.errors import DriftError
-from drift_ros.propagation import workers
 from drift_ros.propagation.ballot import Ballot
 from drift_ros.propagation.band import Band, cut
 from drift_ros.propagation.sheet import Sheet, Tile, Window
-from drift_ros.propagation.workers import Piece, Result
 
 SPARE = 16  # matches looked at beyond the k-th, to find the ones that tie with it
 COLUMNS = 8  # of a tile on a CPU; fewer waste less on columns outside the windows
@@ -30,7 +27,6 @@ SCRATCH = 3 * 2**23  # similarities held at a time on a CPU, 96 MiB
 SCRATCH_BATCHED = 2**27  # on a GPU, 512 MiB
 
 
-@torch.no_grad()
 def propagate(
     query: Tensor,
     context: Tensor,
@@ -94,23 +90,26 @@ def propagate(
     if similarity == 'cosine' and not normalized:
         query, context = unit(query, 0), unit(context, 1)
     grid = (query.shape[1], query.shape[2])
-    query_cells, context_cells = query.permute(1, 2, 0), context.permute(0, 2, 3, 1)
-    shape = Window.of(window, radius, grid)
-    ballot = Ballot(labels.permute(0, 2, 3, 1), known)
+    search = _Search(
+        query.permute(1, 2, 0),
+        _bands(context.permute(0, 2, 3, 1), Window.of(window, radius, grid), mask_first, first),
+        Ballot(labels.permute(0, 2, 3, 1), known),
+        temperature,
+        top_k,
+    )
     result = torch.empty((*grid, labels.shape[1]), device=query.device)
-
-    def search() -> _Search:
-        bands = _bands(context_cells, shape, mask_first, first)
-        return _Search(query_cells, bands, ballot, temperature, top_k, result)
-
-    batched = _batched(context.device)
-    tiles = _tiles(search().bands, grid, batched)
-    do = _one_by_one if batched else workers.run
-    with _units_for(query.dtype):
-        ties = [tied for tied in do(lambda: search().label, tiles) if tied is not None]
-        many = torch.stack([tied.crowded.any() for tied in ties]).tolist() if ties else []
-        again = [tied for tied, crowded in zip(ties, many, strict=True) if crowded]
-        do(lambda: search().label_all, again)
+    ties = []
+    for tile in _tiles(search.bands, grid, _batched(context.device)):
+        out = cut(result, tile)
+        votes, tied = search.label(tile)
+        out.copy_(votes.view(out.shape))
+        if tied is not None:
+            ties.append(tied)
+    many = torch.stack([tied.crowded.any() for tied in ties]).tolist() if ties else []
+    for tied in (t for t, is_crowded in zip(ties, many, strict=True) if is_crowded):
+        out = cut(result, tied.tile)
+        votes = search.label_all(tied)
+        out[tied.crowded.view(out.shape[:2])] = votes[tied.crowded]
     return result.permute(2, 0, 1).contiguous()
 
 
@@ -134,34 +133,27 @@ class _Ties(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """Labels tiles of targets, each from the matches in all bands. Belongs to one thread."""
+    """Labels tiles of targets, each from the matches in all bands."""
 
     query: Tensor  # (h, w, C)
     bands: list[Band]
     ballot: Ballot
     temperature: float
     top_k: int
-    result: Tensor  # (h, w, K), written tile by tile
 
-    def label(self, tile: Tile) -> _Ties | None:
-        """Label a tile; returns where ties with the k-th match may lack."""
+    def label(self, tile: Tile) -> tuple[Tensor, _Ties | None]:
+        """Soft labels (n, K) of a tile, and where they may lack ties with the k-th match."""
         count = self.top_k + SPARE
         sheets = [band.score(tile, self.query, count) for band in self.bands]
         if self.top_k < sum(band.most for band in self.bands):
-            votes, ties = self._elect(tile, sheets, count)
-        else:
-            peak = torch.stack([sheet.peak() for sheet in sheets]).amax(0)
-            votes, ties = self._weigh(sheets, torch.full_like(peak, -torch.inf), peak), None
-        out = cut(self.result, tile)
-        out.copy_(votes.view(out.shape))
-        return ties
+            return self._elect(tile, sheets, count)
+        peak = torch.stack([sheet.peak() for sheet in sheets]).amax(0)
+        return self._weigh(sheets, torch.full_like(peak, -torch.inf), peak), None
 
-    def label_all(self, ties: _Ties) -> None:
-        """Label the crowded targets of a tile by all matches that are as good as the k-th."""
+    def label_all(self, ties: _Ties) -> Tensor:
+        """Soft labels (n, K) of a tile from all matches that are as good as the k-th."""
         sheets = [band.score(ties.tile, self.query, 1) for band in self.bands]
-        votes = self._weigh(sheets, ties.threshold, ties.peak)
-        out = cut(self.result, ties.tile)
-        out[ties.crowded.view(out.shape[:2])] = votes[ties.crowded]
+        return self._weigh(sheets, ties.threshold, ties.peak)
 
     def _elect(self, tile: Tile, sheets: list[Sheet], count: int) -> tuple[Tensor, _Ties | None]:
         found = [sheet.best(count) for sheet in sheets]
@@ -185,32 +177,6 @@ class _Search(NamedTuple):
         for sheet in sheets:
             sheet.weigh(threshold, peak, self.temperature, self.ballot.tables, sums, mass)
         return self.ballot.mean(sums, mass)
-
-
-def _one_by_one(
-    make: Callable[[], Callable[[Piece], Result]], pieces: Iterable[Piece]
-) -> list[Result]:
-    """`workers.run` for a device that has its own queue of work."""
-    work = make()
-    return [work(piece) for piece in pieces]
-
-
-@contextmanager
-def _units_for(dtype: torch.dtype) -> Iterator[None]:
-    """Let float32 products of bfloat16 numbers use a CPU's bfloat16 units, where it has them.
-
-    They round their factors to bfloat16, which loses nothing here, and add up in float32.
-    """
-    products = getattr(torch.backends.mkldnn, 'matmul', None)  # since torch 2.9
-    if dtype != torch.bfloat16 or not products or not torch.cpu._is_avx512_bf16_supported():
-        yield
-        return
-    before = products.fp32_precision
-    products.fp32_precision = 'bf16'
-    try:
-        yield
-    finally:
-        products.fp32_precision = before
 
 
 def _bands(context: Tensor, window: Window, mask_first: bool, first: int) -> list[Band]:
