@@ -1,0 +1,1 @@
+"""Data sets, metrics, runs over many sequences, and their reports. No ROS."""

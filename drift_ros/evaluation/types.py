@@ -1,0 +1,146 @@
+"""What an evaluation reads and what it finds out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Labels = NDArray[np.uint8]  # (H, W), value = id of an object, 0 = background
+
+
+class AnnotatedSequence(Protocol):
+    """One video with known objects. Images and label maps are read when they are asked for.
+
+    Attributes:
+        name: of the sequence in its data set; may hold slashes, never '..'.
+        frames: names of all frames in order, such as '00000'.
+        stamps: of all frames in ns, increasing.
+        objects: id in 1..254 -> name, of all objects.
+        given: frame number -> ids of the objects whose truth is handed to the tracker there (frame
+            0 alone in DAVIS; objects of YouTube-VOS may appear later).
+        scored: numbers of the frames that are scored, increasing; `truth` knows each of them and
+            of `given`.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def frames(self) -> Sequence[str]: ...
+    @property
+    def stamps(self) -> Sequence[int]: ...
+    @property
+    def objects(self) -> Mapping[int, str]: ...
+    @property
+    def given(self) -> Mapping[int, tuple[int, ...]]: ...
+    @property
+    def scored(self) -> Sequence[int]: ...
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Image (H, W, 3) uint8 RGB of a frame."""
+        ...
+
+    def truth(self, index: int) -> Labels:
+        """Label map (H, W) uint8 of an annotated frame, of the size of its image."""
+        ...
+
+
+class Method(Protocol):
+    """Something that tracks, one sequence after the other.
+
+    Attributes:
+        name: as tables show it.
+        settings: what it was set to, fit for JSON; part of what makes two runs equal.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def settings(self) -> Mapping[str, Any]: ...
+
+    def begin(self) -> None:
+        """Forget the last sequence; keep what was loaded."""
+        ...
+
+    def step(
+        self,
+        index: int,
+        stamp: int,
+        image: NDArray[np.uint8],
+        given: Mapping[int, NDArray[np.bool_]],
+    ) -> Sequence[tuple[int, Labels]]:
+        """Take the next frame.
+
+        Args:
+            index: of the frame.
+            stamp: of the frame in ns.
+            image: (H, W, 3) uint8 RGB.
+            given: id -> mask (H, W) of the objects that are named on this frame.
+
+        Returns:
+            Label maps that are ready now, with the numbers of their frames, in order. Every frame
+            comes once, in this call or a later one.
+        """
+        ...
+
+    def end(self) -> Sequence[tuple[int, Labels]]:
+        """The label maps that are still missing."""
+        ...
+
+
+@dataclass(frozen=True)
+class ObjectScore:
+    """How well one object was followed.
+
+    Attributes:
+        id: of the object.
+        name: of the object.
+        frames: numbers of the scored frames of this object, increasing.
+        j: region similarity (intersection over union) in [0, 1], one per scored frame.
+        f: boundary accuracy in [0, 1], likewise.
+        follower: id of the result that covers the object by at least one half (J) in each of
+            these frames; 0 if none does or the object is not to be seen.
+    """
+
+    id: int
+    name: str
+    frames: tuple[int, ...]
+    j: tuple[float, ...]
+    f: tuple[float, ...]
+    follower: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SequenceScore:
+    """How well one sequence was tracked, and what that took.
+
+    Attributes:
+        name: of the sequence.
+        size: (height, width) of its images in px.
+        frames: number of frames that were tracked.
+        objects: scores, ordered by id.
+        seconds: spent in the method over the whole sequence, without reading and writing files.
+        memory: highest resident memory of the process during the sequence in bytes.
+        device_memory: highest memory taken on the device in bytes; None without one.
+        skipped: what had to be left out, in words.
+    """
+
+    name: str
+    size: tuple[int, int]
+    frames: int
+    objects: tuple[ObjectScore, ...]
+    seconds: float
+    memory: int
+    device_memory: int | None = None
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A sequence that could not be evaluated, and why."""
+
+    name: str
+    reason: str
