@@ -13,53 +13,62 @@ Labels = NDArray[np.uint8]  # (H, W), value = id of an object, 0 = background
 
 
 class AnnotatedSequence(Protocol):
-    """One video with known objects. Images and label maps are read when they are asked for.
-
-    Attributes:
-        name: of the sequence in its data set; may hold slashes, never '..'.
-        frames: names of all frames in order, such as '00000'.
-        stamps: of all frames in ns, increasing.
-        objects: id in 1..254 -> name, of all objects.
-        given: frame number -> ids of the objects whose truth is handed to the tracker there (frame
-            0 alone in DAVIS; objects of YouTube-VOS may appear later).
-        scored: numbers of the frames that are scored, increasing; `truth` knows each of them and
-            of `given`.
-    """
+    """One video with known objects. Images and label maps are read when they are asked for."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Of the sequence in its data set; may hold slashes, never '..'."""
+        ...
+
     @property
-    def frames(self) -> Sequence[str]: ...
+    def frames(self) -> Sequence[str]:
+        """Names of all frames in order, such as '00000'."""
+        ...
+
     @property
-    def stamps(self) -> Sequence[int]: ...
+    def stamps(self) -> Sequence[int]:
+        """Of all frames in ns, increasing."""
+        ...
+
     @property
-    def objects(self) -> Mapping[int, str]: ...
+    def objects(self) -> Mapping[int, str]:
+        """Id in 1..254 -> name, of all objects."""
+        ...
+
     @property
-    def given(self) -> Mapping[int, tuple[int, ...]]: ...
+    def given(self) -> Mapping[int, tuple[int, ...]]:
+        """Frame number -> ids of the objects whose truth is handed to the tracker there.
+
+        Frame 0 alone in DAVIS; objects of YouTube-VOS may appear later.
+        """
+        ...
+
     @property
-    def scored(self) -> Sequence[int]: ...
+    def scored(self) -> Sequence[int]:
+        """Numbers of the frames that are scored, increasing."""
+        ...
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """Image (H, W, 3) uint8 RGB of a frame."""
         ...
 
     def truth(self, index: int) -> Labels:
-        """Label map (H, W) uint8 of an annotated frame, of the size of its image."""
+        """Label map (H, W) uint8 of a frame that is scored or given, of the size of its image."""
         ...
 
 
 class Method(Protocol):
-    """Something that tracks, one sequence after the other.
-
-    Attributes:
-        name: as tables show it.
-        settings: what it was set to, fit for JSON; part of what makes two runs equal.
-    """
+    """Something that tracks, one sequence after the other."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As tables show it."""
+        ...
+
     @property
-    def settings(self) -> Mapping[str, Any]: ...
+    def settings(self) -> Mapping[str, Any]:
+        """What it was set to, fit for JSON; part of what makes two runs equal."""
+        ...
 
     def begin(self) -> None:
         """Forget the last sequence; keep what was loaded."""
