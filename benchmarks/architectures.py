@@ -19,7 +19,7 @@ from drift_ros.features.truncation import truncate
 from drift_ros.features.video import i2vgen_xl, modelscope, svd
 from drift_ros.features.video.bypass import bypass_temporal
 from drift_ros.features.video.extractor import Parts
-from drift_ros.features.video.image_encoder import ImageEncoder
+from drift_ros.features.video.image_encoder import DEVIATION, MEAN, ImageEncoder
 from drift_ros.settings import FeatureSettings
 
 CHANNELS = (320, 640, 1280, 1280)
@@ -122,7 +122,7 @@ def _video(settings: FeatureSettings, device: torch.device, dtype: torch.dtype) 
     if chosen.model == 'modelscope':
         return modelscope.ModelScopeExtractor(parts, text)
     view = svd.antialiased_224 if stable else i2vgen_xl.square_224
-    clip = ImageEncoder(CLIPVisionModelWithProjection(VIT_H), view, {}, device, dtype)
+    clip = ImageEncoder(CLIPVisionModelWithProjection(VIT_H), view, MEAN, DEVIATION, device, dtype)
     if stable:
         return svd.StableVideoExtractor(parts, clip)
     return i2vgen_xl.I2VGenXLExtractor(parts, text, clip)

@@ -299,7 +299,7 @@ class PropagationSettings(Settings):
     )
     reduction: Literal['pca', 'random'] = Field(
         'pca',
-        description='How channels are reduced: `pca` (fitted to the first window of a stream) or '
+        description='How channels are reduced: `pca` (fitted to the first window after a start or a reset) or '
         '`random` (a seeded random projection).',
     )
     memory: int = Field(

@@ -55,7 +55,7 @@ def one_hot(slots: NDArray[np.uint8], classes: int, grid: tuple[int, int]) -> Te
     Returns:
         (K, h, w) float32 in {0, 1}, on the CPU.
     """
-    cells = resize_nearest(torch.from_numpy(slots), grid).long()
+    cells = resize_nearest(torch.tensor(slots), grid).long()
     present = np.bincount(slots.ravel(), minlength=classes) > 0
     missed = present & (np.bincount(cells.numpy().ravel(), minlength=classes) == 0)
     missed[0] = False

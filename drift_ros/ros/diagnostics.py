@@ -175,6 +175,7 @@ def tracking(tracker: Tracker) -> dict[str, object]:
         'generation': tracker.generation,
         'windows': stats.windows,
         'frames lost': stats.lost,
+        'frames in failed windows': stats.failed,
         'skipped: same or older stamp': stats.late,
         'stream restarts': stats.restarts,
         'last restart': stats.last_restart or 'never',

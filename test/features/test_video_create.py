@@ -122,6 +122,28 @@ def test_a_nonsense_number_of_frames_is_refused(
         from_folder('svd', folder)
 
 
+@pytest.mark.parametrize('wrong', [None, 'much', 0, -1, True, [0.1, 0.2], float('inf')])
+def test_a_nonsense_scaling_factor_is_refused(
+    wrong: Any, video_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(video_folders['modelscope'], tmp_path / 'model')
+    path = folder / 'vae' / 'config.json'
+    path.write_text(json.dumps(json.loads(path.read_text()) | {'scaling_factor': wrong}))
+    with pytest.raises(CheckpointError, match='vae'):
+        from_folder('modelscope', folder)
+
+
+@pytest.mark.parametrize('wrong', [0.5, [0.5, 0.5], [0.5, 0.5, 0], 'bright', [[0.5] * 3]])
+def test_nonsense_colour_statistics_are_refused(
+    wrong: Any, video_folders: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(video_folders['svd'], tmp_path / 'model')
+    path = folder / 'feature_extractor' / 'preprocessor_config.json'
+    path.write_text(json.dumps({'image_std': wrong}))
+    with pytest.raises(CheckpointError, match='image_std must be 3 positive'):
+        from_folder('svd', folder)
+
+
 def test_too_little_memory_is_said_before_loading(
     video_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

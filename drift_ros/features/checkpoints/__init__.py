@@ -7,6 +7,7 @@ from drift_ros.features.checkpoints.parts import (
     load_alphas_cumprod,
     load_part,
     read_config,
+    read_numbers,
     require_class,
 )
 
@@ -16,6 +17,7 @@ __all__ = [
     'load_part',
     'locate',
     'read_config',
+    'read_numbers',
     'require_class',
     'require_memory',
     'weight_files',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,30 @@ def read_config(folder: Path, part: str = '.', name: str = 'config.json') -> dic
     if not isinstance(config, dict) or not config:
         raise CheckpointError(f'{path} is not a configuration: expected a mapping with entries')
     return config
+
+
+def read_numbers(
+    config: Mapping[str, Any], name: str, default: Sequence[float], path: Path
+) -> tuple[float, ...]:
+    """Positive numbers from a configuration, as many as the default has.
+
+    Args:
+        config: the configuration.
+        name: of the entry; a single number may stand without a list.
+        default: where there is no such entry.
+        path: of the configuration, for the message.
+
+    Raises:
+        CheckpointError: the entry is something else.
+    """
+    entry = config.get(name, default)
+    values = entry if isinstance(entry, list | tuple) else [entry]
+    if len(values) != len(default) or not all(_is_positive(value) for value in values):
+        raise CheckpointError(
+            f'{path}: {name} must be {len(default)} positive number(s), got {entry!r}: the file is '
+            'damaged, or of another model'
+        )
+    return tuple(float(value) for value in values)
 
 
 def load_part(
@@ -149,6 +173,11 @@ def load_alphas_cumprod(folder: Path, part: str = 'scheduler') -> Tensor:
             f'{folder / part}/scheduler_config.json gives no noise schedule: {error}'
         ) from None
     return alphas
+
+
+def _is_positive(value: object) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 < value < float('inf')  # type: ignore[operator]
 
 
 def _kind(cls: Any) -> str:

@@ -14,6 +14,8 @@ from drift_ros.features.checkpoints import (
     load_alphas_cumprod,
     load_part,
     locate,
+    read_config,
+    read_numbers,
     require_class,
     require_memory,
 )
@@ -28,6 +30,7 @@ from drift_ros.settings import FeatureSettings, ImageUnetSettings
 
 SETTING = 'features.image.checkpoint'
 ADVICE = 'choose features.image.model to fit'
+SCALING = 0.18215  # of latents, where the files do not say
 UNTRAINED = 'untrained'
 HUB_IDS = {
     # a copy by users: Stability AI removed its own in November 2025
@@ -126,17 +129,20 @@ def _load_stable_diffusion(
         parts = ('.',)
         tiny = locate(settings.tiny_vae, '', 'features.tiny_vae', parts, dtype=dtype)
         require_memory(folder, kept, device=device, dtype=dtype)
-        vae = load_part(tiny, '.', AutoencoderTiny, dtype)
+        vae, scaling = load_part(tiny, '.', AutoencoderTiny, dtype), 1.0
     else:
         kept['vae'] = ('decoder.', 'post_quant_conv.')
         require_memory(folder, kept, device=device, dtype=dtype)
         vae = load_part(folder, 'vae', AutoencoderKL, dtype)
+        place = folder / 'vae' / 'config.json'
+        config = read_config(folder, 'vae')
+        (scaling,) = read_numbers(config, 'scaling_factor', (SCALING,), place)
     text = encode_prompt(folder, image.prompt, dtype=dtype)
     unet = load_part(folder, 'unet', UNet2DConditionModel, dtype)
     _check_conditions(unet.config, text.shape[-1], folder)
     encoder = LatentEncoder(
         vae,
-        scaling_factor=vae.config.scaling_factor,
+        scaling_factor=scaling,
         batch=settings.batch,
         device=device,
         dtype=dtype,

@@ -18,6 +18,7 @@ from drift_ros.features.checkpoints import (
     load_part,
     locate,
     read_config,
+    read_numbers,
     require_class,
     require_memory,
 )
@@ -26,7 +27,7 @@ from drift_ros.features.latents import LatentEncoder
 from drift_ros.features.noise import NoiseSchedule
 from drift_ros.features.text import encode_prompt
 from drift_ros.features.truncation import truncate
-from drift_ros.features.video import i2vgen_xl, modelscope, svd
+from drift_ros.features.video import i2vgen_xl, image_encoder, modelscope, svd
 from drift_ros.features.video.bypass import TEMPORAL, bypass_temporal
 from drift_ros.features.video.extractor import Parts, VideoUnetExtractor
 from drift_ros.features.video.image_encoder import ImageEncoder
@@ -35,6 +36,7 @@ from drift_ros.settings import FeatureSettings, VideoUnetSettings
 log = logging.getLogger(__name__)
 
 SETTING = 'features.video.checkpoint'
+PREPROCESSOR = ('feature_extractor', 'preprocessor_config.json')
 UNTRAINED = 'untrained'
 BLOCKS = 4
 TINY_VAE_SCALING = 0.18215  # of Stable Diffusion, for which the tiny VAEs of this family are made
@@ -185,8 +187,10 @@ def _latent_encoder(
     else:
         vae = load_part(folder, 'vae', getattr(diffusers, model.vae), dtype, advice=ADVICE)
     scaling = model.scaling_factor
-    if (folder / 'vae' / 'config.json').is_file():
-        scaling = float(read_config(folder, 'vae').get('scaling_factor', scaling))
+    place = folder / 'vae' / 'config.json'
+    if place.is_file():
+        config = read_config(folder, 'vae')
+        (scaling,) = read_numbers(config, 'scaling_factor', (scaling,), place)
     return LatentEncoder(
         vae,
         scaling_factor=scaling,
@@ -201,15 +205,18 @@ def _image_encoder(parts: Parts, folder: Path, view: Any) -> ImageEncoder:
     from transformers import CLIPVisionModelWithProjection
 
     model = load_part(folder, 'image_encoder', CLIPVisionModelWithProjection, parts.dtype)
-    statistics = read_config(folder, 'feature_extractor', 'preprocessor_config.json')
-    return ImageEncoder(model, view, statistics, parts.device, parts.dtype)
+    config = read_config(folder, *PREPROCESSOR)
+    path = folder.joinpath(*PREPROCESSOR)
+    mean = read_numbers(config, 'image_mean', image_encoder.MEAN, path)
+    deviation = read_numbers(config, 'image_std', image_encoder.DEVIATION, path)
+    return ImageEncoder(model, view, mean, deviation, parts.device, parts.dtype)
 
 
 def _i2vgen_xl(parts: Parts, folder: Path) -> VideoUnetExtractor:
     skip = i2vgen_xl.SKIPPED_TEXT_LAYERS
     text = encode_prompt(folder, parts.settings.video.prompt, skip_last=skip, dtype=parts.dtype)
-    image_encoder = _image_encoder(parts, folder, i2vgen_xl.square_224)
-    return i2vgen_xl.I2VGenXLExtractor(parts, text, image_encoder)
+    images = _image_encoder(parts, folder, i2vgen_xl.square_224)
+    return i2vgen_xl.I2VGenXLExtractor(parts, text, images)
 
 
 def _svd(parts: Parts, folder: Path) -> VideoUnetExtractor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ class ImageEncoder:
     Args:
         model: `CLIPVisionModelWithProjection`; it is moved and cast in place.
         view: brings a frame (3, H, W) uint8 to the (1, 3, 224, 224) in [0, 1] that CLIP sees.
-        statistics: `image_mean` and `image_std` of the preprocessor's configuration.
+        mean, deviation: of the colours that CLIP was trained on, three each.
         device: where to run.
         dtype: number format.
     """
@@ -31,18 +31,17 @@ class ImageEncoder:
         self,
         model: Any,
         view: Callable[[Tensor], Tensor],
-        statistics: Mapping[str, Any],
+        mean: Sequence[float],
+        deviation: Sequence[float],
         device: torch.device,
         dtype: torch.dtype,
     ) -> None:
         self.model = prepare(model, device, dtype)
         self._view = view
         self._dtype = dtype
-        mean, deviation = (
-            torch.tensor(statistics.get(name, default), device=device).view(1, 3, 1, 1)
-            for name, default in (('image_mean', MEAN), ('image_std', DEVIATION))
+        self._mean, self._deviation = (
+            torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (mean, deviation)
         )
-        self._mean, self._deviation = mean, deviation
         self._last: tuple[int, Tensor] | None = None
 
     def reset(self) -> None:
