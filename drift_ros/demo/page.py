@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from drift_ros.demo.charts import Band, Line, line_chart
 from drift_ros.demo.measures import Measures, Run
 from drift_ros.demo.score import ObjectScore
-from drift_ros.visualization.contact_sheet import AGREED, EXTRA, MISSED, SWAPPED
+from drift_ros.visualization.charts import Band, Line, line_chart
 from drift_ros.visualization.overlay import Picture, colour_of, title
+from drift_ros.visualization.pages import (
+    card,
+    css,
+    data_uri,
+    error_legend,
+    jpeg,
+    legend,
+    number,
+    object_row,
+    render,
+)
 
 EMBED_LIMIT = 16 * 2**20  # bytes of a video that still goes into the page
 
@@ -49,14 +55,10 @@ def render_page(
         groups: further values under a title, folded away.
     """
     scorer = measures.scorer
-    environment = Environment(
-        loader=PackageLoader('drift_ros.demo', 'templates'),
-        autoescape=True,
-        trim_blocks=True,
-        undefined=StrictUndefined,
-    )
     charts = _accuracy_charts(measures) if scorer else _result_charts(run, measures)
-    return environment.get_template('report.html.j2').render(
+    return render(
+        'drift_ros.demo',
+        'report.html.j2',
         title=f'Tracking report: {run.name}',
         lead=_lead(run, measures),
         cards=_cards(run, measures),
@@ -66,13 +68,13 @@ def render_page(
         table=_score_table(scorer.objects) if scorer else _result_table(run, measures),
         objects_note=_objects_note(scorer is not None),
         charts=[*charts, *_latency_chart(measures)],
-        comparisons=[{'caption': c.text, 'src': _jpeg(c.picture)} for c in comparisons],
+        comparisons=[{'caption': c.text, 'src': jpeg(c.picture)} for c in comparisons],
         comparisons_title='Worst frames' if scorer else 'Single frames',
         comparisons_note='The frames with the lowest mean IoU, a few frames apart.'
         if scorer
         else 'Frame and result.',
-        error_legend=_error_legend() if scorer else [],
-        sheet=_jpeg(sheet),
+        error_legend=error_legend() if scorer else [],
+        sheet=jpeg(sheet),
         facts=facts,
         groups=[{'title': name, 'values': values} for name, values in groups.items() if values],
     )
@@ -102,9 +104,9 @@ def _cards(run: Run, measures: Measures) -> list[dict[str, str]]:
     scorer = measures.scorer
     if scorer is not None:
         mood = 'good' if scorer.mean_iou >= 0.75 else 'bad' if scorer.mean_iou < 0.5 else ''
-        cards.append(_card(_number(scorer.mean_iou, 3), '', 'mean IoU over objects', mood))
+        cards.append(card(number(scorer.mean_iou, 3), '', 'mean IoU over objects', mood))
         mood = 'bad' if scorer.switches else 'good'
-        cards.append(_card(str(scorer.switches), '', 'id switches', mood))
+        cards.append(card(str(scorer.switches), '', 'id switches', mood))
         errors = [o.median_position_error for o in scorer.objects]
         known = [error for error in errors if math.isfinite(error)]
         if known:
@@ -112,19 +114,15 @@ def _cards(run: Run, measures: Measures) -> list[dict[str, str]]:
             label = (
                 'position error, median of the worse object' if len(known) > 1 else 'position error'
             )
-            cards.append(_card(_number(worst, 2), 'cm', label))
+            cards.append(card(number(worst, 2), 'cm', label))
     else:
-        cards.append(_card(str(len(run.results.names)), '', 'objects tracked'))
+        cards.append(card(str(len(run.results.names)), '', 'objects tracked'))
     latency = measures.latency_percentile(50) * 1e3
-    cards.append(_card(_number(latency, 0), 'ms', 'median latency, frame to result'))
+    cards.append(card(number(latency, 0), 'ms', 'median latency, frame to result'))
     dropped, count = measures.dropped, len(measures.stamps)
     mood = 'bad' if dropped else 'good'
-    cards.append(_card(f'{dropped}', f'of {count}', 'frames without a result', mood))
+    cards.append(card(f'{dropped}', f'of {count}', 'frames without a result', mood))
     return cards
-
-
-def _card(value: str, unit: str, label: str, mood: str = '') -> dict[str, str]:
-    return {'value': value, 'unit': unit, 'label': label, 'mood': mood}
 
 
 def _objects_note(truth: bool) -> str:
@@ -150,17 +148,17 @@ def _score_table(objects: Sequence[ObjectScore]) -> dict[str, Any]:
         seen = sum(area > 0 for area in obj.visible)
         covered = sum(follower > 0 for follower in obj.follower)
         cells = [
-            _number(obj.mean_iou, 3),
-            _number(min(obj.iou, default=math.nan), 3),
-            _number(obj.iou[-1] if obj.iou else math.nan, 3),
+            number(obj.mean_iou, 3),
+            number(min(obj.iou, default=math.nan), 3),
+            number(obj.iou[-1] if obj.iou else math.nan, 3),
             f'{covered} of {seen}',
             str(obj.switches),
         ]
         if depth:
             known = [e for e in obj.position_error if e is not None]
-            cells.append(_number(obj.median_position_error * 100, 2))
-            cells.append(_number(max(known, default=math.nan) * 100, 2))
-        rows.append(_row(obj.id, obj.name, cells))
+            cells.append(number(obj.median_position_error * 100, 2))
+            cells.append(number(max(known, default=math.nan) * 100, 2))
+        rows.append(object_row(obj.id, obj.name, cells))
     return {'heads': heads, 'rows': rows}
 
 
@@ -173,17 +171,13 @@ def _result_table(run: Run, measures: Measures) -> dict[str, Any]:
         count = len(seen) or math.nan
         cells = [
             f'{len(seen)} of {len(states)}',
-            _number(sum(s.area for s in seen) / count, 0),
-            _number(sum(s.score for s in seen) / count, 2),
+            number(sum(s.area for s in seen) / count, 0),
+            number(sum(s.score for s in seen) / count, 2),
             f'{located} of {len(seen)}',
         ]
-        rows.append(_row(id_, name, cells))
+        rows.append(object_row(id_, name, cells))
     heads = ['Object', 'Visible in frames', 'Mean area [px]', 'Mean score', 'With position']
     return {'heads': heads, 'rows': rows}
-
-
-def _row(id_: int, name: str, cells: list[str]) -> dict[str, Any]:
-    return {'title': title(id_, name), 'colour': _css(colour_of(id_)), 'cells': cells}
 
 
 # ----------------------------------------------------------------------------------------- charts
@@ -199,7 +193,7 @@ def _accuracy_charts(measures: Measures) -> list[dict[str, Any]]:
 
     def lines(values: Mapping[int, Sequence[float | None]]) -> list[Line]:
         return [
-            Line(title(o.id, o.name), along(values[o.id]), _css(colour_of(o.id)))
+            Line(title(o.id, o.name), along(values[o.id]), css(colour_of(o.id)))
             for o in scorer.objects
         ]
 
@@ -255,7 +249,7 @@ def _result_charts(run: Run, measures: Measures) -> list[dict[str, Any]]:
     for id_, name in run.results.names.items():
         states = [run.results.objects.get(t, {}).get(id_) for t in measures.stamps]
         areas = [None if state is None else float(state.area) for state in states]
-        lines.append(Line(title(id_, name), areas, _css(colour_of(id_))))
+        lines.append(Line(title(id_, name), areas, css(colour_of(id_))))
     note = 'Pixels of each mask. Gaps are frames without a result.'
     return [_chart('Area over time', note, measures, lines, 'area [px]')]
 
@@ -264,14 +258,14 @@ def _latency_chart(measures: Measures) -> list[dict[str, Any]]:
     if all(value is None for value in measures.latency):
         return []
     values = [None if v is None else v * 1e3 for v in measures.latency]
-    median, p95 = (_number(measures.latency_percentile(p) * 1e3, 0) for p in (50, 95))
+    median, p95 = (number(measures.latency_percentile(p) * 1e3, 0) for p in (50, 95))
     note = (
         'From the moment at which a frame was seen on its topic to the moment at which its '
         f'result was received: median {median} ms, 95th percentile {p95} ms. The first frames '
         'wait for the prompt.'
     )
     line = Line('latency', values, '#3778c2')
-    return [_chart('Latency', note, measures, [line], 'latency [ms]', legend=False)]
+    return [_chart('Latency', note, measures, [line], 'latency [ms]', named=False)]
 
 
 def _chart(
@@ -282,24 +276,13 @@ def _chart(
     y_label: str,
     y_max: float | None = None,
     bands: Sequence[Band] = (),
-    legend: bool = True,
+    named: bool = True,
 ) -> dict[str, Any]:
     svg = line_chart(measures.seconds, lines, 'time [s]', y_label, y_max, bands)
-    items = [{'name': line.name, 'colour': line.colour} for line in lines] if legend else []
-    return {'title': heading, 'note': note, 'svg': svg, 'legend': items}
+    return {'title': heading, 'note': note, 'svg': svg, 'legend': legend(lines) if named else []}
 
 
 # ---------------------------------------------------------------------------------------- sources
-
-
-def _error_legend() -> list[dict[str, str]]:
-    kinds = {
-        'agrees': AGREED,
-        'missed': MISSED,
-        'extra': EXTRA,
-        'right place, other id': SWAPPED,
-    }
-    return [{'name': name, 'colour': _css(colour)} for name, colour in kinds.items()]
 
 
 def _video_source(video: Path | None) -> str:
@@ -307,21 +290,4 @@ def _video_source(video: Path | None) -> str:
         return ''
     if video.stat().st_size > EMBED_LIMIT:
         return video.name
-    return _data('video/mp4', video.read_bytes())
-
-
-def _jpeg(picture: Picture) -> str:
-    _, data = cv2.imencode('.jpg', picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-    return _data('image/jpeg', data.tobytes())
-
-
-def _data(kind: str, content: bytes) -> str:
-    return f'data:{kind};base64,{base64.b64encode(content).decode()}'
-
-
-def _css(colour: tuple[int, int, int]) -> str:
-    return '#{:02x}{:02x}{:02x}'.format(*colour)
-
-
-def _number(value: float, digits: int) -> str:
-    return f'{value:.{digits}f}' if math.isfinite(value) else 'n/a'
+    return data_uri('video/mp4', video.read_bytes())

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as ET
 
 import numpy as np
-import pytest
 
-from drift_ros.demo.charts import Band, Line, line_chart
 from drift_ros.demo.measures import Run, measure
-from drift_ros.demo.observations import ObjectState, Observations
 from drift_ros.demo.page import Caption, render_page
+from drift_ros.io.observations import ObjectState, Observations
 
 PICTURE = np.zeros((30, 40, 3), np.uint8)
 
@@ -80,43 +77,3 @@ def test_a_run_without_any_result_still_gives_a_page():
     run = Run('nothing', [1, 2], 1, Observations(), observations(0))
     html = render_page(run, measure(run), None, PICTURE, [], {}, {})
     assert 'n/a' in html and '2 <small>of 2</small>' in html
-
-
-def points(svg: str) -> list[list[tuple[float, float]]]:
-    root = ET.fromstring(svg)
-    return [
-        [tuple(map(float, pair.split(','))) for pair in line.get('points', '').split()]
-        for line in root.iter('polyline')
-    ]
-
-
-def test_a_chart_breaks_where_values_are_missing():
-    lines = [Line('a', [0, 1, None, float('nan'), 1, 0.5], 'red')]
-    curves = points(line_chart(range(6), lines, 'x', 'y', 1.0))
-    assert [len(curve) for curve in curves] == [2, 2]
-    (x0, y0), (x1, y1) = curves[0]
-    assert y0 > y1 and x1 > x0
-    assert curves[1][0][1] == y1
-    assert curves[1][1][1] == pytest.approx((y0 + y1) / 2, abs=0.1)
-
-
-def test_a_single_value_is_a_dot_and_text_is_escaped():
-    svg = line_chart([0, 1], [Line('<a>', [0.5, None], 'red')], 'time <s>', 'y & z')
-    root = ET.fromstring(svg)
-    assert len(list(root.iter('circle'))) == 1
-    assert any(text.text == 'time <s>' for text in root.iter('text'))
-
-
-def test_bands_are_cut_to_the_axis():
-    svg = line_chart([0, 10], [Line('a', [1, 2], 'red')], 'x', 'y', None, [Band(5, 99, 'b')])
-    rect = next(ET.fromstring(svg).iter('rect'))
-    ends = points(svg)[0]
-    left, width = float(rect.get('x')), float(rect.get('width'))
-    assert left == pytest.approx((ends[0][0] + ends[1][0]) / 2, abs=0.1)
-    assert left + width == pytest.approx(ends[1][0], abs=0.2)
-
-
-@pytest.mark.parametrize('values', [[], [None], [0.0], [1e-12, 0], [1e9, 3]])
-def test_charts_of_odd_ranges(values):
-    xs = list(range(len(values)))
-    ET.fromstring(line_chart(xs, [Line('a', values, 'red')], 'x', 'y'))

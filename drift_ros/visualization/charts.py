@@ -9,6 +9,10 @@ from html import escape
 
 WIDTH, HEIGHT = 860, 250
 LEFT, RIGHT, TOP, BOTTOM = 66, 14, 14, 38
+PRINTED = (
+    '.grid{stroke:#ddd}.curve{fill:none;stroke-width:2.2}.hover{fill:none}.band{fill:#eee}'
+    'text{font:12px sans-serif;text-anchor:end}.middle{text-anchor:middle}.label{font-size:13px}'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +23,13 @@ class Line:
         name: for the legend and the tooltips.
         values: one per x; None or NaN interrupts the curve.
         colour: of CSS.
+        dots: whether each value is marked.
     """
 
     name: str
     values: Sequence[float | None]
     colour: str
+    dots: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,11 @@ def line_chart(
     y_label: str,
     y_max: float | None = None,
     bands: Sequence[Band] = (),
+    y_min: float = 0.0,
+    hover: Sequence[str] = (),
+    ticks: Sequence[float] = (),
 ) -> str:
-    """An SVG element with the curves over a common x axis; the y axis begins at 0.
+    """An SVG element with the curves over a common x axis.
 
     Args:
         xs: values of the x axis, increasing.
@@ -51,9 +60,15 @@ def line_chart(
         x_label, y_label: labels of the axes, with unit.
         y_max: end of the y axis; the largest value, rounded up, if not given.
         bands: stretches to shade.
+        y_min: start of the y axis, rounded down to a tick.
+        hover: one text per x, shown where the pointer is above it.
+        ticks: the x at which the axis has its numbers; round ones if not given.
     """
     known = [v for line in lines for v in line.values if v is not None and math.isfinite(v)]
-    step, top = _ticks(y_max if y_max is not None else max(known, default=1.0))
+    largest = y_max if y_max is not None else max(known, default=1.0)
+    step, _ = _ticks(largest - y_min)
+    bottom = math.floor(y_min / step + 1e-9)  # in steps
+    top = max(bottom + 1, math.ceil(largest / step - 1e-9))
     low, high = (min(xs), max(xs)) if xs else (0.0, 1.0)
     span = high - low or 1.0
 
@@ -61,7 +76,8 @@ def line_chart(
         return LEFT + (x - low) / span * (WIDTH - LEFT - RIGHT)
 
     def py(y: float) -> float:
-        return HEIGHT - BOTTOM - y / top * (HEIGHT - TOP - BOTTOM)
+        share = (y / step - bottom) / (top - bottom)
+        return HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM)
 
     parts = [
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" class="chart" role="img" '
@@ -74,18 +90,15 @@ def line_chart(
                 f'<rect class="band" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" '
                 f'height="{HEIGHT - TOP - BOTTOM}"><title>{escape(band.name)}</title></rect>'
             )
-    for i in range(round(top / step) + 1):
-        y = py(i * step)
+    for i in range(bottom, top + 1):
+        y = round(py(i * step), 1)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text class="tick" x="{LEFT - 7}" y="{y + 4}">{i * step:.6g}</text>')
-    x_step, _ = _ticks(span, 8)
-    tick = math.ceil(low / x_step) * x_step
-    while tick <= high + 1e-9:
+        parts.append(f'<text class="tick" x="{LEFT - 7}" y="{y + 4:.1f}">{i * step:.6g}</text>')
+    for tick in ticks or _round_values(low, high):
         parts.append(
             f'<text class="tick middle" x="{px(tick):.1f}" y="{HEIGHT - BOTTOM + 17}">'
             f'{tick:.6g}</text>'
         )
-        tick += x_step
     parts.append(
         f'<text class="label middle" x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}">'
         f'{escape(x_label)}</text>'
@@ -97,8 +110,28 @@ def line_chart(
     )
     for line in lines:
         parts += _curve([(px(x), v) for x, v in zip(xs, line.values, strict=True)], py, line)
+    parts += _hover([px(x) for x in xs], hover)
     parts.append('</svg>')
     return ''.join(parts)
+
+
+def standalone(svg: str) -> str:
+    """The same chart as the content of an .svg file, black on white, for papers and slides."""
+    head = '<svg xmlns="http://www.w3.org/2000/svg" '
+    return svg.replace('<svg ', head, 1).replace('>', f'><style>{PRINTED}</style>', 1)
+
+
+def _hover(centres: Sequence[float], texts: Sequence[str]) -> list[str]:
+    """Columns that are seen under the pointer alone, each with its text as tooltip."""
+    parts = []
+    for i, text in enumerate(texts):
+        left = (centres[i - 1] + centres[i]) / 2 if i else LEFT
+        right = (centres[i] + centres[i + 1]) / 2 if i + 1 < len(texts) else WIDTH - RIGHT
+        parts.append(
+            f'<rect class="hover" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" '
+            f'height="{HEIGHT - TOP - BOTTOM}"><title>{escape(text)}</title></rect>'
+        )
+    return parts
 
 
 def _curve(points: Sequence[tuple[float, float | None]], py: object, line: Line) -> list[str]:
@@ -119,7 +152,17 @@ def _curve(points: Sequence[tuple[float, float | None]], py: object, line: Line)
                 f'<polyline class="curve" stroke="{line.colour}" points="{" ".join(piece)}">'
                 f'<title>{escape(line.name)}</title></polyline>'
             )
+        if line.dots and len(piece) > 1:
+            for pair in piece:
+                left, top = pair.split(',')
+                parts.append(f'<circle cx="{left}" cy="{top}" r="4" fill="{line.colour}"/>')
     return parts
+
+
+def _round_values(low: float, high: float) -> list[float]:
+    step, _ = _ticks(high - low, 8)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [i * step for i in range(first, last + 1)]
 
 
 def _ticks(largest: float, wanted: int = 5) -> tuple[float, float]:
