@@ -9,9 +9,9 @@ from typing import Any
 
 from drift_ros.errors import DriftError
 from drift_ros.io.bags import BagWriter
-from drift_ros.io.messages import IMAGE, TRACKS
+from drift_ros.io.messages import IMAGE, TRACKS, raw_stamp
 from drift_ros.ros.playback import message_type
-from drift_ros.ros.recording import Recorder, stamp_of
+from drift_ros.ros.recording import Recorder
 
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 POLL = 0.02
@@ -82,7 +82,7 @@ class Listener:
         kind = self._types[topic]
         self._bag.write_raw(topic, kind, data, received)
         if topic == self._tracks:
-            self.newest = stamp_of(data)
+            self.newest = raw_stamp(data)
             self.results += 1
             self.last = time.monotonic()
         elif topic == '/diagnostics':

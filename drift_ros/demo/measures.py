@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from drift_ros.demo.observations import Observations
 from drift_ros.demo.score import Scorer
+from drift_ros.io.observations import Observations
 
 
 @dataclass(frozen=True, slots=True)

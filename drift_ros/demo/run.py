@@ -24,14 +24,15 @@ from rich.progress import (
 )
 
 from drift_ros import resources, synthetic
-from drift_ros.demo import recorded
 from drift_ros.demo.feed import Bundle, Feeder, bundles, played_rate
 from drift_ros.demo.measures import Measures, Run
 from drift_ros.demo.process import NodeDiedError, NodeProcess, find_executable
 from drift_ros.demo.report import NAMES, Files, write_report
 from drift_ros.demo.topics import Topics, choose
 from drift_ros.errors import DriftError, OutputError, SourceError
+from drift_ros.io import recorded
 from drift_ros.io.bags import BagReader
+from drift_ros.io.messages import raw_stamp
 from drift_ros.prompts.files import TimedPrompt, read_prompts
 from drift_ros.ros.settings import NodeSettings
 from drift_ros.settings import build, flatten, read_yaml
@@ -197,7 +198,6 @@ def _play(
     try:
         from drift_ros.demo.listening import Listener
         from drift_ros.ros.client import ClientError, Spinner, TrackerClient
-        from drift_ros.ros.recording import stamp_of
         from drift_ros.ros.sending import Sender
     except ImportError as error:
         raise DriftError(
@@ -243,7 +243,7 @@ def _play(
         feeder = Feeder(sender.send, prompt, listener, process.check, options.rate)
         raw = reader.raw(inputs)
         first = feeder.run(
-            bundles(raw, topics.image, stamp_of, source.count),
+            bundles(raw, topics.image, raw_stamp, source.count),
             source.prompts,
             lambda bundle: progress.advance(task),
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -83,11 +84,14 @@ class BagReader(Closing):
         """
         return sum(c.msgcount for c in self._select([topic]))
 
-    def raw(self, topics: Sequence[str] | None = None) -> Iterator[tuple[str, str, int, bytes]]:
+    def raw(
+        self, topics: Sequence[str] | None = None, start: int | None = None, stop: int | None = None
+    ) -> Iterator[tuple[str, str, int, bytes]]:
         """Serialised messages in the order of their time.
 
         Args:
             topics: only these; None: all.
+            start, stop: only what was received from `start` on and before `stop`, in ns.
 
         Yields:
             Topic, type, time of receipt in ns, CDR bytes.
@@ -99,7 +103,7 @@ class BagReader(Closing):
         chosen = self._select(topics)
         if not chosen:
             return
-        messages = self._reader.messages(chosen)
+        messages = self._reader.messages(chosen, start, stop)
         number = 0
         while True:
             try:
@@ -115,7 +119,7 @@ class BagReader(Closing):
             number += 1
             yield connection.topic, connection.msgtype, stamp, data
         expected = sum(c.msgcount for c in chosen)
-        if number < expected:
+        if number < expected and start is None and stop is None:
             raise SourceError(
                 f'{self.path} is incomplete: {number} messages were read, of {expected} that its '
                 'index names; copy the bag again'
@@ -141,15 +145,19 @@ class BagReader(Closing):
                 log.warning('left out for their unknown types: %s', ', '.join(left_out))
         for connection in self._select(topics):
             self._types.store(connection.msgtype)
-        for topic, kind, stamp, data in self.raw(topics):
-            yield topic, stamp, self._message(topic, kind, data)
+        for topic, _, stamp, data in self.raw(topics):
+            yield topic, stamp, self.message(topic, data)
 
     def image_topics(self) -> list[str]:
         """Topics of colour or grey images, told from label maps and depth by the first message."""
-        return [topic for topic in self.topics if self._encoding(topic) in (*ENCODINGS, 'picture')]
+        return [topic for topic in self.topics if self._is_colour(topic)]
 
-    def image_topic(self, topic: str | None = None) -> str:
+    def image_topic(self, topic: str | None = None, exclude: Collection[str] = ()) -> str:
         """The topic to take frames from: the one given, or the only one there is.
+
+        Args:
+            topic: as the user named it, or None.
+            exclude: topics that are known to be something else.
 
         Raises:
             SourceError: it is not in the bag or holds no images; or none was given and there is
@@ -160,17 +168,17 @@ class BagReader(Closing):
             if self.topics[topic] not in (IMAGE, COMPRESSED_IMAGE):
                 raise SourceError(
                     f'topic {topic} of {self.path} has the type {self.topics[topic]}, not '
-                    f'{IMAGE} or {COMPRESSED_IMAGE}; {self._contents()}'
+                    f'{IMAGE} or {COMPRESSED_IMAGE}; {self.contents()}'
                 )
             return topic
-        found = self.image_topics()
+        found = [name for name in self.image_topics() if name not in exclude]
         if len(found) == 1:
             return found[0]
         if found:
             raise SourceError(
                 f'{self.path} has several image topics: name one of {", ".join(found)}'
             )
-        raise SourceError(f'{self.path} has no topic of colour images; {self._contents()}')
+        raise SourceError(f'{self.path} has no topic of colour images; {self.contents()}')
 
     def frames(self, topic: str | None = None) -> Iterator[Frame]:
         """Frames of an image topic. An image that cannot be used is skipped and noted in `skipped`.
@@ -186,51 +194,34 @@ class BagReader(Closing):
             SourceError: as `raw` and `image_topic`.
         """
         chosen = self.image_topic(topic)
-        for index, (_, kind, _, data) in enumerate(self.raw([chosen])):
+        for index, (_, _, _, data) in enumerate(self.raw([chosen])):
             try:
-                message = self._message(chosen, kind, data)
-                rgb = to_rgb(message) if kind == IMAGE else decode_compressed(message)
+                frame = self.frame(chosen, data, index)
             except (FrameError, SourceError) as error:
                 self.skipped.add(f'message {index} of {chosen}: {error}')
                 continue
-            form = message.encoding if kind == IMAGE else f'compressed {message.format}'
-            yield Frame(rgb, stamp_of(message), message.header.frame_id, index, form)
+            yield frame
 
-    def _select(self, topics: Sequence[str] | None) -> list[Connection]:
-        if topics is None:
-            return self._connections
-        for topic in topics:
-            if topic not in self.topics:
-                raise SourceError(f'topic {topic} is not in {self.path}; {self._contents()}')
-        return [c for c in self._connections if c.topic in topics]
+    def frame(self, topic: str, data: bytes, index: int) -> Frame:
+        """Frame of a serialised message of an image topic.
 
-    def _contents(self) -> str:
-        if not self.topics:
-            return 'it has no topics at all'
-        listed = ', '.join(
-            f'{topic} ({kind}, {self.count(topic)} messages)' for topic, kind in self.topics.items()
-        )
-        return f'there are: {listed}'
+        Raises:
+            FrameError: the image cannot be used.
+            SourceError: the bytes are no message of the topic's type.
+        """
+        message = self.message(topic, data)
+        raw = self.topics[topic] == IMAGE
+        rgb = to_rgb(message) if raw else decode_compressed(message)
+        form = message.encoding if raw else f'compressed {message.format}'
+        return Frame(rgb, stamp_of(message), message.header.frame_id, index, form)
 
-    def _encoding(self, topic: str) -> str:
-        """Encoding of a topic's first image, 'picture' for a compressed one; '' if of no use."""
+    def message(self, topic: str, data: bytes) -> Any:
+        """Message (of the library rosbags) of a topic from its bytes.
+
+        Raises:
+            SourceError: the bytes are none, or the type is not known.
+        """
         kind = self.topics[topic]
-        if kind not in (IMAGE, COMPRESSED_IMAGE):
-            return ''
-        try:
-            _, _, message = next(self.messages([topic]))
-        except (StopIteration, SourceError):
-            return ''
-        if kind == COMPRESSED_IMAGE:
-            form = str(message.format)
-            depth = 'compressedDepth' in form or form.startswith(NOT_COLOUR)
-            return '' if depth else 'picture'
-        encoding = str(message.encoding)
-        if encoding in NOT_COLOUR or (encoding == 'mono16' and 'depth' in topic):
-            return ''
-        return encoding
-
-    def _message(self, topic: str, kind: str, data: bytes) -> Any:
         try:
             return self._types.store(kind).deserialize_cdr(data, kind)
         except SourceError:
@@ -239,6 +230,47 @@ class BagReader(Closing):
             raise SourceError(
                 f'a message of {topic} in {self.path} is no {kind}: {_line(error)}'
             ) from error
+
+    def encoding(self, topic: str) -> str | None:
+        """Encoding of the first image of a topic, or its format if it is compressed; None if there
+        is no image.
+        """
+        kind = self.topics[topic]
+        if kind not in (IMAGE, COMPRESSED_IMAGE):
+            return None
+        try:
+            _, _, message = next(self.messages([topic]))
+        except (StopIteration, SourceError):
+            return None
+        return str(message.encoding if kind == IMAGE else message.format)
+
+    def contents(self) -> str:
+        """What is in the bag, for errors."""
+        if not self.topics:
+            return 'it has no topics at all'
+        listed = ', '.join(
+            f'{topic} ({kind}, {self.count(topic)} messages)' for topic, kind in self.topics.items()
+        )
+        return f'there are: {listed}'
+
+    def _select(self, topics: Sequence[str] | None) -> list[Connection]:
+        if topics is None:
+            return self._connections
+        for topic in topics:
+            if topic not in self.topics:
+                close = difflib.get_close_matches(topic, self.topics, 1)
+                hint = f'did you mean {close[0]}? ' if close else ''
+                raise SourceError(f'topic {topic} is not in {self.path}; {hint}{self.contents()}')
+        return [c for c in self._connections if c.topic in topics]
+
+    def _is_colour(self, topic: str) -> bool:
+        encoding = self.encoding(topic)
+        if encoding is None:
+            return False
+        if self.topics[topic] == COMPRESSED_IMAGE:
+            return 'compressedDepth' not in encoding and not encoding.startswith(NOT_COLOUR)
+        depth = encoding in NOT_COLOUR or (encoding == 'mono16' and 'depth' in topic)
+        return encoding in ENCODINGS and not depth
 
 
 class BagWriter(Closing):

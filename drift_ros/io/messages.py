@@ -6,6 +6,7 @@ They have the fields of the messages of the same name in ROS and serialise to th
 from __future__ import annotations
 
 import functools
+import struct
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,14 @@ def stamp_of(message: Any) -> int:
     """Stamp of a message's header in nanoseconds."""
     stamp = message.header.stamp
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)
+
+
+def raw_stamp(data: bytes) -> int:
+    """Stamp in ns of a serialised message whose first field is a std_msgs/Header."""
+    # second byte of the encapsulation: its lowest bit is the byte order
+    order = '<' if data[1] & 1 else '>'
+    sec, nanosec = struct.unpack_from(f'{order}iI', data, 4)
+    return int(sec) * 10**9 + int(nanosec)
 
 
 def image(array: NDArray[Any], encoding: str, stamp_ns: int, frame_id: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -62,12 +61,3 @@ class Recorder:
             self.counts[topic] += 1
 
         return self._node.create_subscription(kind, topic, take, profile, raw=True)
-
-
-def stamp_of(data: bytes) -> int:
-    """Stamp in ns of a serialized message whose first field is a std_msgs/Header."""
-    order = (
-        '<' if data[1] & 1 else '>'
-    )  # second byte of the encapsulation: its lowest bit is the byte order
-    sec, nanosec = struct.unpack_from(f'{order}iI', data, 4)
-    return int(sec) * 10**9 + int(nanosec)

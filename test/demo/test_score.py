@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from drift_ros.demo.measures import Run, measure, to_json
-from drift_ros.demo.observations import ObjectState, Observations
 from drift_ros.demo.score import Scorer, ious
+from drift_ros.io.observations import ObjectState, Observations
 
 MAPS = arrays(np.uint8, (6, 7), elements=st.integers(0, 3))
 

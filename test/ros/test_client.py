@@ -16,11 +16,12 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
 from drift_ros.errors import DriftError
+from drift_ros.io.messages import raw_stamp
 from drift_ros.msg import TrackedObjectArray
 from drift_ros.prompts.types import Prompt
 from drift_ros.ros import messages
 from drift_ros.ros.client import ClientError, Spinner, TrackerClient, prompt_message
-from drift_ros.ros.recording import Recorder, stamp_of
+from drift_ros.ros.recording import Recorder
 from drift_ros.ros.stamps import header, nanoseconds
 
 
@@ -54,7 +55,7 @@ def test_from_configuration_to_recorded_tracks(make_rig: Any, tools: Any, spinne
     tools.until(lambda: recorder.counts[topic] == 4)  # two without, two with the target
     last = deserialize_message(got[-1][1], TrackedObjectArray)
     assert [obj.name for obj in last.objects] == ['box']
-    assert stamp_of(got[-1][1]) == nanoseconds(last.header.stamp) == tools.stamp(1)
+    assert raw_stamp(got[-1][1]) == nanoseconds(last.header.stamp) == tools.stamp(1)
     assert abs(got[-1][2] - time.time_ns()) < 60e9
     assert recorder.last[topic] <= time.monotonic()
     recorder.close()
@@ -123,4 +124,4 @@ def test_boxes_between_pixels_grow() -> None:
 def test_the_stamp_is_read_without_the_message(kind: type) -> None:
     stamp = 1_795_249_149_123_456_789
     message = kind(header=header(stamp, 'camera'))
-    assert stamp_of(serialize_message(message)) == stamp
+    assert raw_stamp(serialize_message(message)) == stamp

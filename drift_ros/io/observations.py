@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import cv2
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
+from drift_ros.io.skipped import Skipped
 
 Position = tuple[float, float, float]
 
@@ -41,11 +42,13 @@ class Observations:
 
     Attributes:
         objects: id -> state of each frame.
-        received: time in ns at which the objects of a frame were received.
+        received: time in ns at which the objects of a frame, or else its label map, were received.
+        skipped: why label maps were left out; bounded, with the count of all.
     """
 
     objects: dict[int, Mapping[int, ObjectState]] = field(default_factory=dict)
     received: dict[int, int] = field(default_factory=dict)
+    skipped: Skipped = field(default_factory=Skipped)
     _labels: dict[int, bytes] = field(default_factory=dict)
     _shown: set[int] = field(default_factory=set)  # ids in any label map
 
@@ -56,10 +59,6 @@ class Observations:
             raise SourceError(f'cannot keep a label map of shape {labels.shape} {labels.dtype}')
         self._labels[stamp] = data.tobytes()
         self._shown.update(np.flatnonzero(np.bincount(labels.ravel(), minlength=1)[1:]) + 1)
-
-    def keep_labels_of(self, stamps: Container[int]) -> None:
-        """Forget the label maps of all other frames."""
-        self._labels = {stamp: data for stamp, data in self._labels.items() if stamp in stamps}
 
     def labels(self, stamp: int) -> NDArray[np.uint8] | None:
         """Label map (H, W) uint8 of a frame, or None if there is none."""

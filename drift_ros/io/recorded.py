@@ -1,0 +1,130 @@
+"""From bags to what is known about their frames."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from drift_ros.errors import FrameError, SourceError
+from drift_ros.io.bags import BagReader
+from drift_ros.io.labels import label_map
+from drift_ros.io.messages import TRACKS, raw_stamp, stamp_of
+from drift_ros.io.observations import ObjectState, Observations
+from drift_ros.tracking.types import Frame
+
+
+class Told(NamedTuple):
+    """What a tracker told about the objects of a frame.
+
+    Attributes:
+        received: when, in ns.
+        generation: of the targets.
+        objects: id -> state.
+    """
+
+    received: int
+    generation: int
+    objects: Mapping[int, ObjectState]
+
+
+def observations(
+    bag: Path, labels: str, tracks: str = '', generation: int | None = None
+) -> Observations:
+    """Label maps and objects of a bag.
+
+    A tracker publishes a frame once in each generation of its targets: the last of those asked for
+    counts. Label maps that cannot be used are skipped and noted.
+
+    Args:
+        bag: where it is.
+        labels: topic of label maps.
+        tracks: topic of TrackedObjectArray; none if empty.
+        generation: only frames whose tracks are of this generation; None: all.
+
+    Raises:
+        SourceError: the bag cannot be read, or a topic is not in it.
+    """
+    found = Observations()
+    with BagReader(bag) as reader:
+        told = read_tracks(reader, tracks) if tracks in reader.topics else {}
+        for stamp, all_told in told.items():
+            for one in all_told:
+                if generation in (None, one.generation):
+                    found.objects[stamp] = one.objects
+                    found.received[stamp] = one.received
+        times: dict[int, list[int]] = defaultdict(list)
+        for _, _, received, data in reader.raw([labels]):
+            times[raw_stamp(data)].append(received)
+        wanted = {s: _choose(at, told.get(s, ()), generation) for s, at in times.items()}
+        seen: dict[int, int] = defaultdict(int)
+        for _, _, received, data in reader.raw([labels]):
+            stamp = raw_stamp(data)
+            turn, seen[stamp] = seen[stamp], seen[stamp] + 1
+            if turn != wanted[stamp]:
+                continue
+            try:
+                found.add_labels(stamp, label_map(reader.message(labels, data)))
+            except (FrameError, SourceError) as error:
+                found.skipped.add(f'label map of {stamp / 1e9:.9f} s on {labels}: {error}')
+                continue
+            found.received.setdefault(stamp, received)
+    return found
+
+
+def read_tracks(reader: BagReader, topic: str) -> dict[int, list[Told]]:
+    """What was told about each frame, by its stamp in ns, in the order of receipt.
+
+    Raises:
+        SourceError: the topic is not in the bag or holds no TrackedObjectArray.
+    """
+    if reader.topics.get(topic, TRACKS) != TRACKS:
+        raise SourceError(
+            f'topic {topic} of {reader.path} has the type {reader.topics[topic]}: expected {TRACKS}'
+        )
+    told: dict[int, list[Told]] = defaultdict(list)
+    for _, received, message in reader.messages([topic]):
+        states = {obj.id: _state(obj) for obj in message.objects}
+        told[stamp_of(message)].append(Told(received, int(message.generation), states))
+    return dict(told)
+
+
+def frames(bag: Path, topic: str, count: int | None = None) -> Iterator[Frame]:
+    """The first `count` frames of a topic of images; all if None."""
+    with BagReader(bag) as reader:
+        yield from islice(reader.frames(topic), count)
+
+
+def _choose(labels: Sequence[int], told: Sequence[Told], generation: int | None) -> int | None:
+    """Which of the label maps of one frame counts.
+
+    Label maps do not say their generation: they are told apart by their order, and where one of
+    them was lost by their times.
+
+    Args:
+        labels: times of receipt in ns, at least one.
+        told: what the tracker told of the frame.
+        generation: that counts; None: any.
+    """
+    counting = [turn for turn, one in enumerate(told) if generation in (None, one.generation)]
+    if not counting:
+        return None if told or generation is not None else len(labels) - 1
+    last = counting[-1]
+    if len(labels) == len(told):
+        return last
+    return min(range(len(labels)), key=lambda turn: abs(labels[turn] - told[last].received))
+
+
+def _state(message: Any) -> ObjectState:
+    at, centre = message.position, message.centroid
+    nowhere = (float('nan'), float('nan'))
+    return ObjectState(
+        name=message.name,
+        score=float(message.score),
+        visible=bool(message.visible),
+        area=int(message.area),
+        centroid=(float(centre.x), float(centre.y)) if message.visible else nowhere,
+        position=(float(at.x), float(at.y), float(at.z)) if message.has_position else None,
+    )
