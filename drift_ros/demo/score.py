@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-MATCHED = 0.5  # IoU from which on a result counts as an object
+from drift_ros.evaluation.metrics import follower, ious, switches
 
 
 @dataclass(slots=True)
@@ -42,41 +40,13 @@ class ObjectScore:
     @property
     def switches(self) -> int:
         """How often another result follows the object than before (id switches of CLEAR MOT)."""
-        followers = [id_ for id_ in self.follower if id_]
-        return sum(a != b for a, b in pairwise(followers))
+        return switches(self.follower)
 
     @property
     def median_position_error(self) -> float:
         """Median over the frames where it is known, in m; NaN if there are none."""
         known = [error for error in self.position_error if error is not None]
         return float(np.median(known)) if known else float('nan')
-
-
-def ious(
-    truth: NDArray[np.uint8], result: NDArray[np.uint8], ids: Sequence[int]
-) -> NDArray[np.float64]:
-    """Intersection over union of every true object with every result.
-
-    Args:
-        truth, result: (H, W) uint8 label maps of one frame.
-        ids: N ids, none of them 0.
-
-    Returns:
-        (N, N): true object i, result j; 1 where both are empty and i = j, 0 where both are empty
-        otherwise.
-
-    Raises:
-        ValueError: the maps differ in size.
-    """
-    if truth.shape != result.shape:
-        raise ValueError(f'a truth of shape {truth.shape} does not fit a result of {result.shape}')
-    pairs = truth.astype(np.int32).ravel() * 256 + result.ravel()
-    counts = np.bincount(pairs, minlength=65536).reshape(256, 256)
-    chosen = np.asarray(ids, int)
-    both = counts[np.ix_(chosen, chosen)].astype(float)
-    union = counts.sum(1)[chosen][:, None] + counts.sum(0)[chosen][None] - both
-    empty = np.eye(len(chosen))
-    return np.divide(both, union, out=empty, where=union > 0)
 
 
 class Scorer:
@@ -108,11 +78,10 @@ class Scorer:
         table = ious(truth, result, ids)
         self.stamps.append(stamp)
         for row, obj in enumerate(self.objects):
-            best = int(np.argmax(table[row]))
             visible = int(np.count_nonzero(truth == obj.id))
             obj.iou.append(float(table[row, row]))
             obj.visible.append(visible)
-            obj.follower.append(ids[best] if visible and table[row, best] >= MATCHED else 0)
+            obj.follower.append(follower(table[row], ids) if visible else 0)
             obj.position_error.append((errors or {}).get(obj.id))
 
     @property

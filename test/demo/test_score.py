@@ -6,33 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
+from label_maps import strip
 
 from drift_ros.demo.measures import Run, measure, to_json
-from drift_ros.demo.score import Scorer, ious
+from drift_ros.demo.score import Scorer
 from drift_ros.io.observations import ObjectState, Observations
-
-MAPS = arrays(np.uint8, (6, 7), elements=st.integers(0, 3))
-
-
-def strip(*values: int) -> np.ndarray:
-    return np.array([values], np.uint8)
-
-
-@given(MAPS, MAPS)
-def test_iou_is_intersection_over_union(truth, result):
-    table = ious(truth, result, [1, 2, 3])
-    for i, j in np.ndindex(3, 3):
-        a, b = truth == i + 1, result == j + 1
-        expected = (a & b).sum() / (a | b).sum() if (a | b).any() else float(i == j)
-        assert table[i, j] == pytest.approx(expected)
-
-
-def test_maps_of_two_sizes_are_refused():
-    with pytest.raises(ValueError, match='does not fit'):
-        ious(np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8), [1])
 
 
 def test_a_swap_is_two_switches_and_costs_iou():
