@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from drift_ros.demo.environment import machine, versions
 from drift_ros.demo.measures import Measures, Run, measure, to_json
 from drift_ros.demo.page import Caption, render_page
+from drift_ros.environment import machine, versions
 from drift_ros.io.observations import ObjectState
 from drift_ros.io.video import VideoWriter
 from drift_ros.tracking.types import Roi, TrackedObject

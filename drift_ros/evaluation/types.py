@@ -13,11 +13,20 @@ Labels = NDArray[np.uint8]  # (H, W), value = id of an object, 0 = background
 
 
 class AnnotatedSequence(Protocol):
-    """One video with known objects. Images and label maps are read when they are asked for."""
+    """One video with known objects.
+
+    Images and label maps are read when they are asked for, and raise DriftError if they cannot be
+    used. It can be pickled, so that other processes can read it.
+    """
 
     @property
     def name(self) -> str:
         """Of the sequence in its data set; may hold slashes, never '..'."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Changes when what it reads changes, such as sizes and times of change of its files."""
         ...
 
     @property
@@ -131,8 +140,9 @@ class SequenceScore:
         size: (height, width) of its images in px.
         frames: number of frames that were tracked.
         objects: scores, ordered by id.
-        seconds: spent in the method over the whole sequence, without reading and writing files.
-        memory: highest resident memory of the process during the sequence in bytes.
+        seconds: spent in the method over the whole sequence, without reading and writing files;
+            None if it did not run here.
+        memory: highest resident memory of the process during the sequence in bytes, likewise.
         device_memory: highest memory taken on the device in bytes; None without one.
         skipped: what had to be left out, in words.
     """
@@ -141,8 +151,8 @@ class SequenceScore:
     size: tuple[int, int]
     frames: int
     objects: tuple[ObjectScore, ...]
-    seconds: float
-    memory: int
+    seconds: float | None = None
+    memory: int | None = None
     device_memory: int | None = None
     skipped: tuple[str, ...] = ()
 

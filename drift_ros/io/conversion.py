@@ -14,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from drift_ros.errors import OutputError, SettingsError, SourceError
+from drift_ros.errors import FrameError, OutputError, SettingsError, SourceError
 from drift_ros.io import messages
 from drift_ros.io.bags import BagWriter
 from drift_ros.io.calibration import Calibration, read_calibration
 from drift_ros.io.frames import FolderSource, Source, open_source
+from drift_ros.io.labels import to_ids
 from drift_ros.tracking.types import Frame
 
 JPEG_QUALITY = 95
-MAX_LABEL = 254
-BINARY_VALUE = 255  # of a PNG that only says object or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +143,10 @@ def read_labels(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
             f'{path} has {values.shape[1]}x{values.shape[0]} px: expected {size[1]}x{size[0]} like '
             'its frame'
         )
-    if set(np.unique(values)) <= {0, BINARY_VALUE}:
-        return (values > 0).astype(np.uint8)
-    if values.max() > MAX_LABEL:
-        raise SourceError(f'{path} has the value {values.max()}: ids go up to {MAX_LABEL}')
-    return values.astype(np.uint8)
+    try:
+        return to_ids(values)
+    except FrameError as error:
+        raise SourceError(f'{path} {error}') from None
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -46,8 +46,8 @@ def to_ids(values: NDArray[Any]) -> NDArray[np.uint8]:
         return (values > 0).astype(np.uint8)
     if low < 0 or high > MAX_LABEL:
         raise FrameError(
-            f'the value {low if low < 0 else high} is no id: expected 0 (background) to '
-            f'{MAX_LABEL}; number the objects from 1'
+            f'has the value {low if low < 0 else high}: expected ids up to {MAX_LABEL}, and 0 for '
+            'the background'
         )
     return values.astype(np.uint8)
 
@@ -77,7 +77,11 @@ def label_map(message: Any) -> NDArray[np.uint8]:
 
 
 def label_topic(
-    reader: BagReader, topic: str | None, option: str, exclude: Collection[str] = ()
+    reader: BagReader,
+    topic: str | None,
+    option: str,
+    exclude: Collection[str] = (),
+    prefer: Callable[[str], bool] = lambda topic: True,
 ) -> str:
     """The topic of label maps: the one given, or the only one there is.
 
@@ -86,6 +90,7 @@ def label_topic(
         topic: as the user named it, or None.
         option: that names it, for the error.
         exclude: topics that are known to be something else.
+        prefer: which of several topics are meant.
 
     Raises:
         SourceError: it is not in the bag or holds no images; or none was given and there is not
@@ -94,6 +99,7 @@ def label_topic(
     if topic is not None:
         return reader.image_topic(topic)
     found = [name for name in reader.topics if name not in exclude and _is_label(reader, name)]
+    found = [name for name in found if prefer(name)] or found
     if len(found) == 1:
         return found[0]
     if found:

@@ -94,7 +94,7 @@ def line_chart(
         y = round(py(i * step), 1)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
         parts.append(f'<text class="tick" x="{LEFT - 7}" y="{y + 4:.1f}">{i * step:.6g}</text>')
-    for tick in ticks or _round_values(low, high):
+    for tick in ticks or _round_values(low, high, all(float(x).is_integer() for x in xs)):
         parts.append(
             f'<text class="tick middle" x="{px(tick):.1f}" y="{HEIGHT - BOTTOM + 17}">'
             f'{tick:.6g}</text>'
@@ -159,8 +159,11 @@ def _curve(points: Sequence[tuple[float, float | None]], py: object, line: Line)
     return parts
 
 
-def _round_values(low: float, high: float) -> list[float]:
+def _round_values(low: float, high: float, whole: bool) -> list[float]:
+    """Values for the numbers of an axis, no broken ones where everything on it is whole."""
     step, _ = _ticks(high - low, 8)
+    if whole and step != round(step):
+        step = max(1.0, 2 * step)  # of 2.5; the others are below 1
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [i * step for i in range(first, last + 1)]
 

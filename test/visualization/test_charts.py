@@ -77,6 +77,14 @@ def test_values_may_be_marked_and_the_axis_have_its_own_numbers():
     assert below == ['100', '300', '900']
 
 
+def test_numbers_of_frames_are_whole():
+    for last in (1, 3, 19, 20, 100):
+        xs = list(range(last + 1))
+        root = ET.fromstring(line_chart(xs, [Line('a', [0.5] * len(xs), 'red')], 'x', 'y', 1.0))
+        below = [t.text for t in root.iter('text') if t.get('class') == 'tick middle']
+        assert len(below) > 1 and all(text.isdecimal() for text in below), below
+
+
 def test_a_chart_can_stand_in_a_file_of_its_own():
     root = ET.fromstring(standalone(line_chart([0, 1], [Line('a', [0, 1], 'red')], 'x', 'y')))
     assert root.tag == '{http://www.w3.org/2000/svg}svg'

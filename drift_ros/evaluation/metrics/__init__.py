@@ -3,10 +3,12 @@
 from drift_ros.evaluation.metrics.following import follower, ious, switches
 from drift_ros.evaluation.metrics.frames import FrameScore, score_frame
 from drift_ros.evaluation.metrics.masks import boundary_f, jaccard, tolerance_px
+from drift_ros.evaluation.metrics.sequences import Scorer
 from drift_ros.evaluation.metrics.statistics import Statistics, statistics
 
 __all__ = [
     'FrameScore',
+    'Scorer',
     'Statistics',
     'boundary_f',
     'follower',
