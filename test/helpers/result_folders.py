@@ -90,7 +90,7 @@ def write_results(
         }
         _write_sequence(folder / 'sequences' / name, sequence, objects, seconds, memory)
     every = [obj for entry in entries.values() for obj in entry['objects'].values()]
-    mean = {key: float(np.mean([obj[key] for obj in every])) for key in ('J&F', 'J', 'F')}
+    mean = {k: float(np.mean([o[k] for o in every])) for k in ('J&F', 'J', 'F') if every}
     for name, reason in (refused or {}).items():
         place = folder / 'sequences' / name / 'score.json'
         place.parent.mkdir(parents=True)

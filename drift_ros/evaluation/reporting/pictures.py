@@ -1,0 +1,80 @@
+"""Pictures for the report: frame, truth, result and errors side by side; features as colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from drift_ros.errors import DriftError
+from drift_ros.evaluation.reporting.worst import Frame
+from drift_ros.evaluation.types import AnnotatedSequence, Labels
+from drift_ros.visualization.contact_sheet import side_by_side
+from drift_ros.visualization.pages import jpeg
+
+TILE = 320  # px
+QUALITY = 80
+BUDGET = 12 * 2**20  # characters of pictures in one page; beyond, sequences come without
+
+
+class Pictures:
+    """Makes the pictures of one report, as long as they do not make it too large.
+
+    Args:
+        folder: of the evaluation, with label maps under sequences/<name>/labels.
+        sequences: with frames and truth; those that are not given get no pictures.
+    """
+
+    def __init__(self, folder: Path, sequences: Iterable[AnnotatedSequence]) -> None:
+        self._folder = folder
+        self._sequences: Mapping[str, AnnotatedSequence] = {s.name: s for s in sequences}
+        self._taken = 0
+
+    def comparison(self, frame: Frame) -> dict[str, str] | None:
+        """Side by side, with what was scored below; None where something is not there."""
+        sequence = self._sequences.get(frame.sequence)
+        if sequence is None or self._taken > BUDGET:
+            return None
+        try:
+            result = self._result(sequence, frame.index)
+            image, truth = sequence.image(frame.index), sequence.truth(frame.index)
+        except (DriftError, OSError):
+            return None
+        if result.shape != truth.shape or image.shape[:2] != truth.shape:
+            return None
+        source = jpeg(side_by_side(image, truth, result, TILE), QUALITY)
+        self._taken += len(source)
+        return {'caption': _caption(frame, sequence), 'src': source}
+
+    def features(self, name: str) -> dict[str, str] | None:
+        """The principal directions of a sequence's features, if they were drawn."""
+        place = self._folder / 'sequences' / name / 'pca.png'
+        picture = cv2.imread(str(place)) if place.is_file() else None
+        if picture is None or self._taken > BUDGET:
+            return None
+        width = min(picture.shape[1], 4 * TILE)
+        height = round(picture.shape[0] * width / picture.shape[1])
+        small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+        source = jpeg(np.asarray(small[..., ::-1], np.uint8), QUALITY)
+        self._taken += len(source)
+        caption = 'Features as colours: like colours are like descriptors (frames above).'
+        return {'caption': caption, 'src': source}
+
+    def _result(self, sequence: AnnotatedSequence, index: int) -> Labels:
+        place = self._folder / 'sequences' / sequence.name / 'labels'
+        with Image.open(place / f'{sequence.frames[index]}.png') as image:
+            return np.array(image, np.uint8)
+
+
+def _caption(frame: Frame, sequence: AnnotatedSequence) -> str:
+    text = f'{frame.sequence}, frame {sequence.frames[frame.index]}: J&F {100 * frame.value:.1f}'
+    if 1 < len(frame.j) <= 4:
+        names = sequence.objects
+        each = (
+            f'{names.get(id_) or id_} {50 * (j + frame.f[id_]):.1f}' for id_, j in frame.j.items()
+        )
+        text += f' ({", ".join(each)})'
+    return text

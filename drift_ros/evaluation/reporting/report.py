@@ -1,0 +1,162 @@
+"""`report.html`: everything about an evaluation on one page that needs nothing beside itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from drift_ros.evaluation.reporting import tables
+from drift_ros.evaluation.reporting.pictures import Pictures
+from drift_ros.evaluation.reporting.published import differences, published_for
+from drift_ros.evaluation.reporting.reading import Results, flat, read_results, read_score
+from drift_ros.evaluation.reporting.worst import Frame, frames_of, worst_frames
+from drift_ros.evaluation.types import AnnotatedSequence, SequenceScore
+from drift_ros.io.atomic import write_text
+from drift_ros.visualization.charts import Line, line_chart
+from drift_ros.visualization.overlay import colour_of, title
+from drift_ros.visualization.pages import card, css, error_legend, legend, render
+
+WORST, WORST_PER_SEQUENCE = 8, 2
+OPEN = 6  # sequences up to which all are shown unfolded
+
+
+def write_report(folder: Path, sequences: Iterable[AnnotatedSequence] = ()) -> Path:
+    """Write `report.html` beside `results.json`.
+
+    Args:
+        folder: of a finished evaluation.
+        sequences: those that were evaluated, for pictures of their frames; without them the page
+            has numbers and plots alone.
+
+    Returns:
+        The file.
+
+    Raises:
+        SourceError: the folder does not hold the results of an evaluation.
+        OutputError: the page cannot be written.
+    """
+    results = read_results(folder)
+    scores = {name: read_score(folder, name) for name in results.sequences}
+    pictures = Pictures(folder, sequences)
+    return write_text(folder / 'report.html', _page(results, scores, pictures))
+
+
+def _page(results: Results, scores: dict[str, SequenceScore | None], pictures: Pictures) -> str:
+    published = published_for(results)
+    worst = worst_frames(
+        (score for score in scores.values() if score is not None), WORST, WORST_PER_SEQUENCE
+    )
+    # before those of single sequences, which may find the page full
+    worst_pictures = _made(pictures.comparison(frame) for frame in worst)
+    return render(
+        'drift_ros.evaluation.reporting',
+        'report.html.j2',
+        title=f'Evaluation: {results.method} on {_data(results)}',
+        lead=_lead(results),
+        cards=_cards(results),
+        means=tables.means(results, published),
+        published=published,
+        differences=differences(results, published) if published else [],
+        worst=worst_pictures,
+        error_legend=error_legend(),
+        overview=tables.sequences(results),
+        refused=results.refused,
+        speed=tables.speed(results),
+        sequences=[
+            _sequence(results, name, scores[name], pictures, i)
+            for i, name in enumerate(results.sequences)
+        ],
+        unfolded=len(results.sequences) <= OPEN,
+        facts=_facts(results),
+        groups=[{'title': 'Settings', 'values': results.settings}] if results.settings else [],
+    )
+
+
+def _data(results: Results) -> str:
+    path = results.dataset.get('path')
+    return str(results.dataset.get('name') or (path and Path(path).name) or 'its data')
+
+
+def _lead(results: Results) -> str:
+    count, total = results.count
+    frames = sum(entry.get('frames', 0) for entry in results.sequences.values())
+    objects = results.objects
+    return (
+        f'{count} of {total} sequences, {objects} object{"s" * (objects != 1)}, '
+        f'{frames} frames. Means are over all objects of all sequences.'
+    )
+
+
+def _cards(results: Results) -> list[dict[str, str]]:
+    main = [name for name in ('J&F', 'J', 'F', 'PCK@0.1', 'PCK@0.2') if name in results.mean]
+    cards = [card(tables.percent(results.mean[name]), '%', f'{name}, mean') for name in main]
+    count, total = results.count
+    mood = '' if count == total else 'bad'
+    cards.append(card(str(count), f'of {total}', 'sequences', mood))
+    seconds = results.seconds_per_frame
+    if seconds is not None:
+        cards.append(card(tables.seconds(seconds), 's', 'per frame'))
+    for kind, label in (('memory', 'highest memory'), ('device_memory', 'highest on the GPU')):
+        highest = results.highest(kind)
+        if highest is not None:
+            cards.append(card(f'{highest / 2**30:.2f}', 'GiB', label))
+    return cards
+
+
+def _sequence(
+    results: Results, name: str, score: SequenceScore | None, pictures: Pictures, number: int
+) -> dict[str, Any]:
+    entry = results.sequences[name]
+    frames = frames_of(score) if score is not None else []
+    shown = worst_frames([score], WORST_PER_SEQUENCE) if score is not None else []
+    return {
+        'anchor': tables.anchor(number),
+        'name': name,
+        'summary': tables.in_short(entry),
+        'objects': tables.objects(entry),
+        'charts': _charts(score, frames) if score is not None else [],
+        'pictures': _made([*map(pictures.comparison, shown), pictures.features(name)]),
+        'skipped': list(score.skipped) if score is not None else entry.get('skipped', []),
+        'live': flat(entry.get('live') or {}),
+    }
+
+
+def _charts(score: SequenceScore, frames: Sequence[Frame]) -> list[dict[str, Any]]:
+    """J and F of each object over time."""
+    names = {obj.id: title(obj.id, obj.name) for obj in score.objects}
+    charts = []
+    for label, of in (('J', lambda frame: frame.j), ('F', lambda frame: frame.f)):
+        lines = [
+            Line(text, [_percent(of(frame).get(id_)) for frame in frames], css(colour_of(id_)))
+            for id_, text in names.items()
+        ]
+        hover = [
+            '\n'.join(
+                [f'frame {frame.index}']
+                + [f'{names[id_]}: {label} {100 * v:.1f}' for id_, v in of(frame).items()]
+            )
+            for frame in frames
+        ]
+        numbers = [float(frame.index) for frame in frames]
+        svg = line_chart(numbers, lines, 'frame', f'{label} [%]', 100.0, hover=hover)
+        charts.append({'svg': svg, 'legend': legend(lines) if label == 'J' else []})
+    return charts
+
+
+def _percent(value: float | None) -> float | None:
+    return None if value is None else 100 * value
+
+
+def _made(pictures: Iterable[dict[str, str] | None]) -> list[dict[str, str]]:
+    return [picture for picture in pictures if picture is not None]
+
+
+def _facts(results: Results) -> dict[str, str]:
+    facts = {'method': results.method}
+    if results.record.get('preset'):
+        facts['preset'] = str(results.record['preset'])
+    for group in ('dataset', 'machine', 'versions'):
+        for name, value in flat(results.record.get(group, {})).items():
+            facts[name if name not in facts else f'{group} {name}'] = str(value)
+    return facts
