@@ -57,12 +57,17 @@ class AnnotatedSequence(Protocol):
         """Numbers of the frames that are scored, increasing."""
         ...
 
+    @property
+    def skipped(self) -> Sequence[str]:
+        """What had to be left out of it, in words."""
+        ...
+
     def image(self, index: int) -> NDArray[np.uint8]:
         """Image (H, W, 3) uint8 RGB of a frame."""
         ...
 
     def truth(self, index: int) -> Labels:
-        """Label map (H, W) uint8 of a frame that is scored or given, of the size of its image."""
+        """Label map (H, W) uint8 of a frame that is scored or given."""
         ...
 
 

@@ -1,0 +1,145 @@
+"""Sequences that are folders: pictures here, annotations there."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift_ros.errors import SourceError
+from drift_ros.evaluation.datasets.annotations import VOID, read_annotation
+from drift_ros.evaluation.types import Labels
+from drift_ros.io.frames import natural
+from drift_ros.io.images import decode
+
+PICTURES = ('.jpg', '.jpeg', '.png')
+ONE = 1  # id of the object of a binary mask, and of merged objects
+
+
+class FolderSequence(ABC):
+    """Pictures and annotations with the same names.
+
+    Args:
+        name: of the sequence.
+        images: picture of every frame, in order.
+        annotations: frame number -> annotation, at least one.
+        merge: whether all objects are taken for one.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        images: Sequence[Path],
+        annotations: Mapping[int, Path],
+        merge: bool = False,
+    ) -> None:
+        self.name = name
+        self._images, self._annotations = list(images), dict(annotations)
+        self._merge = merge
+
+    @property
+    @abstractmethod
+    def stamps(self) -> Sequence[int]:
+        """Of all frames in ns."""
+
+    @property
+    @abstractmethod
+    def objects(self) -> Mapping[int, str]:
+        """Id -> name."""
+
+    @property
+    @abstractmethod
+    def given(self) -> Mapping[int, tuple[int, ...]]:
+        """Frame number -> ids that are given there."""
+
+    @property
+    @abstractmethod
+    def scored(self) -> Sequence[int]:
+        """Numbers of the scored frames."""
+
+    @property
+    def frames(self) -> Sequence[str]:
+        """Names of the pictures without suffix."""
+        return [file.stem for file in self._images]
+
+    @property
+    def skipped(self) -> Sequence[str]:
+        """Nothing: what is broken makes the sequence unfit."""
+        return ()
+
+    @cached_property
+    def digest(self) -> str:
+        """Of names, sizes and times of change of all files."""
+        digest = hashlib.sha256()
+        for file in [*self._images, *self._annotations.values()]:
+            facts = file.stat()
+            digest.update(f'{file.name} {facts.st_size} {facts.st_mtime_ns}\n'.encode())
+        return digest.hexdigest()[:16]
+
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """Image (H, W, 3) uint8 RGB of a frame.
+
+        Raises:
+            SourceError: it cannot be read as a whole.
+        """
+        file = self._images[index]
+        try:
+            picture = decode(file.read_bytes())
+        except OSError as error:
+            raise SourceError(f'cannot read the image {file}: {error.strerror}') from None
+        if picture is None:
+            raise SourceError(f'{file} is no whole picture: copy the data set anew')
+        return picture
+
+    def truth(self, index: int) -> Labels:
+        """Label map (H, W) uint8 of an annotated frame; void is background.
+
+        Raises:
+            SourceError: the annotation is missing or cannot be used.
+        """
+        labels = self._read(index)
+        return (labels > 0).view(np.uint8) if self._merge else labels
+
+    @cached_property
+    def _binary(self) -> bool:
+        """Whether the first annotation is 0 and 255 alone: there 255 is the object, not void."""
+        return self._present(read_annotation(self._file(self._first))) == [VOID]
+
+    @property
+    def _first(self) -> int:
+        return min(self._annotations)
+
+    def _read(self, index: int) -> Labels:
+        labels = read_annotation(self._file(index))
+        if (labels == VOID).any():
+            labels = np.where(labels == VOID, ONE if self._binary else 0, labels).astype(np.uint8)
+        return labels
+
+    def _file(self, index: int) -> Path:
+        if index not in self._annotations:
+            raise SourceError(f'frame {self.frames[index]} of {self.name} has no annotation')
+        return self._annotations[index]
+
+    @staticmethod
+    def _present(labels: Labels) -> list[int]:
+        return [int(id_) for id_ in np.flatnonzero(np.bincount(labels.ravel())) if id_]
+
+
+def pictures(folder: Path) -> list[Path]:
+    """The pictures in a folder in the order of their numbers; none if it is missing."""
+    if not folder.is_dir():
+        return []
+    found = (file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
+    return sorted((file for file in found if not file.name.startswith('.')), key=natural)
+
+
+def subfolders(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted; none if it is missing."""
+    if not folder.is_dir():
+        return []
+    return sorted(f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith('.'))
