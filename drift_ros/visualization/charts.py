@@ -9,8 +9,9 @@ from html import escape
 
 WIDTH, HEIGHT = 860, 250
 LEFT, RIGHT, TOP, BOTTOM = 66, 14, 14, 38
+BLUE = '#3778c2'
 PRINTED = (
-    '.grid{stroke:#ddd}.curve{fill:none;stroke-width:2.2}.hover{fill:none}.band{fill:#eee}'
+    '.grid{stroke:#ddd}.zero{stroke:#888}.interval{stroke:#3778c2;stroke-width:3}.curve{fill:none;stroke-width:2.2}.hover{fill:none}.band{fill:#eee}'
     'text{font:12px sans-serif;text-anchor:end}.middle{text-anchor:middle}.label{font-size:13px}'
 )
 
@@ -39,6 +40,16 @@ class Band:
     start: float
     end: float
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A value with the ends of its interval, if there is one."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
 
 
 def line_chart(
@@ -111,6 +122,56 @@ def line_chart(
     for line in lines:
         parts += _curve([(px(x), v) for x, v in zip(xs, line.values, strict=True)], py, line)
     parts += _hover([px(x) for x in xs], hover)
+    parts.append('</svg>')
+    return ''.join(parts)
+
+
+def interval_chart(intervals: Sequence[Interval], label: str) -> str:
+    """An SVG element with values and their intervals as bars below each other, and a line at 0.
+
+    Args:
+        intervals: at least one.
+        label: of the axis, with unit.
+    """
+    known = [0.0] + [v for i in intervals for v in (i.value, i.low, i.high) if v is not None]
+    step, _ = _ticks(max(known) - min(known))
+    first, last = math.floor(min(known) / step + 1e-9), math.ceil(max(known) / step - 1e-9)
+    last = max(last, first + 1)
+    left, row, foot = 240, 30, 40
+    height = TOP + row * len(intervals) + foot
+
+    def px(x: float) -> float:
+        return left + (x / step - first) / (last - first) * (WIDTH - left - 2 * RIGHT)
+
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {height}" class="chart" role="img" '
+        f'aria-label="{escape(label)}">'
+    ]
+    for i in range(first, last + 1):
+        x, kind = px(i * step), 'zero' if i == 0 else 'grid'
+        parts.append(
+            f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{height - foot}"/>'
+            f'<text class="tick middle" x="{x:.1f}" y="{height - foot + 17}">{i * step:.6g}</text>'
+        )
+    parts.append(
+        f'<text class="label middle" x="{(left + WIDTH) / 2}" y="{height - 4}">{escape(label)}'
+        '</text>'
+    )
+    for i, item in enumerate(intervals):
+        y = TOP + row * (i + 0.5)
+        name = item.name if len(item.name) <= 32 else f'…{item.name[-31:]}'
+        parts.append(f'<text class="label" x="{left - 12}" y="{y + 4}">{escape(name)}</text>')
+        shown = f'{item.name}: {item.value:+.2f}'
+        if item.low is not None and item.high is not None:
+            shown += f' [{item.low:+.2f}, {item.high:+.2f}]'
+            parts.append(
+                f'<line class="interval" x1="{px(item.low):.1f}" x2="{px(item.high):.1f}" '
+                f'y1="{y}" y2="{y}"/>'
+            )
+        parts.append(
+            f'<circle cx="{px(item.value):.1f}" cy="{y}" r="5" fill="{BLUE}">'
+            f'<title>{escape(shown)}</title></circle>'
+        )
     parts.append('</svg>')
     return ''.join(parts)
 

@@ -72,6 +72,7 @@ def write_results(
     **extra: Any,
 ) -> Path:
     """Results whose objects have the same J and F in every frame but frame 3, which has half."""
+    folder.mkdir(parents=True, exist_ok=True)
     entries = {}
     for name, objects in scores.items():
         sequence = boxes(name, len(objects))

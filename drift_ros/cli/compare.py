@@ -1,0 +1,65 @@
+"""`drift compare`: evaluations beside each other, with paired differences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from drift_ros.evaluation.reporting.tables import Table as Content
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command('compare')(compare)
+
+
+def compare(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar='DIR...',
+            help='Folders that `drift evaluate` wrote; the others are compared with the first.',
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help='Folder for compare.html, compare.csv and compare.json.')
+    ] = None,
+) -> None:
+    """Compare evaluations: means, time, memory, and differences over the sequences of both.
+
+    Differences come with a 95 % bootstrap interval over sequences.
+    """
+    from rich.console import Console
+
+    from drift_ros.evaluation.reporting import compare_files
+    from drift_ros.evaluation.reporting.comparison import compare as compared
+    from drift_ros.evaluation.reporting.reading import read_results
+
+    comparison = compared([read_results(folder.expanduser()) for folder in folders])
+    console = Console()
+    console.print(rich_table(compare_files.means_table(comparison), 'Means [%]'))
+    differences = compare_files.differences_table(comparison)
+    console.print(rich_table(differences, 'Paired differences [percent points]'))
+    for line in (compare_files.METHOD, *comparison.notes):
+        console.print(line, highlight=False, markup=False)
+    if out is not None:
+        for path in compare_files.write_comparison(comparison, out.expanduser()):
+            console.print(str(path), highlight=False, markup=False, soft_wrap=True)
+
+
+def rich_table(content: Content, title: str) -> Table:
+    """A table of the pages for the terminal."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), title_justify='left')
+    for i, head in enumerate(content['heads']):
+        table.add_column(escape(head), justify='left' if i == 0 else 'right', overflow='fold')
+    for line in content['rows']:
+        table.add_row(escape(line['title']), *map(escape, line['cells']))
+    return table
