@@ -74,6 +74,11 @@ class Observations:
         return sorted(self._labels)
 
     @property
+    def shown(self) -> list[int]:
+        """Ids that any label map shows, in order."""
+        return sorted(int(id_) for id_ in self._shown)
+
+    @property
     def names(self) -> dict[int, str]:
         """Id -> name of every object that is listed or shown, ordered by id."""
         names = {int(id_): '' for id_ in self._shown}

@@ -1,0 +1,1 @@
+"""Scores of live runs that were recorded in bags."""

@@ -1,0 +1,78 @@
+"""When results came, by the clocks of a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from drift_ros.io.bags import BagReader
+from drift_ros.io.messages import raw_stamp
+
+SAME_CLOCK = 60.0  # s; no tracker lags further behind, so stamp and receipt are of two clocks
+
+
+@dataclass(frozen=True)
+class Latency:
+    """How late results were, in s.
+
+    Attributes:
+        median, p95, highest: over the frames where it is known.
+        values: one per frame that was asked for, None where it is not known.
+    """
+
+    median: float
+    p95: float
+    highest: float
+    values: tuple[float | None, ...]
+
+
+def arrivals(reader: BagReader, topic: str) -> dict[int, int]:
+    """Stamp -> first time of receipt of a topic's messages, both in ns, by rising stamp."""
+    times: dict[int, int] = {}
+    for _, _, received, data in reader.raw([topic]):
+        times.setdefault(raw_stamp(data), received)
+    return dict(sorted(times.items()))
+
+
+def latency(
+    stamps: Sequence[int], since: Mapping[int, int], received: Mapping[int, int]
+) -> Latency | None:
+    """Time from one event of each frame to the receipt of its result.
+
+    Args:
+        stamps: frames, in ns.
+        since: stamp -> time of the event in ns.
+        received: stamp -> receipt of the result in ns.
+
+    Returns:
+        None if it is known of no frame.
+    """
+    values = tuple(
+        (received[s] - since[s]) / 1e9 if s in since and s in received else None for s in stamps
+    )
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    median, p95 = np.percentile(known, [50, 95])
+    return Latency(float(median), float(p95), max(known), values)
+
+
+def clock_problem(found: Latency | None) -> str:
+    """Why a time from stamp to receipt says nothing about latency; '' if it may.
+
+    Stamps are of the clock of the camera's driver, receipts of that of the recorder. A constant
+    offset below a minute between them cannot be told from latency.
+    """
+    if found is None:
+        return ''
+    known = [value for value in found.values if value is not None]
+    if not any(known):
+        return 'results were written at the stamps of their images: this was no live run'
+    if min(known) < 0 or found.median > SAME_CLOCK:
+        return (
+            f'stamps and times of receipt are of different clocks ({found.median:+.1f} s apart): '
+            'a bag was played without simulated time, or the camera has a clock of its own'
+        )
+    return ''
