@@ -1,0 +1,97 @@
+"""The tracker of this package, with true masks as prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift_ros.evaluation.types import Labels
+from drift_ros.prompts.types import Prompt
+from drift_ros.settings import TrackerSettings, build, flatten
+from drift_ros.tracking import Frame, Tracker, TrackingResult
+
+CAMERA = 'camera'
+
+
+class GivenMasks:
+    """A segmenter for prompts that are masks: they are what they are."""
+
+    name = 'given-masks'
+
+    def segment(
+        self, image: NDArray[np.uint8], prompts: Sequence[Prompt]
+    ) -> list[NDArray[np.bool_]]:
+        """The masks of the prompts."""
+        return [prompt.mask for prompt in prompts if prompt.mask is not None]
+
+
+@dataclass(frozen=True)
+class Ours:
+    """The tracker with any extractor.
+
+    Attributes:
+        tracker: its settings.
+    """
+
+    tracker: TrackerSettings
+
+    @property
+    def name(self) -> str:
+        """Name of the extractor."""
+        return self.tracker.features.name
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All settings of the tracker, by dotted names."""
+        return flatten(self.tracker)
+
+    def make(self, device: str | None = None) -> TrackerMethod:
+        """Load the extractor."""
+        from drift_ros import features
+
+        values = flatten(self.tracker)
+        if device is not None:
+            values['features.device'] = device
+        settings = build(TrackerSettings, values)
+        extractor = features.create(settings.features)
+        return TrackerMethod(Tracker(extractor, GivenMasks(), settings), self)
+
+
+class TrackerMethod:
+    """Frames through a tracker, which is emptied for each sequence.
+
+    Args:
+        tracker: whose segmenter takes masks.
+        spec: what it was made from.
+    """
+
+    def __init__(self, tracker: Tracker, spec: Ours) -> None:
+        self.tracker = tracker
+        self.name, self.settings = spec.name, spec.settings
+
+    def begin(self) -> None:
+        """Forget targets and frames."""
+        self.tracker.reset()
+
+    def step(
+        self,
+        index: int,
+        stamp: int,
+        image: NDArray[np.uint8],
+        given: Mapping[int, NDArray[np.bool_]],
+    ) -> Sequence[tuple[int, Labels]]:
+        """Label what became complete with the frame: a window releases its frames together."""
+        prompts = [Prompt(id=id_, mask=mask) for id_, mask in given.items()]
+        return _pairs(self.tracker.step(Frame(image, stamp, CAMERA, index), prompts))
+
+    def end(self) -> Sequence[tuple[int, Labels]]:
+        """Label what still waits."""
+        return _pairs(self.tracker.flush())
+
+
+def _pairs(results: Sequence[TrackingResult]) -> list[tuple[int, Labels]]:
+    return [(result.frame.index, result.labels) for result in results]
