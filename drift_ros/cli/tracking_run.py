@@ -31,10 +31,10 @@ from rich.text import Text
 
 import drift_ros
 from drift_ros.cli.interrupts import interrupts_held
-from drift_ros.cli.runs import FAILED, FILES, FINISHED, INTERRUPTED, RunFolder
 from drift_ros.errors import DeviceError, PromptError, SourceError
 from drift_ros.io.bags import SUFFIXES as BAG_SUFFIXES
 from drift_ros.io.frames import FolderSource, open_source
+from drift_ros.io.runs import FAILED, FILES, FINISHED, INTERRUPTED, RunFolder
 from drift_ros.io.writers import (
     BagResultWriter,
     CsvWriter,
