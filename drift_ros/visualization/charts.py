@@ -9,10 +9,14 @@ from html import escape
 
 WIDTH, HEIGHT = 860, 250
 LEFT, RIGHT, TOP, BOTTOM = 66, 14, 14, 38
+LEGEND = 20  # px per line of it
 BLUE = '#3778c2'
+SERIES = (BLUE, '#d9822b', '#2f9e62', '#b8478f', '#7a6bd1', '#8a6d3b', '#c2473d', '#3f9a99')
+"""Colours of curves that are no objects."""
 PRINTED = (
     '.grid{stroke:#ddd}.zero{stroke:#888}.interval{stroke:#3778c2;stroke-width:3}.curve{fill:none;stroke-width:2.2}.hover{fill:none}.band{fill:#eee}'
     'text{font:12px sans-serif;text-anchor:end}.middle{text-anchor:middle}.label{font-size:13px}'
+    '.name{font-size:13px;text-anchor:start}'
 )
 
 
@@ -176,10 +180,26 @@ def interval_chart(intervals: Sequence[Interval], label: str) -> str:
     return ''.join(parts)
 
 
-def standalone(svg: str) -> str:
-    """The same chart as the content of an .svg file, black on white, for papers and slides."""
-    head = '<svg xmlns="http://www.w3.org/2000/svg" '
-    return svg.replace('<svg ', head, 1).replace('>', f'><style>{PRINTED}</style>', 1)
+def standalone(svg: str, lines: Sequence[Line] = ()) -> str:
+    """The same chart as the content of an .svg file, for papers and slides.
+
+    Args:
+        svg: from `line_chart` or `interval_chart`.
+        lines: named in a legend below.
+    """
+    height = int(svg.partition(f'viewBox="0 0 {WIDTH} ')[2].partition('"')[0])
+    names = []
+    for i, line in enumerate(lines):
+        y = height + 8 + LEGEND * i
+        names.append(
+            f'<rect x="{LEFT}" y="{y}" width="12" height="12" fill="{line.colour}"/>'
+            f'<text class="name" x="{LEFT + 20}" y="{y + 11}">{escape(line.name)}</text>'
+        )
+    taller = height + (LEGEND * len(lines) + 8 if lines else 0)
+    head, body = svg.replace(f'{WIDTH} {height}"', f'{WIDTH} {taller}"', 1).split('>', 1)
+    head = head.replace('<svg ', '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    body = body.removesuffix('</svg>')
+    return f'{head}><style>{PRINTED}</style>{body}{"".join(names)}</svg>\n'
 
 
 def _hover(centres: Sequence[float], texts: Sequence[str]) -> list[str]:

@@ -33,7 +33,7 @@ class Scorer:
             id_: [] for id_ in self._objects
         }
 
-    def add(self, index: int, truth: Labels, result: Labels) -> tuple[float, float] | None:
+    def add(self, index: int, truth: Labels, result: Labels) -> dict[int, tuple[float, float]]:
         """Score one frame.
 
         Args:
@@ -41,7 +41,7 @@ class Scorer:
             truth, result: (H, W) uint8 label maps.
 
         Returns:
-            Mean J and mean F of its objects; None if none is scored on this frame.
+            Id -> (J, F) of the objects that are scored on this frame.
 
         Raises:
             SourceError: the maps differ in size.
@@ -54,11 +54,11 @@ class Scorer:
         self._size = (truth.shape[0], truth.shape[1])
         ids = [id_ for id_, begin in self._begins.items() if begin < index]
         if not ids:
-            return None
+            return {}
         found = score_frame(truth, result, ids)
         for row in zip(ids, found.j, found.f, found.follower, strict=True):
             self._rows[row[0]].append((index, *row[1:]))
-        return sum(found.j) / len(ids), sum(found.f) / len(ids)
+        return dict(zip(ids, zip(found.j, found.f, strict=True), strict=True))
 
     def score(
         self,

@@ -12,8 +12,8 @@ from drift_ros.evaluation.metrics import Scorer
 def test_an_object_is_scored_behind_the_frame_on_which_it_was_given():
     scorer = Scorer('clip', {2: 'late', 1: 'early'}, {0: (1,), 5: (2,)})
     truth = strip(1, 1, 0, 2, 2)
-    assert scorer.add(0, truth, strip(0, 0, 0, 0, 0)) is None
-    assert scorer.add(5, truth, strip(1, 0, 0, 0, 0)) == (0.5, pytest.approx(1, abs=1))
+    assert scorer.add(0, truth, strip(0, 0, 0, 0, 0)) == {}
+    assert scorer.add(5, truth, strip(1, 0, 0, 0, 0))[1][0] == 0.5
     scorer.add(10, truth, truth)
     score = scorer.score(11, seconds=2.0, memory=3)
     early, late = score.objects
