@@ -89,3 +89,11 @@ def test_a_chart_can_stand_in_a_file_of_its_own():
     root = ET.fromstring(standalone(line_chart([0, 1], [Line('a', [0, 1], 'red')], 'x', 'y')))
     assert root.tag == '{http://www.w3.org/2000/svg}svg'
     assert root[0].tag.endswith('style') and '.grid' in root[0].text
+
+
+def test_a_chart_in_a_file_names_its_lines():
+    lines = [Line('<a>', [0, 1], 'red'), Line('b', [1, 0], 'blue')]
+    root = ET.fromstring(standalone(line_chart([0, 1], lines, 'x', 'y'), lines))
+    names = [t for t in root.iter('{http://www.w3.org/2000/svg}text') if t.get('class') == 'name']
+    assert [name.text for name in names] == ['<a>', 'b']
+    assert float(names[-1].get('y')) < float(root.get('viewBox').split()[3])
