@@ -1,0 +1,180 @@
+"""A method on a data set: from the sequences to the results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from drift_ros.evaluation.datasets import DataSet
+from drift_ros.evaluation.methods import MethodSpec
+from drift_ros.evaluation.reporting.results import results, sequence_entry, write_results
+from drift_ros.evaluation.running.folder import (
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    EvaluationFolder,
+    identity,
+)
+from drift_ros.evaluation.running.tasks import Task, run_task, write_score
+from drift_ros.evaluation.running.workers import run_tasks, visible_devices
+from drift_ros.evaluation.types import Refusal, SequenceScore
+
+Found = SequenceScore | Refusal
+
+
+class Watcher(Protocol):
+    """Is told how far an evaluation is."""
+
+    def begin(self, done: int, count: int) -> None:
+        """How many sequences were done before, and how many there are."""
+
+    def frame(self, name: str, done: int, count: int) -> None:
+        """How many frames of a sequence were put in, and how many it has."""
+
+    def done(self, name: str, found: Found) -> None:
+        """What came of a sequence."""
+
+
+class Silence:
+    """A watcher that says nothing."""
+
+    def begin(self, done: int, count: int) -> None:
+        """Nothing."""
+
+    def frame(self, name: str, done: int, count: int) -> None:
+        """Nothing."""
+
+    def done(self, name: str, found: Found) -> None:
+        """Nothing."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an evaluation is run; none of it changes a number.
+
+    Attributes:
+        jobs: processes on this machine; 1: this one.
+        pictures: whether to draw overlays and sheets.
+        overwrite: delete the results of an earlier run.
+        preset: name of the preset that the settings come from.
+    """
+
+    jobs: int = 1
+    pictures: bool = True
+    overwrite: bool = False
+    preset: str | None = None
+
+
+Runner = Callable[[list[Task], MethodSpec, Callable[[Task, int], None], 'OnDone'], None]
+OnDone = Callable[[Task, Found], None]
+
+
+def evaluate(
+    dataset: DataSet,
+    spec: MethodSpec,
+    out: Path,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+    runner: Runner | None = None,
+) -> dict[str, Any]:
+    """Track and score every sequence that is not done yet, and write the results of all.
+
+    Args:
+        dataset: what to track.
+        spec: who tracks it.
+        out: folder of the results; an equal run that was broken off there is continued, and
+            sequences that were refused are tried again.
+        options: how to run.
+        watcher: told how far it is.
+        runner: does the tasks, elsewhere than on this machine; it tells of frames and of what came
+            of each task.
+
+    Returns:
+        The content of results.json.
+
+    Raises:
+        OutputError: the folder holds something else, or cannot be written.
+        DriftError: the method cannot be made.
+    """
+    options, watcher = options or Options(), watcher or Silence()
+    folder = EvaluationFolder(out, identity(dataset, spec, options.pictures))
+    folder.begin(options.overwrite)
+    found: dict[str, Found] = {}
+    tasks: list[Task] = []
+    for sequence in dataset.sequences:
+        if isinstance(sequence, Refusal):
+            found[sequence.name] = sequence
+            write_score(folder.of(sequence.name), sequence)
+        elif (score := folder.score(sequence.name)) is not None:
+            found[sequence.name] = score
+        else:
+            tasks.append(folder.task(sequence, options.pictures))
+    watcher.begin(len(found), len(dataset.sequences))
+
+    def on_done(task: Task, what: Found) -> None:
+        found[task.sequence.name] = what
+        watcher.done(task.sequence.name, what)
+
+    def on_frame(task: Task, done: int) -> None:
+        watcher.frame(task.sequence.name, done, len(task.sequence.frames))
+
+    state, problem = FAILED, ''
+    try:
+        if tasks:
+            (runner or _runner(options.jobs))(tasks, spec, on_frame, on_done)
+        state = FINISHED
+    except KeyboardInterrupt:
+        state = INTERRUPTED
+        raise
+    except BaseException as error:
+        problem = str(error) or type(error).__name__
+        raise
+    finally:
+        folder.save(state, error=problem, done=len(found))
+    ordered = {s.name: found[s.name] for s in dataset.sequences}
+    record = _results(ordered, dataset, spec, options)
+    write_results(out, record)
+    return record
+
+
+def _runner(jobs: int) -> Runner:
+    if jobs == 1:
+        return _run_here
+
+    def run(
+        tasks: list[Task],
+        spec: MethodSpec,
+        on_frame: Callable[[Task, int], None],
+        on_done: OnDone,
+    ) -> None:
+        devices = visible_devices(spec.settings.get('features.device'))
+        run_tasks(tasks, spec, jobs, devices, on_frame, on_done)
+
+    return run
+
+
+def _run_here(
+    tasks: list[Task],
+    spec: MethodSpec,
+    on_frame: Callable[[Task, int], None],
+    on_done: OnDone,
+) -> None:
+    method = spec.make()
+    for task in tasks:
+        on_done(task, run_task(task, method, lambda done, task=task: on_frame(task, done)))  # type: ignore[misc]
+
+
+def _results(
+    found: Mapping[str, Found], dataset: DataSet, spec: MethodSpec, options: Options
+) -> dict[str, Any]:
+    scores = {name: f for name, f in found.items() if isinstance(f, SequenceScore)}
+    return results(
+        {name: sequence_entry(score) for name, score in scores.items()},
+        {name: f.reason for name, f in found.items() if isinstance(f, Refusal)},
+        method=spec.name,
+        settings=spec.settings,
+        dataset=dataset.facts,
+        preset=options.preset,
+    )

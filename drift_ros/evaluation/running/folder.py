@@ -1,0 +1,137 @@
+"""The output folder of an evaluation, which an equal run continues."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import drift_ros
+from drift_ros.errors import DriftError, OutputError
+from drift_ros.evaluation.datasets import DataSet
+from drift_ros.evaluation.methods import MethodSpec
+from drift_ros.evaluation.running.tasks import SCORE, Task, read_score
+from drift_ros.evaluation.types import AnnotatedSequence, SequenceScore
+from drift_ros.io.runs import FAILED, FINISHED, INTERRUPTED, RUN, RUNNING, RunFolder
+
+SEQUENCES = 'sequences'
+REPORTS = ('results.json', 'results.csv', 'results.tex', 'report.html')
+SHOWN = 8  # names of sequences that a difference lists
+
+__all__ = ['FAILED', 'FINISHED', 'INTERRUPTED', 'RUNNING', 'EvaluationFolder', 'identity']
+
+
+class EvaluationFolder:
+    """run.json, a folder per sequence, and the results of all.
+
+    Args:
+        path: the folder.
+        what: makes two runs equal, by name; values fit for JSON.
+
+    Raises:
+        OutputError: `run.json` there is not one of ours.
+    """
+
+    def __init__(self, path: Path, what: Mapping[str, Any]) -> None:
+        self.path = path
+        self._run = RunFolder(path, what)
+
+    @property
+    def continues(self) -> bool:
+        """Whether an equal run began here."""
+        return bool(self._run.earlier) and not self._run.differences()
+
+    def begin(self, overwrite: bool = False) -> None:
+        """Make the folder ready: go on where an equal run stopped, or begin.
+
+        Args:
+            overwrite: delete the results of an earlier run, whatever it was.
+
+        Raises:
+            OutputError: another run is here and `overwrite` is not given, something is in the way
+                that no run wrote, or the folder cannot be written.
+        """
+        if overwrite and self._run.earlier:
+            self._delete()
+        elif self._run.earlier and not self.continues:
+            raise OutputError(self._refusal())
+        elif not self._run.earlier:
+            foreign = [name for name in (SEQUENCES, *REPORTS) if (self.path / name).exists()]
+            if foreign:
+                raise OutputError(
+                    f'{self.path} holds {", ".join(foreign)} that no run of drift evaluate wrote: '
+                    'name another folder for the results, or move them away'
+                )
+        try:
+            (self.path / SEQUENCES).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f'cannot write the results to {self.path}: {error}') from None
+        self.save(RUNNING)
+
+    def save(self, state: str, **facts: Any) -> None:
+        """Write run.json."""
+        self._run.save(state, **facts)
+
+    def of(self, name: str) -> Path:
+        """Place of the results of a sequence."""
+        return self.path / SEQUENCES / name
+
+    def score(self, name: str) -> SequenceScore | None:
+        """The scores of a sequence that is done; None if it is not, or was refused."""
+        found = read_score(self.of(name))
+        return found if isinstance(found, SequenceScore) and found.name == name else None
+
+    def task(self, sequence: AnnotatedSequence, pictures: bool) -> Task:
+        """The work on a sequence."""
+        return Task(sequence, self.of(sequence.name), pictures)
+
+    def _refusal(self) -> str:
+        differences = self._run.differences()
+        shown = '; '.join(differences[:SHOWN])
+        more = f'; and {len(differences) - SHOWN} more' if len(differences) > SHOWN else ''
+        return (
+            f'{self.path} holds the results of other settings: {shown}{more}. Name another folder, '
+            'give the same settings to continue, or --overwrite to delete those results'
+        )
+
+    def _delete(self) -> None:
+        """Delete what runs write here, and nothing else."""
+        try:
+            for score in [*(self.path / SEQUENCES).rglob(SCORE)]:
+                shutil.rmtree(score.parent)
+            for labels in [*(self.path / SEQUENCES).rglob('labels')]:  # of one that was broken off
+                shutil.rmtree(labels.parent)
+            for name in (*REPORTS, RUN):
+                (self.path / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f'cannot delete the results in {self.path}: {error}') from None
+
+
+def identity(dataset: DataSet, spec: MethodSpec, pictures: bool) -> dict[str, Any]:
+    """What has to be equal for two evaluations to give the same results."""
+    names = [sequence.name for sequence in dataset.sequences]
+    shown = ', '.join(names) if len(names) <= SHOWN else f'{len(names)} ({_digest(names)})'
+    return {
+        'command': 'evaluate',
+        'version': drift_ros.__version__,
+        'method': spec.name,
+        'pictures': pictures,
+        **dataset.facts,
+        'path': str(dataset.path.resolve() if dataset.path.exists() else dataset.path),
+        'sequences': shown,
+        'data': _digest([_data(sequence) for sequence in dataset.usable]),
+        'settings': dict(spec.settings),
+    }
+
+
+def _data(sequence: AnnotatedSequence) -> str:
+    try:
+        return f'{sequence.name} {sequence.digest}'
+    except (DriftError, OSError):  # the run will say what is wrong with it
+        return f'{sequence.name} unreadable'
+
+
+def _digest(texts: list[str]) -> str:
+    return hashlib.sha256('\n'.join(texts).encode()).hexdigest()[:16]

@@ -1,0 +1,155 @@
+"""One sequence through a method: labels, scores, pictures, time and memory."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift_ros.errors import DriftError, OutputError, SourceError
+from drift_ros.evaluation.metrics import Scorer
+from drift_ros.evaluation.running.memory import peak_device_memory, peak_memory, restart_peaks
+from drift_ros.evaluation.running.pictures import Pictures
+from drift_ros.evaluation.types import AnnotatedSequence, Labels, Method, SequenceScore
+from drift_ros.io.writers import save_labels
+
+LABELS = 'labels'
+
+OnFrame = Callable[[int], None]
+
+
+class MethodError(DriftError):
+    """A method broke its contract, or failed."""
+
+
+def run_sequence(
+    sequence: AnnotatedSequence,
+    method: Method,
+    folder: Path,
+    pictures: bool = True,
+    on_frame: OnFrame = lambda done: None,
+) -> SequenceScore:
+    """Track a sequence and score it.
+
+    Args:
+        sequence: what to track.
+        method: who tracks it.
+        folder: gets labels/*.png as they come, overlay.mp4 and sheet.png; emptied before.
+        pictures: whether to draw the overlay and the sheet.
+        on_frame: told how many frames were put in.
+
+    Raises:
+        DriftError: the data cannot be used, the method failed, or the folder cannot be written.
+    """
+    return _Run(sequence, method, folder, pictures).execute(on_frame)
+
+
+class _Run:
+    def __init__(
+        self, sequence: AnnotatedSequence, method: Method, folder: Path, pictures: bool
+    ) -> None:
+        self.sequence, self.method, self.folder = sequence, method, folder
+        _make_empty(folder)
+        self.scorer = Scorer(sequence.name, sequence.objects, sequence.given)
+        self.scored = frozenset(sequence.scored)
+        self.pictures = Pictures(folder, sequence) if pictures else None
+        self.size: tuple[int, ...] = ()
+        self.next = 0  # number of the frame whose labels come next
+        self.waiting: dict[int, NDArray[np.uint8]] = {}  # images of frames without labels
+        self.seconds = 0.0
+
+    def execute(self, on_frame: OnFrame) -> SequenceScore:
+        sequence, method = self.sequence, self.method
+        restart_peaks()
+        try:
+            method.begin()
+            for index, stamp in enumerate(sequence.stamps):
+                image = self._image(index)
+                given = self._given(index)
+                if self.pictures:
+                    self.waiting[index] = image
+                started = time.perf_counter()
+                found = method.step(index, stamp, image, given)
+                self.seconds += time.perf_counter() - started
+                self._take(found)
+                on_frame(index + 1)
+            started = time.perf_counter()
+            found = method.end()
+            self.seconds += time.perf_counter() - started
+            self._take(found)
+            if self.next != len(sequence.frames):
+                raise MethodError(
+                    f'{method.name} gave labels of {self.next} of {len(sequence.frames)} frames'
+                )
+            if self.pictures:
+                self.pictures.finish()
+        finally:
+            if self.pictures:
+                self.pictures.close()
+        return self.scorer.score(
+            frames=len(sequence.frames),
+            seconds=self.seconds,
+            memory=peak_memory(),
+            device_memory=peak_device_memory(),
+            skipped=tuple(sequence.skipped),
+        )
+
+    def _image(self, index: int) -> NDArray[np.uint8]:
+        image = self.sequence.image(index)
+        self.size = self.size or image.shape[:2]
+        self._check_size('image', index, image.shape)
+        return image
+
+    def _given(self, index: int) -> dict[int, NDArray[np.bool_]]:
+        ids = self.sequence.given.get(index, ())
+        if not ids:
+            return {}
+        truth = self._truth(index)
+        return {id_: truth == id_ for id_ in ids}
+
+    def _truth(self, index: int) -> Labels:
+        truth = self.sequence.truth(index)
+        self._check_size('annotation', index, truth.shape)
+        return truth
+
+    def _check_size(self, what: str, index: int, shape: Sequence[int]) -> None:
+        if tuple(shape[:2]) != self.size:
+            raise SourceError(
+                f'the {what} of frame {self.sequence.frames[index]} is {shape[1]}x{shape[0]} px, '
+                f'but the first image {self.size[1]}x{self.size[0]}: all must have one size'
+            )
+
+    def _take(self, found: Sequence[tuple[int, Labels]]) -> None:
+        for index, labels in found:
+            if index != self.next:
+                raise MethodError(
+                    f'{self.method.name} gave the labels of frame {index} where those of frame '
+                    f'{self.next} were due'
+                )
+            self.next += 1
+            self._write(index, labels)
+            scores = {}
+            if index in self.scored:
+                scores = self.scorer.add(index, self._truth(index), labels)
+            if self.pictures:
+                self.pictures.add(index, self.waiting.pop(index), labels, scores)
+
+    def _write(self, index: int, labels: Labels) -> None:
+        place = self.folder / LABELS / f'{self.sequence.frames[index]}.png'
+        try:
+            save_labels(place, labels)
+        except OSError as error:
+            raise OutputError(f'cannot write {place}: {error}') from None
+
+
+def _make_empty(folder: Path) -> None:
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+        (folder / LABELS).mkdir(parents=True)
+    except OSError as error:
+        raise OutputError(f'cannot write to {folder}: {error}') from None

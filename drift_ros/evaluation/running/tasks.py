@@ -1,0 +1,99 @@
+"""One sequence of an evaluation as a piece of work that any process can do."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from drift_ros.errors import DriftError, OutputError
+from drift_ros.evaluation.running.sequence import OnFrame, run_sequence
+from drift_ros.evaluation.types import (
+    AnnotatedSequence,
+    Method,
+    ObjectScore,
+    Refusal,
+    SequenceScore,
+)
+from drift_ros.io.atomic import write_text
+
+log = logging.getLogger(__name__)
+
+SCORE = 'score.json'
+
+
+@dataclass(frozen=True)
+class Task:
+    """A sequence to evaluate.
+
+    Attributes:
+        sequence: what to track.
+        folder: place of its results.
+        pictures: whether to draw them.
+    """
+
+    sequence: AnnotatedSequence
+    folder: Path
+    pictures: bool = True
+
+
+def run_task(
+    task: Task, method: Method, on_frame: OnFrame = lambda done: None
+) -> SequenceScore | Refusal:
+    """Track and score a sequence, and write what came of it; last of all score.json.
+
+    Whatever is wrong with one sequence makes a refusal, so that the others go on.
+
+    Raises:
+        OutputError: the results cannot be written; no other sequence could be either.
+    """
+    found: SequenceScore | Refusal
+    try:
+        found = run_sequence(task.sequence, method, task.folder, task.pictures, on_frame)
+    except OutputError:
+        raise
+    except DriftError as error:
+        found = Refusal(task.sequence.name, str(error))
+    except Exception as error:  # a method from elsewhere, or a device that ran out of memory
+        log.debug('sequence %s failed', task.sequence.name, exc_info=True)
+        reason = f'{method.name} failed: {type(error).__name__}: {error}'
+        found = Refusal(task.sequence.name, ' '.join(reason.split()))
+    write_score(task.folder, found)
+    return found
+
+
+def write_score(folder: Path, found: SequenceScore | Refusal) -> None:
+    """Write score.json: the scores, or the reason of a refusal as `refused`.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    record: dict[str, Any]
+    if isinstance(found, Refusal):
+        record = {'name': found.name, 'refused': found.reason}
+    else:
+        record = dataclasses.asdict(found)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f'cannot make the folder {folder}: {error}') from None
+    write_text(folder / SCORE, json.dumps(record, allow_nan=False) + '\n')
+
+
+def read_score(folder: Path) -> SequenceScore | Refusal | None:
+    """What `write_score` wrote; None if there is nothing whole."""
+    try:
+        record = json.loads((folder / SCORE).read_text(encoding='utf-8'))
+        if 'refused' in record:
+            return Refusal(record['name'], record['refused'])
+        objects = tuple(ObjectScore(**_tuples(obj)) for obj in record['objects'])
+        return SequenceScore(**_tuples(record) | {'objects': objects})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _tuples(record: dict[str, Any]) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
