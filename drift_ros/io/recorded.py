@@ -13,6 +13,7 @@ from drift_ros.io.bags import BagReader
 from drift_ros.io.labels import label_map
 from drift_ros.io.messages import TRACKS, raw_stamp, stamp_of
 from drift_ros.io.observations import ObjectState, Observations
+from drift_ros.io.stamps import in_seconds
 from drift_ros.tracking.types import Frame
 
 
@@ -45,7 +46,7 @@ def observations(
         generation: only frames whose tracks are of this generation; None: all.
 
     Raises:
-        SourceError: the bag cannot be read, or a topic is not in it.
+        SourceError: the bag cannot be read, a topic is not in it, or no label map can be used.
     """
     found = Observations()
     with BagReader(bag) as reader:
@@ -68,9 +69,13 @@ def observations(
             try:
                 found.add_labels(stamp, label_map(reader.message(labels, data)))
             except (FrameError, SourceError) as error:
-                found.skipped.add(f'label map of {stamp / 1e9:.9f} s on {labels}: {error}')
+                found.skipped.add(f'label map of {in_seconds(stamp)} on {labels}: {error}')
                 continue
             found.received.setdefault(stamp, received)
+    if found.skipped and not found.stamps:
+        raise SourceError(
+            f'none of {found.skipped.total} label maps of {bag} can be used: {found.skipped[0]}'
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""Which messages of two topics belong together, by their stamps."""
+"""Stamps for people, and which messages of two topics belong together by them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from collections.abc import Sequence
 from drift_ros.errors import SourceError
 
 SAME_TIME = 1.0  # s; stamps that are further apart are not of the same moment of a recording
+
+
+def in_seconds(stamp: int) -> str:
+    """A stamp in ns, as seconds with all digits."""
+    return f'{stamp // 10**9}.{stamp % 10**9:09d} s'
 
 
 def pair(wanted: Sequence[int], available: Sequence[int], tolerance: float = 0.0) -> dict[int, int]:

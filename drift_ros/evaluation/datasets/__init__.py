@@ -20,6 +20,7 @@ LAYOUTS = {
     'davis': 'davis:open_davis',
     'youtube-vos': 'youtube_vos:open_youtube_vos',
     'kubric-similar': 'kubric_similar:open_kubric_similar',
+    'bag': 'bag:open_bags',
 }
 """Layout -> module in this package and function `(path, selection) -> sequences and refusals`."""
 

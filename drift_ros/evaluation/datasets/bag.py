@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,29 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
-from drift_ros.evaluation.types import Labels
+from drift_ros.evaluation.datasets.folders import ONE
+from drift_ros.evaluation.datasets.selection import Selection
+from drift_ros.evaluation.types import Labels, Refusal
 from drift_ros.io.bag_images import BagImages, Place
 from drift_ros.io.bags import BagReader, is_bag
 from drift_ros.io.labels import label_topic
 from drift_ros.io.messages import TRACKS
 from drift_ros.io.observations import Observations
 from drift_ros.io.recorded import observations
-from drift_ros.io.stamps import no_pairs, pair
-
-
-@dataclass(frozen=True)
-class BagOptions:
-    """How a bag is read.
-
-    Attributes:
-        labels: topic of the true label maps; None: the only one there is.
-        image: topic of the images; None: the only one there is.
-        tolerance: largest difference in s between the stamps of an image and its label map.
-    """
-
-    labels: str | None = None
-    image: str | None = None
-    tolerance: float = 0.0
+from drift_ros.io.stamps import in_seconds, no_pairs, pair
 
 
 @dataclass
@@ -57,30 +45,34 @@ class BagSequence:
 
     Args:
         path: the bag, with the images.
+        selection: topics, tolerance, limit and whether all objects are one.
         truth: bag with the label maps; None: the same.
-        options: which topics.
-        name: of the sequence; None: that of the bag.
+
+    Attributes:
+        name: of the bag.
     """
 
     def __init__(
-        self,
-        path: str | Path,
-        truth: str | Path | None = None,
-        options: BagOptions | None = None,
-        name: str | None = None,
+        self, path: Path, selection: Selection | None = None, truth: Path | None = None
     ) -> None:
-        self.path, self.truth_path = Path(path), Path(truth if truth is not None else path)
-        self.options = options or BagOptions()
-        self._name = name or bag_name(self.path)
+        self.name = bag_name(path)
+        self._path, self._truth_path = path, truth or path
+        self._selection = selection or Selection()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Another process opens the bag anew."""
-        return type(self), (self.path, self.truth_path, self.options, self._name)
+        return type(self), (self._path, self._selection, self._truth_path)
 
-    @property
-    def name(self) -> str:
-        """Of the bag."""
-        return self._name
+    @cached_property
+    def digest(self) -> str:
+        """Of names, sizes and times of change of the bags' files."""
+        digest = hashlib.sha256()
+        for bag in dict.fromkeys((self._path, self._truth_path)):
+            files = sorted(f for f in bag.iterdir() if f.is_file()) if bag.is_dir() else [bag]
+            for file in files:
+                facts = file.stat()
+                digest.update(f'{file.name} {facts.st_size} {facts.st_mtime_ns}\n'.encode())
+        return digest.hexdigest()[:16]
 
     @cached_property
     def frames(self) -> Sequence[str]:
@@ -120,17 +112,19 @@ class BagSequence:
         """Label map (H, W) uint8 of a labelled frame."""
         labels = self._opened.truth.labels(self._opened.stamps[index])
         assert labels is not None
-        return labels
+        return (labels > 0).view(np.uint8) if self._selection.merge else labels
 
     @cached_property
     def _opened(self) -> _Opened:
-        truth, topic = read_truth(self.truth_path, self.options.labels, self.options.image)
-        exclude = (topic,) if self.truth_path == self.path else ()
-        images = BagImages(self.path, self.options.image, exclude)
+        chosen = self._selection
+        others = (chosen.image,) if chosen.image else ()
+        truth, topic = read_truth(self._truth_path, chosen.labels, '--labels', others)
+        exclude = (topic,) if self._truth_path == self._path else ()
+        images = BagImages(self._path, chosen.image, exclude)
         stamps = [place.stamp for place in images.places]
-        pairs = pair(truth.stamps, stamps, self.options.tolerance)
+        pairs = pair(truth.stamps, stamps, chosen.tolerance)
         if not pairs:
-            raise no_pairs(topic, truth.stamps, images.topic, stamps, self.options.tolerance)
+            raise no_pairs(topic, truth.stamps, images.topic, stamps, chosen.tolerance)
         opened = _Opened(images, truth, [], {})
         opened.skipped += [*images.skipped, *truth.skipped]
         if len(pairs) < len(truth.stamps):
@@ -151,7 +145,7 @@ class BagSequence:
             size = opened.images.places[number].size
             if labels.shape != size:
                 problems.append(
-                    f'the label map of {stamp / 1e9:.9f} s has {_px(labels.shape)}, its image '
+                    f'the label map of {in_seconds(stamp)} has {_px(labels.shape)}, its image '
                     f'{_px(size)}'
                 )
                 continue
@@ -159,72 +153,74 @@ class BagSequence:
             shown[number] = np.flatnonzero(np.bincount(labels.ravel())[1:]) + 1
         opened.skipped += problems
         if not maps:
-            raise SourceError(f'{self.truth_path}: {problems[0]}, and so have all: nothing fits')
+            raise SourceError(f'{self._truth_path}: {problems[0]}, and so have all: nothing fits')
         seen = [number for number in sorted(maps) if shown[number].size]
         if not seen:
-            raise SourceError(
-                f'{self.truth_path}: none of {len(maps)} label maps shows an object (value above 0)'
-            )
+            raise SourceError(f'{self._truth_path}: none of {len(maps)} label maps shows an object')
         first, last = seen[0], max(maps)
+        if self._selection.limit is not None:
+            last = min(last, first + self._selection.limit - 1)
+            maps = {number: stamp for number, stamp in maps.items() if number <= last}
+            seen = [number for number in seen if number <= last]
         known: set[int] = set()
         for number in seen:
-            fresh = tuple(int(id_) for id_ in shown[number] if int(id_) not in known)
+            ids = [ONE] if self._selection.merge else shown[number].tolist()
+            fresh = tuple(id_ for id_ in ids if id_ not in known)
             if fresh:
                 opened.given[number - first] = fresh
                 known.update(fresh)
-        names = opened.truth.names
+        names = {} if self._selection.merge else opened.truth.names
         opened.objects = {id_: names.get(id_, '') for id_ in sorted(known)}
         opened.places = opened.images.places[first : last + 1]
         opened.stamps = {n - first: stamp for n, stamp in maps.items() if n >= first}
 
 
-def open_bags(
-    path: str | Path, truth: str | Path | None = None, options: BagOptions | None = None
-) -> list[BagSequence]:
-    """A bag, or every bag in a folder, each a sequence of its name.
+def open_bags(path: Path, selection: Selection) -> list[BagSequence | Refusal]:
+    """A bag, or the chosen bags of a folder, each a sequence of its name.
 
-    Args:
-        path: bag or folder of bags.
-        truth: bag with the label maps, or a folder of such bags with the same names; None: they are
-            in the same bags.
-        options: which topics.
+    The label maps are in the same bags, or in `selection.truth`: a bag, or a folder of bags with
+    the same names.
 
     Raises:
         SourceError: there is no bag.
     """
-    root, truths = Path(path), Path(truth) if truth is not None else None
-    if not root.exists():
-        raise SourceError(f'there is nothing at {root}: expected a bag or a folder of bags')
-    if is_bag(root):
-        return [BagSequence(root, truths, options)]
-    bags = [entry for entry in sorted(root.iterdir()) if is_bag(entry)] if root.is_dir() else []
+    if not path.exists():
+        raise SourceError(f'there is nothing at {path}: expected a bag or a folder of bags')
+    truth = selection.truth
+    if is_bag(path):
+        return [BagSequence(path, selection, truth)]
+    bags = {bag_name(bag): bag for bag in sorted(path.iterdir()) if is_bag(bag)}
     if not bags:
         raise SourceError(
-            f'{root} is neither a bag nor a folder of bags (folders with metadata.yaml, .mcap or '
+            f'{path} is neither a bag nor a folder of bags (folders with metadata.yaml, .mcap or '
             '.db3 files)'
         )
-    return [BagSequence(bag, truths / bag.name if truths else None, options) for bag in bags]
+    found: list[BagSequence | Refusal] = []
+    for name in selection.names(list(bags)):
+        if name in bags:
+            bag = bags[name]
+            found.append(BagSequence(bag, selection, truth / bag.name if truth else None))
+        else:
+            found.append(Refusal(name, f'{path} has no bag of this name'))
+    return found
 
 
 def read_truth(
-    path: Path, labels: str | None, image: str | None = None, exclude: Sequence[str] = ()
+    path: Path, labels: str | None, option: str, exclude: Sequence[str] = ()
 ) -> tuple[Observations, str]:
     """True label maps of a bag with the names of their objects, and their topic.
 
     Args:
         path: the bag.
         labels: topic of the label maps; None: the only one, or the only one that is called truth.
-        image: topic of the images, which holds no labels; None: not known.
+        option: that names it, for the error.
         exclude: topics that hold something else.
 
     Raises:
         SourceError: the bag cannot be read, or there is no such topic.
     """
-    others = (*exclude, *([image] if image else []))
     with BagReader(path) as reader:
-        topic = label_topic(
-            reader, labels, '--truth-labels', others, lambda name: 'truth' in name.lower()
-        )
+        topic = label_topic(reader, labels, option, exclude, lambda name: 'truth' in name.lower())
         tracks = tracks_beside(reader.topics, topic)
     return observations(path, topic, tracks), topic
 

@@ -23,6 +23,7 @@ class Selection:
         labels: topic of the true label maps of a bag; None: the only one there is.
         image: topic of the images of a bag, likewise.
         tolerance: largest difference in s between the stamps of an image and its label map.
+        truth: bag with the label maps, or folder of bags of the same names; None: the same bags.
     """
 
     sequences: tuple[str, ...] = ()
@@ -34,6 +35,7 @@ class Selection:
     labels: str | None = None
     image: str | None = None
     tolerance: float = 0.0
+    truth: Path | None = None
 
     def names(self, present: Sequence[str]) -> list[str]:
         """Names of the sequences to take, each once: chosen ones, else all that are present.

@@ -118,7 +118,7 @@ def score_recording(request: Request) -> LiveScore:
     run = _read(request)
     same = request.recorded.resolve() == request.truth.resolve()
     own = (run.labels,) if same and request.truth_labels is None else ()
-    truth, topic = read_truth(request.truth, request.truth_labels, exclude=own)
+    truth, topic = read_truth(request.truth, request.truth_labels, '--truth-labels', own)
     if not truth.shown:
         raise SourceError(f'no label map of {topic} in {request.truth} shows an object')
     camera = sorted(run.sent) or _stamps_beside_truth(request, run, topic)
