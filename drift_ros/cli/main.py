@@ -26,6 +26,7 @@ MODULES = (
     'convert',
     'play',
     'render',
+    'evaluate',
     'demo',
     'score',
     'pca',

@@ -41,7 +41,7 @@ def tracker_settings(
     if device is not None:
         values['features.device'] = device
     for assignment in assignments:
-        name, value = _assignment(assignment)
+        name, value = assigned(assignment)
         values[name] = value
     return build(TrackerSettings, values)
 
@@ -80,7 +80,19 @@ def _find(config: str) -> Path:
     return path
 
 
-def _assignment(text: str) -> tuple[str, Any]:
+def preset_name(config: str | None) -> str | None:
+    """Name of the preset that `--config` means; None if it means none."""
+    if config is None or Path(config).expanduser().is_file():
+        return None
+    return config if config in preset_files() else None
+
+
+def assigned(text: str) -> tuple[str, Any]:
+    """Name and value of `name=value`, the value in YAML.
+
+    Raises:
+        SettingsError: it is no assignment, or its value no YAML.
+    """
     name, sign, value = text.partition('=')
     if not sign:
         raise SettingsError(f'--set {text!r} must be name=value, such as propagation.top_k=5')

@@ -1,0 +1,144 @@
+"""`drift evaluate`: a method on a data set with known objects, scored as benchmarks do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from drift_ros.evaluation.datasets import DataSet
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command('evaluate')(evaluate)
+
+
+def evaluate(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar='DATA',
+            help='Folder of the data set; of kubric-similar the name of a rendered set, such as '
+            '`kubric-similar` or `similar-3`.',
+        ),
+    ],
+    layout: Annotated[str, typer.Option(help='How DATA is laid out; docs/evaluation.md has all.')],
+    out: Annotated[Path, typer.Option(help='Folder for the results; an equal run continues.')],
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help='Feature extractor (`drift extractors` lists them), or `flow`: labels warped by '
+            'optical flow.'
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            metavar='MODULE:FACTORY',
+            help='A tracker of your own in place of ours: what FACTORY makes has step(frame, '
+            'masks) -> labels.',
+        ),
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help='Settings or node parameters file, or a preset by name.')
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            '--set',
+            metavar='NAME=VALUE',
+            help='One setting, or one argument of --method; may be repeated.',
+        ),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help='auto, cpu, cuda or cuda:N.')] = None,
+    sequences: Annotated[
+        list[str] | None,
+        typer.Option(help='Only these sequences: names with commas; may be repeated.'),
+    ] = None,
+    list_file: Annotated[
+        Path | None, typer.Option('--list', help='File with the names of sequences, one per line.')
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help='Split of the data set; by default the one to report on.')
+    ] = None,
+    resolution: Annotated[str, typer.Option(help='Folder of the pictures of DAVIS.')] = '480p',
+    merge: Annotated[
+        bool, typer.Option('--merge', help='Take all objects for one, as DAVIS-2016 does.')
+    ] = False,
+    frames: Annotated[
+        int | None, typer.Option(min=3, help='Only the first frames of every sequence.')
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help='Topic of the true label maps in bags; needed for several.')
+    ] = None,
+    image: Annotated[
+        str | None, typer.Option(help='Image topic of bags; needed if there are several.')
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(min=0, help='Of stamps of an image and its truth in bags, in s.')
+    ] = 0.0,
+    jobs: Annotated[
+        int, typer.Option(min=1, help='Sequences at a time, each in a process with its own model.')
+    ] = 1,
+    no_pictures: Annotated[
+        bool, typer.Option('--no-pictures', help='Make no overlays and contact sheets.')
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option('--overwrite', help='Delete what an earlier run wrote to the folder.')
+    ] = False,
+) -> None:
+    """Track every sequence of a data set from its first true masks and score the rest.
+
+    Writes labels, overlays and scores per sequence as they come, then results.json, results.csv,
+    results.tex and report.html. The same command again continues a run that was broken off.
+    """
+    from drift_ros.cli.evaluation_table import print_table
+    from drift_ros.cli.methods import choose_method
+    from drift_ros.cli.options import preset_name
+    from drift_ros.errors import SourceError
+    from drift_ros.evaluation import running
+    from drift_ros.evaluation.datasets import Selection, open_dataset
+    from drift_ros.evaluation.running.progress import Bars
+
+    names = tuple(
+        name.strip() for part in sequences or () for name in part.split(',') if name.strip()
+    )
+    selection = Selection(
+        sequences=names,
+        list_file=list_file,
+        split=split,
+        resolution=resolution,
+        merge=merge,
+        limit=frames,
+        labels=labels,
+        image=image,
+        tolerance=tolerance,
+    )
+    spec = choose_method(features, method, config, device, assignments or ())
+    dataset = open_dataset(layout, data, selection)
+    options = running.Options(
+        jobs=jobs,
+        pictures=not no_pictures,
+        overwrite=overwrite,
+        preset=preset_name(config),
+    )
+    out = out.expanduser()
+    with Bars() as bars:
+        record = running.evaluate(dataset, spec, out, options, bars)
+    print_table(record)
+    if not record['sequences']:
+        raise SourceError(f'no sequence of {data} could be evaluated; {out} says why')
+    _report(out, dataset)
+    typer.echo(f'{out / "report.html"}')
+
+
+def _report(out: Path, dataset: DataSet) -> None:
+    """What people read of the results."""
+    from drift_ros.evaluation.reporting.latex import write_latex
+    from drift_ros.evaluation.reporting.report import write_report
+
+    write_latex(out)
+    write_report(out, dataset.usable)
