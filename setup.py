@@ -51,6 +51,7 @@ setup(
         'typer>=0.12',
     ],
     extras_require={
+        'rerun': ['rerun-sdk>=0.23'],
         'sam': ['segment-anything>=1.0', 'torchvision>=0.19'],
         'test': test,
         'dev': [
