@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from drift_ros.cli import dataset_options as options
+
 if TYPE_CHECKING:
     from drift_ros.evaluation.datasets import DataSet
 
@@ -17,15 +19,8 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    data: Annotated[
-        str,
-        typer.Argument(
-            metavar='DATA',
-            help='Folder of the data set; of kubric-similar the name of a rendered set, such as '
-            '`kubric-similar` or `similar-3`.',
-        ),
-    ],
-    layout: Annotated[str, typer.Option(help='How DATA is laid out; docs/evaluation.md has all.')],
+    data: options.Data,
+    layout: options.Layout,
     out: Annotated[Path, typer.Option(help='Folder for the results; an equal run continues.')],
     features: Annotated[
         str | None,
@@ -54,32 +49,16 @@ def evaluate(
         ),
     ] = None,
     device: Annotated[str | None, typer.Option(help='auto, cpu, cuda or cuda:N.')] = None,
-    sequences: Annotated[
-        list[str] | None,
-        typer.Option(help='Only these sequences: names with commas; may be repeated.'),
-    ] = None,
-    list_file: Annotated[
-        Path | None, typer.Option('--list', help='File with the names of sequences, one per line.')
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help='Split of the data set; by default the one to report on.')
-    ] = None,
-    resolution: Annotated[str, typer.Option(help='Folder of the pictures of DAVIS.')] = '480p',
-    merge: Annotated[
-        bool, typer.Option('--merge', help='Take all objects for one, as DAVIS-2016 does.')
-    ] = False,
-    frames: Annotated[
-        int | None, typer.Option(min=3, help='Only the first frames of every sequence.')
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help='Topic of the true label maps in bags; needed for several.')
-    ] = None,
-    image: Annotated[
-        str | None, typer.Option(help='Image topic of bags; needed if there are several.')
-    ] = None,
-    tolerance: Annotated[
-        float, typer.Option(min=0, help='Of stamps of an image and its truth in bags, in s.')
-    ] = 0.0,
+    sequences: options.Names = None,
+    list_file: options.ListFile = None,
+    split: options.Split = None,
+    resolution: options.Resolution = '480p',
+    merge: options.Merge = False,
+    frames: options.Limit = None,
+    labels: options.Labels = None,
+    image: options.Image = None,
+    truth: options.Truth = None,
+    tolerance: options.Tolerance = 0.0,
     jobs: Annotated[
         int, typer.Option(min=1, help='Sequences at a time, each in a process with its own model.')
     ] = 1,
@@ -100,26 +79,15 @@ def evaluate(
     from drift_ros.cli.options import preset_name
     from drift_ros.errors import SourceError
     from drift_ros.evaluation import running
-    from drift_ros.evaluation.datasets import Selection, open_dataset
+    from drift_ros.evaluation.datasets import open_dataset
     from drift_ros.evaluation.running.progress import Bars
 
-    names = tuple(
-        name.strip() for part in sequences or () for name in part.split(',') if name.strip()
-    )
-    selection = Selection(
-        sequences=names,
-        list_file=list_file,
-        split=split,
-        resolution=resolution,
-        merge=merge,
-        limit=frames,
-        labels=labels,
-        image=image,
-        tolerance=tolerance,
+    selection = options.selection(
+        sequences, list_file, split, resolution, merge, frames, labels, image, truth, tolerance
     )
     spec = choose_method(features, method, config, device, assignments or ())
     dataset = open_dataset(layout, data, selection)
-    options = running.Options(
+    how = running.Options(
         jobs=jobs,
         pictures=not no_pictures,
         overwrite=overwrite,
@@ -127,7 +95,7 @@ def evaluate(
     )
     out = out.expanduser()
     with Bars() as bars:
-        record = running.evaluate(dataset, spec, out, options, bars)
+        record = running.evaluate(dataset, spec, out, how, bars)
     print_table(record)
     if not record['sequences']:
         raise SourceError(f'no sequence of {data} could be evaluated; {out} says why')
