@@ -29,7 +29,7 @@ def score(
     ],
     truth: Annotated[Path, typer.Option(help='Bag with the true label maps; may be the same bag.')],
     out: Annotated[
-        Path | None, typer.Option(help='Folder for results.json, results.csv and score.json.')
+        Path | None, typer.Option(help='Folder for results.json, results.csv and report.html.')
     ] = None,
     labels: Annotated[
         str | None, typer.Option(help='Topic of the label maps of the results.')
@@ -80,6 +80,7 @@ def score(
 
     from drift_ros.evaluation.recorded import output
     from drift_ros.evaluation.recorded.scoring import Request, score_recording
+    from drift_ros.evaluation.reporting.live import live_facts
 
     request = Request(
         recorded=recorded.expanduser(),
@@ -98,11 +99,14 @@ def score(
     if out is not None:
         output.write(out.expanduser(), request, live, overwrite)
     console = Console()
-    console.print(output.accuracy_table(output.record(request, live)['sequences'][live.score.name]))
-    for line in output.lines(live):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    entry = output.record(request, live)['sequences'][live.score.name]
+    console.print(output.accuracy_table(entry))
+    for name, fact in live_facts(entry['live']).items():
+        console.print(f'{name}: {fact}', highlight=False, markup=False, soft_wrap=True)
     skipped = live.score.skipped
     for reason in skipped[:SHOWN]:
         console.print(f'skipped: {reason}', highlight=False, markup=False, soft_wrap=True)
     if len(skipped) > SHOWN:
-        console.print(f'and {len(skipped) - SHOWN} more skipped; score.json lists them')
+        console.print(f'and {len(skipped) - SHOWN} more')
+    if out is not None:
+        console.print(f'{out / "report.html"}', highlight=False, markup=False, soft_wrap=True)

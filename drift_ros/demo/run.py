@@ -212,7 +212,7 @@ def _play(
     with (
         NodeProcess(command, options.out / LOG) as process,
         Spinner('drift_demo') as spinner,
-        Listener(spinner.node, NODE, output, options.overlay) as listener,
+        Listener(spinner.node, NODE, output, options.overlay, topics.camera_info) as listener,
         BagReader(source.bag) as reader,
     ):
         client = TrackerClient(spinner.node, NODE, process.check)

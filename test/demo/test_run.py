@@ -17,6 +17,7 @@ from drift_ros.demo.process import MissingNodeError, NodeDiedError, find_executa
 from drift_ros.demo.run import Options, run_demo
 from drift_ros.demo.topics import Topics
 from drift_ros.errors import DriftError, OutputError, SettingsError, SourceError
+from drift_ros.evaluation.recorded.scoring import Request, score_recording
 from drift_ros.prompts.files import read_prompts
 
 
@@ -108,6 +109,14 @@ def test_from_scene_to_report_over_dds(tmp_path, installed, console):
     assert numbers['diagnostics']['features'] == 'patch'
     assert numbers['summary']['latency_median_s'] > 0
     assert files.page.stat().st_size > 50_000 and files.video.stat().st_size > 1000
+    # the recording, scored by the evaluation's measures
+    live = score_recording(Request(out / 'recorded', out / 'input'))
+    assert live.dropped == 0 and live.topics['camera'] == '/camera/camera_info'
+    assert [list(obj.j) for obj in live.score.objects] == [
+        pytest.approx(obj.iou[1:]) for obj in measures.scorer.objects
+    ]
+    assert live.from_arrival is not None
+    assert live.from_arrival.median > 0
     # the bag and the prompts that it left, played as a user's own
     again = Options(
         tmp_path / 'again',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -12,12 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from drift_ros.errors import OutputError
+from drift_ros.evaluation.recorded.pictures import LiveSequence
 from drift_ros.evaluation.recorded.scoring import LiveScore, Request
 from drift_ros.evaluation.recorded.timing import Latency
+from drift_ros.evaluation.reporting.report import write_report
 from drift_ros.evaluation.reporting.results import RESULTS, results, sequence_entry, write_results
 from drift_ros.io.atomic import write_text
+from drift_ros.io.writers import save_labels
 
-SCORE = 'score.json'
+SCORE, RUN = 'score.json', 'run.json'
 
 
 def live_entry(live: LiveScore) -> dict[str, Any]:
@@ -33,7 +37,7 @@ def live_entry(live: LiveScore) -> dict[str, Any]:
         'latency_from_arrival': _summary(live.from_arrival),
         'topics': dict(live.topics),
         'generation': live.generation,
-        'matched': {str(id_): known for id_, known in live.matched.items()},
+        'matched': {str(id_): known for id_, known in live.aligned.matched.items()},
         'notes': list(live.notes),
     }
 
@@ -44,7 +48,7 @@ def record(request: Request, live: LiveScore) -> dict[str, Any]:
     return results(
         {live.score.name: entry},
         {},
-        method=f'recorded {live.topics["labels"]}',
+        method=live.topics['labels'].rpartition('/')[0] or 'recorded',
         settings={
             'tolerance': request.tolerance,
             'match': request.match,
@@ -59,19 +63,24 @@ def record(request: Request, live: LiveScore) -> dict[str, Any]:
 
 
 def write(folder: Path, request: Request, live: LiveScore, overwrite: bool = False) -> None:
-    """Write `results.json`, `results.csv` and `sequences/<name>/score.json`.
+    """Write what an evaluation writes: results.json, results.csv, report.html, and in
+    sequences/<name> score.json and the label maps of the results with the ids of the truth.
 
-    The last has, in `live`, also the stamp of every frame, whether it has a result, and its
+    score.json has, in `live`, also the stamp of every frame, whether it has a result, and its
     latency.
 
     Raises:
         OutputError: the folder holds results already, or cannot be written.
     """
+    if (folder / RUN).exists():
+        raise OutputError(f'{folder} is of another run of drift: name a folder of its own')
     if (folder / RESULTS).exists() and not overwrite:
         raise OutputError(f'{folder} holds results: name another folder, or give --overwrite')
     place = folder / 'sequences' / live.score.name
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        if (folder / RESULTS).exists():
+            shutil.rmtree(place, ignore_errors=True)
+        (place / 'labels').mkdir(parents=True)
     except OSError as error:
         raise OutputError(f'cannot make the folder {place}: {error}') from None
     frames = {
@@ -82,7 +91,10 @@ def write(folder: Path, request: Request, live: LiveScore, overwrite: bool = Fal
     }
     score = asdict(live.score) | {'live': live_entry(live) | {'per_frame': frames}}
     write_text(place / SCORE, json.dumps(score, indent=1, allow_nan=False) + '\n')
+    for number in live.aligned.timeline.results:
+        save_labels(place / 'labels' / f'{number:05d}.png', live.aligned.found(number))
     write_results(folder, record(request, live))
+    write_report(folder, [LiveSequence(request, live)])
 
 
 def accuracy_table(entry: Mapping[str, Any]) -> Table:
@@ -98,30 +110,6 @@ def accuracy_table(entry: Mapping[str, Any]) -> Table:
         table.add_row(id_, Text(obj['name']), *_row(obj), str(obj['frames']))
     table.add_row('', Text('mean'), *_row(entry), '', style='bold')
     return table
-
-
-def lines(live: LiveScore) -> list[str]:
-    """What else to tell, a line each."""
-    with_truth, without = live.truth
-    frames = len(live.stamps)
-    share = f' ({100 * live.dropped / frames:.1f} %)' if frames else ''
-    at_end = f', {live.unfinished} of them at the end' if live.unfinished else ''
-    told = [
-        f'{frames} frames after the first prompt, {live.dropped} without a result{share}{at_end}',
-        f'{with_truth} of them have a truth, {without} of these no result',
-    ]
-    for what, found in (
-        ('the stamp of the image', live.from_stamp),
-        ('the arrival of the image at the recorder', live.from_arrival),
-    ):
-        if found is not None:
-            told.append(
-                f'latency from {what}: median {found.median * 1e3:.1f} ms, '
-                f'95 % {found.p95 * 1e3:.1f} ms, highest {found.highest * 1e3:.1f} ms'
-            )
-    if live.from_stamp is None and live.from_arrival is None:
-        told.append('latency is not known')
-    return [*told, *(f'note: {note}' for note in live.notes)]
 
 
 def _row(entry: Mapping[str, Any]) -> list[str]:

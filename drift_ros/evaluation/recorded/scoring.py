@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.bag import bag_name, read_truth
 from drift_ros.evaluation.metrics import Scorer
-from drift_ros.evaluation.recorded.matching import by_id, by_overlap, renaming
+from drift_ros.evaluation.recorded.aligned import Aligned, Matching, align, listed, maps
 from drift_ros.evaluation.recorded.timeline import Timeline
 from drift_ros.evaluation.recorded.timing import Latency, arrivals, clock_problem, latency
 from drift_ros.evaluation.recorded.topics import find_camera, find_results, overlay_beside
-from drift_ros.evaluation.types import Labels, SequenceScore
+from drift_ros.evaluation.types import SequenceScore
 from drift_ros.io.bags import BagReader
 from drift_ros.io.observations import Observations
 from drift_ros.io.recorded import observations, read_tracks
 from drift_ros.io.stamps import no_pairs
-
-Matching = Literal['id', 'overlap']
 
 
 @dataclass(frozen=True)
@@ -58,10 +55,10 @@ class LiveScore:
     """How a live run did.
 
     Attributes:
-        score: accuracy, as of any evaluated sequence.
+        score: accuracy, as of any evaluated sequence, under the name of the truth's bag.
+        aligned: what was compared.
         topics: role -> topic that was read; '' where there is none.
         generation: that was scored; None if the results do not say theirs.
-        matched: id of a result -> id of the truth.
         stamps: of the frames after the first prompted one, in ns.
         labelled: whether a frame has a result.
         truth: how many of the frames have a truth, and how many of these no result.
@@ -71,9 +68,9 @@ class LiveScore:
     """
 
     score: SequenceScore
+    aligned: Aligned
     topics: Mapping[str, str]
     generation: int | None
-    matched: Mapping[int, int]
     stamps: tuple[int, ...]
     labelled: tuple[bool, ...]
     truth: tuple[int, int]
@@ -134,18 +131,20 @@ def score_recording(request: Request) -> LiveScore:
             truth.stamps,
             request.tolerance,
         )
-    matched = _match(request, run.results, truth, timeline)
-    begins = _begins(run.results, matched, timeline)
-    score = _score(request, run, truth, timeline, matched, begins)
-    first = min(begins)
+    aligned = align(run.results, truth, timeline, request.match)
+    first = min(aligned.begins)
     numbers = range(first + 1, len(timeline.stamps))
     results = [timeline.results.get(number) for number in numbers]
     shown = [stamp for stamp in results if stamp is not None]
     from_stamp = latency(shown, {stamp: stamp for stamp in shown}, run.results.received)
     problem = clock_problem(from_stamp)
     known = [number for number in timeline.truth if number > first]
+    notes = [*run.notes, *([problem] if problem else [])]
+    if aligned.left_out:
+        notes.append(f'objects that were never prompted are left out: {listed(aligned.left_out)}')
     return LiveScore(
-        score=score,
+        score=_accuracy(request, aligned),
+        aligned=aligned,
         topics={
             'labels': run.labels,
             'tracks': run.tracks,
@@ -153,13 +152,12 @@ def score_recording(request: Request) -> LiveScore:
             'camera': run.camera,
         },
         generation=run.generation,
-        matched=matched,
         stamps=tuple(timeline.stamps[first + 1 :]),
         labelled=tuple(stamp is not None for stamp in results),
         truth=(len(known), sum(number not in timeline.results for number in known)),
         from_stamp=None if problem else from_stamp,
         from_arrival=latency(shown, run.sent, run.results.received),
-        notes=(*run.notes, *([problem] if problem else []), *_missing(truth, matched)),
+        notes=tuple(notes),
     )
 
 
@@ -212,107 +210,29 @@ def _stamps_beside_truth(request: Request, run: _Run, truth: str) -> list[int]:
 
 
 def _first_shown(truth: Observations) -> int:
-    return next(stamp for stamp, labels in _maps(truth) if labels.any())
+    return next(stamp for stamp, labels in maps(truth) if labels.any())
 
 
-def _maps(known: Observations) -> Iterator[tuple[int, Labels]]:
-    for stamp in known.stamps:
-        labels = known.labels(stamp)
-        assert labels is not None
-        yield stamp, labels
-
-
-def _common(
-    results: Observations, truth: Observations, timeline: Timeline
-) -> Iterator[tuple[int, Labels, Labels]]:
-    """Number, truth and result of each frame that has both, of one size."""
-    for number in sorted(timeline.truth.keys() & timeline.results.keys()):
-        known = truth.labels(timeline.truth[number])
-        found = results.labels(timeline.results[number])
-        assert known is not None
-        assert found is not None
-        if known.shape == found.shape:
-            yield number, known, found
-
-
-def _match(
-    request: Request, results: Observations, truth: Observations, timeline: Timeline
-) -> dict[int, int]:
-    if request.match == 'id':
-        matched = by_id(results.names, truth.shown)
-    else:
-        matched = by_overlap(
-            (known, found) for _, known, found in _common(results, truth, timeline)
-        )
-    if matched:
-        return matched
-    if not results.names:
-        raise SourceError(
-            f'no label map of {request.recorded} shows an object: the tracker was not prompted'
-        )
-    listed = f'{_listed(results.names)} in the results, {_listed(truth.names)} in the truth'
-    if request.match == 'id':
-        raise SourceError(f'no id is in both: {listed}; --match overlap matches them by place')
-    raise SourceError(f'no result overlaps an object where both are first seen: {listed}')
-
-
-def _begins(
-    results: Observations, matched: Mapping[int, int], timeline: Timeline
-) -> dict[int, list[int]]:
-    """Number of the frame on which objects were first listed or shown -> their true ids."""
-    first: dict[int, int] = {}
-    for stamp in sorted(results.objects):
-        for id_ in results.objects[stamp]:
-            first.setdefault(id_, stamp)
-    if not first.keys() >= matched.keys():
-        for stamp, labels in _maps(results):
-            for id_ in np.unique(labels).tolist():
-                first.setdefault(id_, stamp)
-    begins: dict[int, list[int]] = {}
-    for id_, known in matched.items():
-        begins.setdefault(timeline.number(first[id_]), []).append(known)
-    return begins
-
-
-def _score(
-    request: Request,
-    run: _Run,
-    truth: Observations,
-    timeline: Timeline,
-    matched: Mapping[int, int],
-    begins: Mapping[int, list[int]],
-) -> SequenceScore:
-    names = {known: truth.names[known] or run.results.names[id_] for id_, known in matched.items()}
-    scorer = Scorer(bag_name(request.recorded), names, begins)
-    table = renaming(matched, run.results.names, truth.shown)
-    skipped = [*truth.skipped, *run.results.skipped]
+def _accuracy(request: Request, aligned: Aligned) -> SequenceScore:
+    scorer = Scorer(bag_name(request.truth), aligned.objects, aligned.begins)
+    results = aligned.timeline.results
     sizes = []
-    for number in sorted(timeline.truth):
-        known = truth.labels(timeline.truth[number])
-        assert known is not None
-        if number in timeline.results:
-            found = run.results.labels(timeline.results[number])
-            assert found is not None
+    for number in sorted(aligned.timeline.truth):
+        known = aligned.known(number)
+        if number in results:
+            found = aligned.found(number)
             if found.shape != known.shape:
                 sizes.append(
                     f'frame {number}: the result has {found.shape[1]}x{found.shape[0]} px, the '
                     f'truth {known.shape[1]}x{known.shape[0]}'
                 )
                 continue
-            scorer.add(number, known, table[found])
+            scorer.add(number, known, found)
         elif request.count_dropped:
             scorer.add(number, known, np.zeros_like(known))
-    if sizes and len(sizes) == len(timeline.truth.keys() & timeline.results.keys()):
+    if sizes and len(sizes) == len(aligned.timeline.truth.keys() & results.keys()):
         raise SourceError(
             f'{sizes[0]}, and so it is in all frames: label the images that the tracker gets'
         )
-    return scorer.score(frames=len(run.results.stamps), skipped=[*skipped, *sizes])
-
-
-def _missing(truth: Observations, matched: Mapping[int, int]) -> list[str]:
-    left = {id_: truth.names[id_] for id_ in truth.shown if id_ not in matched.values()}
-    return [f'objects that were never prompted are left out: {_listed(left)}'] if left else []
-
-
-def _listed(names: Mapping[int, str]) -> str:
-    return ', '.join(f'{id_} {name}'.strip() for id_, name in sorted(names.items())) or 'none'
+    skipped = (*aligned.truth.skipped, *aligned.results.skipped, *sizes)
+    return scorer.score(frames=len(aligned.results.stamps), skipped=skipped)

@@ -72,7 +72,7 @@ def clock_problem(found: Latency | None) -> str:
         return 'results were written at the stamps of their images: this was no live run'
     if min(known) < 0 or found.median > SAME_CLOCK:
         return (
-            f'stamps and times of receipt are of different clocks ({found.median:+.1f} s apart): '
+            f'stamps and times of receipt are of different clocks ({found.median:+.0f} s apart): '
             'a bag was played without simulated time, or the camera has a clock of its own'
         )
     return ''

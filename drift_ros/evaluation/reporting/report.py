@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from drift_ros.evaluation.reporting import tables
+from drift_ros.evaluation.reporting.live import live_facts
 from drift_ros.evaluation.reporting.pictures import Pictures
 from drift_ros.evaluation.reporting.published import differences, published_for
 from drift_ros.evaluation.reporting.reading import Results, flat, read_results, read_score
@@ -118,7 +119,7 @@ def _sequence(
         'charts': _charts(score, frames) if score is not None else [],
         'pictures': _made([*map(pictures.comparison, shown), pictures.features(name)]),
         'skipped': list(score.skipped) if score is not None else entry.get('skipped', []),
-        'live': flat(entry.get('live') or {}),
+        'live': live_facts(entry.get('live') or {}),
     }
 
 

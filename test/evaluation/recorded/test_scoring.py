@@ -77,12 +77,12 @@ def test_other_ids_are_matched_by_place(tmp_path: Path, truth: Path) -> None:
         bag.result(stamp(index), labels, {2: 'cup', 7: 'box', 9: 'never seen'})
     recorded = bag.write(tmp_path / 'live')
     found = score(recorded, truth, match='overlap')
-    assert found.matched == {2: 1, 7: 2}
+    assert found.aligned.matched == {2: 1, 7: 2}
     assert [obj.name for obj in found.score.objects] == ['cup', 'box']
     assert all(obj.j == (1.0,) * (COUNT - 1) for obj in found.score.objects)
     assert switches(found) == [(1,) * 7, (2,) * 7]
     by_id = score(recorded, truth)
-    assert by_id.matched == {2: 2}
+    assert by_id.aligned.matched == {2: 2}
     assert by_id.score.objects[0].j == (0.0,) * (COUNT - 1)
     assert 'never prompted are left out: 1' in by_id.notes[-1]
 

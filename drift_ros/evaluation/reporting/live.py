@@ -1,0 +1,48 @@
+"""What is told of a live run beside its accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+UNKNOWN = 'not known'
+
+
+def live_facts(live: Mapping[str, Any]) -> dict[str, str]:
+    """Facts for people.
+
+    Args:
+        live: of a sequence in `results.json`; empty for one that was not run live.
+    """
+    if not live:
+        return {}
+    frames, dropped = live['frames'], live['dropped']
+    share = f' ({100 * dropped / frames:.1f} %)' if frames else ''
+    at_end = f', {live["dropped_at_end"]} of them at the end' if live['dropped_at_end'] else ''
+    facts = {
+        'frames after the first prompt': str(frames),
+        'without a result': f'{dropped}{share}{at_end}',
+        'with a truth': (
+            f'{live["frames_with_truth"]}, {live["frames_with_truth_dropped"]} of them without a '
+            'result'
+        ),
+        'latency from the stamp of the image': _latency(live['latency_from_stamp']),
+        'latency from its arrival at the recorder': _latency(live['latency_from_arrival']),
+        'topics': ', '.join(f'{role} {topic}' for role, topic in live['topics'].items() if topic),
+    }
+    renamed = {id_: known for id_, known in live['matched'].items() if id_ != str(known)}
+    if renamed:
+        pairs = ', '.join(f'{id_} is {known}' for id_, known in live['matched'].items())
+        facts['ids of results in the truth'] = pairs
+    if live['generation'] is not None:
+        facts['generation'] = str(live['generation'])
+    for number, note in enumerate(live['notes'], 1):
+        facts[f'note {number}'] = note
+    return facts
+
+
+def _latency(found: Mapping[str, float] | None) -> str:
+    if found is None:
+        return UNKNOWN
+    names = {'median': 'median', 'p95': '95 %', 'highest': 'highest'}
+    return ', '.join(f'{name} {found[key] * 1e3:.1f} ms' for key, name in names.items())
