@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from drift_ros.evaluation.reporting.tables import Table as Content
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +31,7 @@ def compare(
     """
     from rich.console import Console
 
+    from drift_ros.cli.rich_tables import rich_table
     from drift_ros.evaluation.reporting import compare_files
     from drift_ros.evaluation.reporting.comparison import compare as compared
     from drift_ros.evaluation.reporting.reading import read_results
@@ -50,16 +46,3 @@ def compare(
     if out is not None:
         for path in compare_files.write_comparison(comparison, out.expanduser()):
             console.print(str(path), highlight=False, markup=False, soft_wrap=True)
-
-
-def rich_table(content: Content, title: str) -> Table:
-    """A table of the pages for the terminal."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=escape(title), title_justify='left')
-    for i, head in enumerate(content['heads']):
-        table.add_column(escape(head), justify='left' if i == 0 else 'right', overflow='fold')
-    for line in content['rows']:
-        table.add_row(escape(line['title']), *map(escape, line['cells']))
-    return table

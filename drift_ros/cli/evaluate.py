@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,6 +66,17 @@ def evaluate(
     no_pictures: Annotated[
         bool, typer.Option('--no-pictures', help='Make no overlays and contact sheets.')
     ] = False,
+    pca: Annotated[
+        bool, typer.Option('--pca', help='Show features as colours in the report, by our tracker.')
+    ] = False,
+    rerun: Annotated[
+        str | None,
+        typer.Option(
+            metavar='PATH|spawn',
+            help='Record sequences for Rerun in an .rrd file as they are done, or show them in its '
+            'viewer; needs the package rerun-sdk.',
+        ),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option('--overwrite', help='Delete what an earlier run wrote to the folder.')
     ] = False,
@@ -77,15 +89,20 @@ def evaluate(
     from drift_ros.cli.evaluation_table import print_table
     from drift_ros.cli.methods import choose_method
     from drift_ros.cli.options import preset_name
-    from drift_ros.errors import SourceError
+    from drift_ros.errors import SettingsError, SourceError
     from drift_ros.evaluation import running
     from drift_ros.evaluation.datasets import open_dataset
+    from drift_ros.evaluation.methods import Ours
+    from drift_ros.evaluation.reporting.features import write_feature_pictures
+    from drift_ros.evaluation.reporting.rerun import RerunLog, RerunWatcher
     from drift_ros.evaluation.running.progress import Bars
 
     selection = options.selection(
         sequences, list_file, split, resolution, merge, frames, labels, image, truth, tolerance
     )
     spec = choose_method(features, method, config, device, assignments or ())
+    if pca and not isinstance(spec, Ours):
+        raise SettingsError(f'--pca shows the features of our extractors; {spec.name} has none')
     dataset = open_dataset(layout, data, selection)
     how = running.Options(
         jobs=jobs,
@@ -94,11 +111,17 @@ def evaluate(
         preset=preset_name(config),
     )
     out = out.expanduser()
-    with Bars() as bars:
-        record = running.evaluate(dataset, spec, out, how, bars)
+    with ExitStack() as stack:
+        watcher: running.Watcher = stack.enter_context(Bars())
+        if rerun is not None:
+            log = stack.enter_context(closing(RerunLog(rerun)))
+            watcher = RerunWatcher(watcher, log, dataset.usable, out)
+        record = running.evaluate(dataset, spec, out, how, watcher)
     print_table(record)
     if not record['sequences']:
         raise SourceError(f'no sequence of {data} could be evaluated; {out} says why')
+    if pca and isinstance(spec, Ours):
+        write_feature_pictures(out, dataset.usable, spec.tracker)
     _report(out, dataset)
     typer.echo(f'{out / "report.html"}')
 

@@ -31,6 +31,7 @@ MODULES = (
     'score',
     'pca',
     'compare',
+    'sweep',
     'train_embedded',
     'convert_adm',
     'inspect',

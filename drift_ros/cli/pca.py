@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from drift_ros.features import FeatureExtractor
-    from drift_ros.settings import TrackerSettings
     from drift_ros.tracking import Frame
-
-SPAN = 8  # frames from the first to the second of a pair, where there are no windows
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +59,7 @@ def pca(
     from drift_ros.cli.options import tracker_settings
     from drift_ros.errors import OutputError
     from drift_ros.io.frames import open_source
+    from drift_ros.visualization.feature_pairs import pair_picture, widest_pair
 
     settings = tracker_settings(config, features, device, assignments or ())
     wanted = [_pair(text) for text in pairs or ()]
@@ -72,26 +69,16 @@ def pca(
     except OSError as error:
         raise OutputError(f'cannot make the folder {out}: {error}') from None
     extractor = extractors.create(settings.features)
-    length = _window_length(extractor, settings)
     console = Console(stderr=True)
     with open_source(source.expanduser(), topic) as opened, Progress(console=console) as progress:
-        last = SPAN if length == 1 else length - 1
-        if opened.count is not None:
-            last = min(last, opened.count - 1)
-        wanted = wanted or [(0, max(1, last))]
+        wanted = wanted or [(0, widest_pair(extractor, settings, opened.count))]
         frames = _read(opened, wanted, progress)
         for first, second in progress.track(wanted, description='features'):
-            picture = _picture(frames, first, second, extractor, settings)
+            picture = pair_picture(frames, first, second, extractor, settings)
             file = out / f'{first:05d}_{second:05d}.png'
             if not cv2.imwrite(str(file), picture[..., ::-1]):
                 raise OutputError(f'cannot write {file}')
             console.print(f'{file}', highlight=False, soft_wrap=True)
-
-
-def _window_length(extractor: FeatureExtractor, settings: TrackerSettings) -> int:
-    """Frames that are described together; an extractor of single images has no use for more."""
-    single = extractor.window_length == 1
-    return 1 if single else settings.window.length or extractor.window_length
 
 
 def _pair(text: str) -> tuple[int, int]:
@@ -117,46 +104,3 @@ def _read(source: Any, wanted: list[tuple[int, int]], progress: Any) -> dict[int
             frames[frame.index] = frame
         progress.update(task, completed=frame.index + 1)
     return frames
-
-
-def _picture(
-    frames: dict[int, Frame],
-    first: int,
-    second: int,
-    extractor: FeatureExtractor,
-    settings: TrackerSettings,
-) -> Any:
-    """Both frames above, their features below: (H, W, 3) uint8 RGB."""
-    import cv2
-    import torch
-
-    from drift_ros.errors import SettingsError, SourceError
-    from drift_ros.features import Window
-    from drift_ros.tracking.prepare import network_size, to_input
-    from drift_ros.visualization.contact_sheet import contact_sheet
-    from drift_ros.visualization.pca import principal_colours
-
-    missing = [number for number in (first, second) if number not in frames]
-    if missing:
-        raise SourceError(f'frame {missing[0]} is not there or could not be read')
-    length = _window_length(extractor, settings)
-    if length == 1:  # single frames are described alone
-        numbers = [first, second]
-    elif second - first < length:
-        numbers = [number for number in range(first, second + 1) if number in frames]
-    else:
-        raise SettingsError(
-            f'frames {first} and {second} do not lie within one window of {length} frames: choose '
-            'nearer ones, or set window.length'
-        )
-    shown = [frames[number] for number in numbers]
-    side = network_size(shown[0].size, settings.features.resolution, extractor.size_multiple)
-    images = torch.stack([to_input(frame.image, side, extractor.device) for frame in shown])
-    stamps = tuple(frame.stamp for frame in shown)
-    extractor.reset()
-    maps = extractor.extract(Window(images, stamps, len(shown))).features
-    colours = principal_colours(maps[[0, -1]])
-    size = shown[0].size[::-1]
-    large = [cv2.resize(c, size, interpolation=cv2.INTER_NEAREST) for c in colours]
-    names = [f'frame {first}', f'frame {second}', f'{extractor.name} {first}', f'{second}']
-    return contact_sheet([shown[0].image, shown[-1].image, *large], names, 2, 480)

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from drift_ros import features
 from drift_ros.errors import DriftError, OutputError, SettingsError
 from drift_ros.evaluation.reporting.reading import Results
 from drift_ros.settings import TrackerSettings, build, fields
@@ -113,6 +114,11 @@ def grid(base: Mapping[str, Any], axes: Sequence[Axis]) -> list[Combination]:
     for values in itertools.product(*(axis.values for axis in axes)):
         chosen = dict(zip(names, values, strict=True))
         settings = build(TrackerSettings, {**base, **chosen})
+        if settings.features.name not in features.names():
+            known = ', '.join(features.names())
+            raise SettingsError(
+                f'features.name is {settings.features.name!r}; the extractors are: {known}'
+            )
         combinations.append(Combination(chosen, settings, _folder(chosen)))
     return combinations
 

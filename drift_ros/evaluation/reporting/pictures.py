@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from drift_ros.errors import DriftError
+from drift_ros.evaluation.reporting.features import PICTURE
 from drift_ros.evaluation.reporting.worst import Frame
 from drift_ros.evaluation.types import AnnotatedSequence, Labels
 from drift_ros.visualization.contact_sheet import side_by_side
@@ -51,7 +52,7 @@ class Pictures:
 
     def features(self, name: str) -> dict[str, str] | None:
         """The principal directions of a sequence's features, if they were drawn."""
-        place = self._folder / 'sequences' / name / 'pca.png'
+        place = self._folder / 'sequences' / name / PICTURE
         picture = cv2.imread(str(place)) if place.is_file() else None
         if picture is None or self._taken > BUDGET:
             return None

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from drift_ros.errors import DriftError, OutputError
+from drift_ros.evaluation.reporting.reading import read_score
 from drift_ros.evaluation.types import AnnotatedSequence, SequenceScore
 from drift_ros.visualization.overlay import colour_of, title
+
+if TYPE_CHECKING:
+    from drift_ros.evaluation.running import Watcher
 
 SPAWN = 'spawn'
 QUALITY = 80  # of the frames, which are kept as JPEG
@@ -117,6 +122,50 @@ class RerunLog:
         below = blueprint.Horizontal(plotted('J'), plotted('F'))
         self._tabs.append(blueprint.Vertical(above, below, row_shares=[3, 2], name=title))
         self._stream.send_blueprint(blueprint.Blueprint(blueprint.Tabs(*self._tabs)))
+
+
+class RerunWatcher:
+    """Passes on how far an evaluation is, and logs each sequence when it is done.
+
+    Args:
+        watcher: who is told.
+        log: where sequences go.
+        sequences: of the evaluation.
+        folder: of the evaluation. What is done there from before is logged first.
+    """
+
+    def __init__(
+        self,
+        watcher: Watcher,
+        log: RerunLog,
+        sequences: Iterable[AnnotatedSequence],
+        folder: Path,
+    ) -> None:
+        self._watcher, self._log, self._folder = watcher, log, folder
+        self._sequences = {sequence.name: sequence for sequence in sequences}
+
+    def begin(self, done: int, count: int) -> None:
+        """How many sequences were done before, and how many there are."""
+        self._watcher.begin(done, count)
+        for name in self._sequences:
+            if (self._folder / 'sequences' / name / 'score.json').is_file():
+                score = read_score(self._folder, name)
+                if score is not None:
+                    self._add(score)
+
+    def frame(self, name: str, done: int, count: int) -> None:
+        """How far a sequence is."""
+        self._watcher.frame(name, done, count)
+
+    def done(self, name: str, found: Any) -> None:
+        """What came of a sequence."""
+        self._watcher.done(name, found)
+        if isinstance(found, SequenceScore):
+            self._add(found)
+
+    def _add(self, score: SequenceScore) -> None:
+        labels = self._folder / 'sequences' / score.name / 'labels'
+        self._log.log(self._sequences[score.name], score, labels)
 
 
 def _import() -> ModuleType:

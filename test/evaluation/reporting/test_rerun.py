@@ -11,7 +11,8 @@ from result_folders import boxes, write_results
 
 from drift_ros.errors import OutputError
 from drift_ros.evaluation.reporting.reading import read_score
-from drift_ros.evaluation.reporting.rerun import RerunLog
+from drift_ros.evaluation.reporting.rerun import RerunLog, RerunWatcher
+from drift_ros.evaluation.types import Refusal
 
 SCORES = {'clips/a b': [(0.9, 0.8), (0.5, 0.6)], 'c': [(0.7, 0.75)]}
 
@@ -50,3 +51,28 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / 'file').touch()
     with pytest.raises(OutputError, match='cannot write the recording'):
         RerunLog(str(tmp_path / 'file/run.rrd'))
+
+
+def test_sequences_are_logged_once_when_they_are_done_or_were_before(tmp_path):
+    class Told:
+        def __init__(self):
+            self.calls = []
+
+        def __getattr__(self, name):
+            return lambda *arguments: self.calls.append((name, *arguments))
+
+    write_results(tmp_path, SCORES, {'bad': 'broken'})
+    later = read_score(tmp_path, 'c')
+    (tmp_path / 'sequences/c/score.json').unlink()
+    bars, log = Told(), Told()
+    sequences = [boxes(name, 1) for name in (*SCORES, 'bad')]
+    watcher = RerunWatcher(bars, log, sequences, tmp_path)
+    watcher.begin(1, 3)
+    watcher.frame('c', 1, 6)
+    watcher.done('c', later)
+    watcher.done('bad', Refusal('bad', 'broken'))
+    assert [call[0] for call in bars.calls] == ['begin', 'frame', 'done', 'done']
+    assert [(call[1].name, call[3].parent.name) for call in log.calls] == [
+        ('clips/a b', 'a b'),
+        ('c', 'c'),
+    ]

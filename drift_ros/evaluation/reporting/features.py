@@ -1,0 +1,55 @@
+"""Pictures of what the extractor saw in each sequence, for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image
+
+from drift_ros import features
+from drift_ros.errors import DriftError, OutputError
+from drift_ros.evaluation.types import AnnotatedSequence
+from drift_ros.settings import TrackerSettings
+from drift_ros.tracking import Frame
+from drift_ros.visualization.feature_pairs import pair_picture, widest_pair
+
+PICTURE = 'pca.png'
+
+
+def write_feature_pictures(
+    folder: Path, sequences: Iterable[AnnotatedSequence], settings: TrackerSettings
+) -> None:
+    """Write `sequences/<name>/pca.png`: the ends of the first window and their features.
+
+    Sequences without results or with unreadable frames are left out, and so are those that have a
+    picture.
+
+    Args:
+        folder: of the evaluation.
+        sequences: that were evaluated.
+        settings: of the tracker.
+
+    Raises:
+        OutputError: a picture cannot be written.
+        DriftError: the extractor cannot be made.
+    """
+    places = [(sequence, folder / 'sequences' / sequence.name / PICTURE) for sequence in sequences]
+    wanted = [(s, place) for s, place in places if place.parent.is_dir() and not place.exists()]
+    if not wanted:
+        return
+    extractor = features.create(settings.features)
+    for sequence, place in wanted:
+        try:
+            last = widest_pair(extractor, settings, len(sequence.frames))
+            frames = {
+                i: Frame(sequence.image(i), sequence.stamps[i], sequence.name, i)
+                for i in range(last + 1)
+            }
+            picture = pair_picture(frames, 0, last, extractor, settings)
+        except DriftError:
+            continue  # the evaluation tells of it
+        try:
+            Image.fromarray(picture).save(place)
+        except OSError as error:
+            raise OutputError(f'cannot write {place}: {error}') from None
