@@ -25,6 +25,7 @@ MODULES = (
     'track',
     'convert',
     'play',
+    'record',
     'render',
     'evaluate',
     'demo',

@@ -11,7 +11,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 
 DEPTH = 200
 Sink = Callable[[str, bytes, int], None]
-"""Takes topic, serialized message (CDR) and the time of receipt in ns of the system clock."""
+"""Takes topic, serialized message (CDR) and the time of receipt in ns."""
 
 
 class Recorder:
@@ -22,6 +22,7 @@ class Recorder:
         topics: full name -> message class.
         sink: takes the messages.
         best_effort: names of topics whose publisher may not be reliable.
+        clock: gives the time of receipt in ns; default: the system's.
 
     Attributes:
         counts: messages so far, by topic.
@@ -34,8 +35,10 @@ class Recorder:
         topics: Mapping[str, type],
         sink: Sink,
         best_effort: frozenset[str] = frozenset(),
+        clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._node = node
+        self._clock = clock
         self._sink = sink
         self.counts = dict.fromkeys(topics, 0)
         self.last: dict[str, float] = {}
@@ -55,7 +58,7 @@ class Recorder:
         profile = QoSProfile(depth=DEPTH, reliability=reliability)
 
         def take(data: bytes) -> None:
-            received = time.time_ns()
+            received = self._clock()
             self._sink(topic, data, received)
             self.last[topic] = time.monotonic()
             self.counts[topic] += 1

@@ -1,0 +1,55 @@
+"""`drift record`: write topics to a bag."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from drift_ros.cli.play import NoRosError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(record)
+
+
+def record(
+    topics: Annotated[list[str], typer.Argument(help='Full names, such as /tracker/labels.')],
+    out: Annotated[Path, typer.Option(help='Bag to write; it must not exist.')],
+    duration: Annotated[
+        float, typer.Option(min=0, help='End after so many seconds; 0: at Ctrl-C.')
+    ] = 0.0,
+    wait: Annotated[
+        float, typer.Option(min=0, help='Wait up to so many seconds for the topics.')
+    ] = 10.0,
+    use_sim_time: Annotated[
+        bool,
+        typer.Option(
+            '--use-sim-time',
+            help='Take times of receipt from /clock, as for bags that are played with --clock.',
+        ),
+    ] = False,
+) -> None:
+    """Record topics into a bag until Ctrl-C, like `ros2 bag record`."""
+    try:
+        from drift_ros.ros.bag_recording import BagRecorder
+        from drift_ros.ros.playback import node_of_its_own
+    except ImportError:
+        raise NoRosError(
+            '`drift record` needs ROS 2: source its setup file, or use the environment of '
+            '`make env`'
+        ) from None
+    console = Console(stderr=True)
+    with node_of_its_own('drift_record') as node:
+        with BagRecorder(node, topics, out.expanduser(), wait, use_sim_time) as recorder:
+            console.print(f'recording {", ".join(topics)}; Ctrl-C ends it', highlight=False)
+            end = time.monotonic() + duration if duration else float('inf')
+            with contextlib.suppress(KeyboardInterrupt):
+                recorder.spin(lambda: time.monotonic() >= end)
+        counts = ', '.join(f'{count} of {topic}' for topic, count in recorder.counts.items())
+        console.print(f'{out}: {counts}', highlight=False, soft_wrap=True)
