@@ -18,6 +18,7 @@ test = [
     'pytest>=8.0',
     'pytest-timeout>=2.3',
     'pytest-xdist>=3.5',
+    'scipy>=1.8',
 ]
 
 setup(
@@ -51,6 +52,8 @@ setup(
         'typer>=0.12',
     ],
     extras_require={
+        'jhmdb': ['scipy>=1.8'],
+        'ray': ['ray>=2.9'],
         'rerun': ['rerun-sdk>=0.23'],
         'sam': ['segment-anything>=1.0', 'torchvision>=0.19'],
         'test': test,

@@ -163,6 +163,36 @@ class SequenceScore:
 
 
 @dataclass(frozen=True)
+class PoseScore:
+    """How well the joints of a pose were followed in one sequence.
+
+    Attributes:
+        name: of the sequence.
+        size: (height, width) of its images in px.
+        frames: number of frames that were tracked.
+        joints: names of the joints.
+        scored: numbers of the scored frames, increasing.
+        distances: per scored frame and joint how far it was found from its true place in px; None
+            where it was not found.
+        scales: per scored frame what a distance is measured by in px: 0.6 times the diagonal of
+            the box of the found joints' true places.
+        seconds, memory, device_memory, skipped: as in SequenceScore.
+    """
+
+    name: str
+    size: tuple[int, int]
+    frames: int
+    joints: tuple[str, ...]
+    scored: tuple[int, ...]
+    distances: tuple[tuple[float | None, ...], ...]
+    scales: tuple[float, ...]
+    seconds: float | None = None
+    memory: int | None = None
+    device_memory: int | None = None
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Refusal:
     """A sequence that could not be evaluated, and why."""
 

@@ -7,7 +7,7 @@ it, and gives sequences, or why one cannot be used.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +20,7 @@ LAYOUTS = {
     'davis': 'davis:open_davis',
     'youtube-vos': 'youtube_vos:open_youtube_vos',
     'kubric-similar': 'kubric_similar:open_kubric_similar',
+    'jhmdb': 'jhmdb:open_jhmdb',
     'bag': 'bag:open_bags',
 }
 """Layout -> module in this package and function `(path, selection) -> sequences and refusals`."""
@@ -51,14 +52,9 @@ class DataSet:
     @property
     def facts(self) -> Mapping[str, Any]:
         """What results tell of it."""
-        chosen = self.selection
-        return {
-            'layout': self.layout,
-            'path': str(self.path),
-            'split': chosen.split,
-            'merge': chosen.merge,
-            'limit': chosen.limit,
-        }
+        chosen = {f.name: getattr(self.selection, f.name) for f in fields(self.selection)}
+        del chosen['sequences'], chosen['list_file']  # the names of the sequences say that
+        return {'layout': self.layout, 'path': str(self.path), **chosen}
 
 
 def open_dataset(layout: str, path: str | Path, selection: Selection | None = None) -> DataSet:

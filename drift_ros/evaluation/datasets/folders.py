@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -72,14 +72,15 @@ class FolderSequence(ABC):
         """Nothing: what is broken makes the sequence unfit."""
         return ()
 
+    @property
+    def files(self) -> Sequence[Path]:
+        """All that it reads."""
+        return [*self._images, *self._annotations.values()]
+
     @cached_property
     def digest(self) -> str:
         """Of names, sizes and times of change of all files."""
-        digest = hashlib.sha256()
-        for file in [*self._images, *self._annotations.values()]:
-            facts = file.stat()
-            digest.update(f'{file.name} {facts.st_size} {facts.st_mtime_ns}\n'.encode())
-        return digest.hexdigest()[:16]
+        return digest_of(self.files)
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """Image (H, W, 3) uint8 RGB of a frame.
@@ -87,14 +88,7 @@ class FolderSequence(ABC):
         Raises:
             SourceError: it cannot be read as a whole.
         """
-        file = self._images[index]
-        try:
-            picture = decode(file.read_bytes())
-        except OSError as error:
-            raise SourceError(f'cannot read the image {file}: {error.strerror}') from None
-        if picture is None:
-            raise SourceError(f'{file} is no whole picture: copy the data set anew')
-        return picture
+        return read_picture(self._images[index])
 
     def truth(self, index: int) -> Labels:
         """Label map (H, W) uint8 of an annotated frame; void is background.
@@ -128,6 +122,30 @@ class FolderSequence(ABC):
     @staticmethod
     def _present(labels: Labels) -> list[int]:
         return [int(id_) for id_ in np.flatnonzero(np.bincount(labels.ravel())) if id_]
+
+
+def digest_of(files: Iterable[Path]) -> str:
+    """Digest of names, sizes and times of change of files."""
+    digest = hashlib.sha256()
+    for file in files:
+        facts = file.stat()
+        digest.update(f'{file.name} {facts.st_size} {facts.st_mtime_ns}\n'.encode())
+    return digest.hexdigest()[:16]
+
+
+def read_picture(file: Path) -> NDArray[np.uint8]:
+    """Image (H, W, 3) uint8 RGB of a file.
+
+    Raises:
+        SourceError: it cannot be read as a whole.
+    """
+    try:
+        picture = decode(file.read_bytes())
+    except OSError as error:
+        raise SourceError(f'cannot read the image {file}: {error.strerror}') from None
+    if picture is None:
+        raise SourceError(f'{file} is no whole picture: copy the data set anew')
+    return picture
 
 
 def pictures(folder: Path) -> list[Path]:

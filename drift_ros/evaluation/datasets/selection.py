@@ -20,6 +20,7 @@ class Selection:
         resolution: folder of that name, in the layout of DAVIS.
         merge: whether all objects of a sequence are taken for one, as DAVIS-2016 does.
         limit: only this many frames from the first on; None: all.
+        side: of the square in px that the images of poses are brought to.
         labels: topic of the true label maps of a bag; None: the only one there is.
         image: topic of the images of a bag, likewise.
         tolerance: largest difference in s between the stamps of an image and its label map.
@@ -32,6 +33,7 @@ class Selection:
     resolution: str = '480p'
     merge: bool = False
     limit: int | None = None
+    side: int = 320
     labels: str | None = None
     image: str | None = None
     tolerance: float = 0.0

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from drift_ros.evaluation.datasets import DataSet
 from drift_ros.evaluation.methods import MethodSpec
+from drift_ros.evaluation.reporting.poses import pose_entry, pose_mean
 from drift_ros.evaluation.reporting.results import results, sequence_entry, write_results
 from drift_ros.evaluation.running.folder import (
     FAILED,
@@ -17,11 +19,12 @@ from drift_ros.evaluation.running.folder import (
     EvaluationFolder,
     identity,
 )
-from drift_ros.evaluation.running.tasks import Task, run_task, write_score
+from drift_ros.evaluation.running.poses import check_method
+from drift_ros.evaluation.running.tasks import Score, Task, run_task, write_score
 from drift_ros.evaluation.running.workers import run_tasks, visible_devices
-from drift_ros.evaluation.types import Refusal, SequenceScore
+from drift_ros.evaluation.types import PoseScore, Refusal
 
-Found = SequenceScore | Refusal
+Found = Score | Refusal
 
 
 class Watcher(Protocol):
@@ -67,8 +70,9 @@ class Options:
     preset: str | None = None
 
 
-Runner = Callable[[list[Task], MethodSpec, Callable[[Task, int], None], 'OnDone'], None]
+OnFrame = Callable[[Task, int, int], None]
 OnDone = Callable[[Task, Found], None]
+Runner = Callable[[list[Task], MethodSpec, OnFrame, OnDone], None]
 
 
 def evaluate(
@@ -96,9 +100,10 @@ def evaluate(
 
     Raises:
         OutputError: the folder holds something else, or cannot be written.
-        DriftError: the method cannot be made.
+        DriftError: the method cannot be made, or cannot track what the data set shows.
     """
     options, watcher = options or Options(), watcher or Silence()
+    check_method(dataset.sequences, spec)
     folder = EvaluationFolder(out, identity(dataset, spec, options.pictures))
     folder.begin(options.overwrite)
     found: dict[str, Found] = {}
@@ -117,8 +122,8 @@ def evaluate(
         found[task.sequence.name] = what
         watcher.done(task.sequence.name, what)
 
-    def on_frame(task: Task, done: int) -> None:
-        watcher.frame(task.sequence.name, done, len(task.sequence.frames))
+    def on_frame(task: Task, done: int, count: int) -> None:
+        watcher.frame(task.sequence.name, done, count)
 
     state, problem = FAILED, ''
     try:
@@ -143,38 +148,34 @@ def _runner(jobs: int) -> Runner:
     if jobs == 1:
         return _run_here
 
-    def run(
-        tasks: list[Task],
-        spec: MethodSpec,
-        on_frame: Callable[[Task, int], None],
-        on_done: OnDone,
-    ) -> None:
+    def run(tasks: list[Task], spec: MethodSpec, on_frame: OnFrame, on_done: OnDone) -> None:
         devices = visible_devices(spec.settings.get('features.device'))
         run_tasks(tasks, spec, jobs, devices, on_frame, on_done)
 
     return run
 
 
-def _run_here(
-    tasks: list[Task],
-    spec: MethodSpec,
-    on_frame: Callable[[Task, int], None],
-    on_done: OnDone,
-) -> None:
+def _run_here(tasks: list[Task], spec: MethodSpec, on_frame: OnFrame, on_done: OnDone) -> None:
     method = spec.make()
     for task in tasks:
-        on_done(task, run_task(task, method, lambda done, task=task: on_frame(task, done)))  # type: ignore[misc]
+        on_done(task, run_task(task, method, partial(on_frame, task)))
 
 
 def _results(
     found: Mapping[str, Found], dataset: DataSet, spec: MethodSpec, options: Options
 ) -> dict[str, Any]:
-    scores = {name: f for name, f in found.items() if isinstance(f, SequenceScore)}
+    scores = {name: f for name, f in found.items() if not isinstance(f, Refusal)}
+    poses = [score for score in scores.values() if isinstance(score, PoseScore)]
     return results(
-        {name: sequence_entry(score) for name, score in scores.items()},
+        {name: _entry(score) for name, score in scores.items()},
         {name: f.reason for name, f in found.items() if isinstance(f, Refusal)},
         method=spec.name,
         settings=spec.settings,
         dataset=dataset.facts,
         preset=options.preset,
+        mean=pose_mean(poses) if poses else None,
     )
+
+
+def _entry(score: Score) -> dict[str, Any]:
+    return pose_entry(score) if isinstance(score, PoseScore) else sequence_entry(score)

@@ -12,8 +12,8 @@ import drift_ros
 from drift_ros.errors import DriftError, OutputError
 from drift_ros.evaluation.datasets import DataSet
 from drift_ros.evaluation.methods import MethodSpec
-from drift_ros.evaluation.running.tasks import SCORE, Task, read_score
-from drift_ros.evaluation.types import AnnotatedSequence, SequenceScore
+from drift_ros.evaluation.running.tasks import SCORE, Score, Task, read_score
+from drift_ros.evaluation.types import AnnotatedSequence, Refusal
 from drift_ros.io.runs import FAILED, FINISHED, INTERRUPTED, RUN, RUNNING, RunFolder
 
 SEQUENCES = 'sequences'
@@ -78,10 +78,12 @@ class EvaluationFolder:
         """Place of the results of a sequence."""
         return self.path / SEQUENCES / name
 
-    def score(self, name: str) -> SequenceScore | None:
+    def score(self, name: str) -> Score | None:
         """The scores of a sequence that is done; None if it is not, or was refused."""
         found = read_score(self.of(name))
-        return found if isinstance(found, SequenceScore) and found.name == name else None
+        if found is None or isinstance(found, Refusal) or found.name != name:
+            return None
+        return found
 
     def task(self, sequence: AnnotatedSequence, pictures: bool) -> Task:
         """The work on a sequence."""

@@ -15,7 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from drift_ros.evaluation.types import Refusal, SequenceScore
+from drift_ros.evaluation.running.tasks import Score
+from drift_ros.evaluation.types import Refusal
 
 
 class Bars:
@@ -62,7 +63,7 @@ class Bars:
             self._running[name] = self._progress.add_task(name, total=count, unit='frames')
         self._progress.update(self._running[name], completed=done)
 
-    def done(self, name: str, found: SequenceScore | Refusal) -> None:
+    def done(self, name: str, found: Score | Refusal) -> None:
         """A sequence is through."""
         if name in self._running:
             self._progress.remove_task(self._running.pop(name))

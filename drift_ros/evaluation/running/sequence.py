@@ -19,11 +19,15 @@ from drift_ros.io.writers import save_labels
 
 LABELS = 'labels'
 
-OnFrame = Callable[[int], None]
+OnFrame = Callable[[int, int], None]  # frames that were put in, and all
 
 
 class MethodError(DriftError):
     """A method broke its contract, or failed."""
+
+
+def nothing(done: int, count: int) -> None:
+    """For those who need not know how far it is."""
 
 
 def run_sequence(
@@ -31,7 +35,7 @@ def run_sequence(
     method: Method,
     folder: Path,
     pictures: bool = True,
-    on_frame: OnFrame = lambda done: None,
+    on_frame: OnFrame = nothing,
 ) -> SequenceScore:
     """Track a sequence and score it.
 
@@ -40,7 +44,7 @@ def run_sequence(
         method: who tracks it.
         folder: gets labels/*.png as they come, overlay.mp4 and sheet.png; emptied before.
         pictures: whether to draw the overlay and the sheet.
-        on_frame: told how many frames were put in.
+        on_frame: told how many frames were put in, and how many there are.
 
     Raises:
         DriftError: the data cannot be used, the method failed, or the folder cannot be written.
@@ -53,9 +57,10 @@ class _Run:
         self, sequence: AnnotatedSequence, method: Method, folder: Path, pictures: bool
     ) -> None:
         self.sequence, self.method, self.folder = sequence, method, folder
-        _make_empty(folder)
+        make_empty(folder, LABELS)
         self.scorer = Scorer(sequence.name, sequence.objects, sequence.given)
         self.scored = frozenset(sequence.scored)
+        self.names = list(sequence.frames)
         self.pictures = Pictures(folder, sequence) if pictures else None
         self.size: tuple[int, ...] = ()
         self.next = 0  # number of the frame whose labels come next
@@ -76,14 +81,14 @@ class _Run:
                 found = method.step(index, stamp, image, given)
                 self.seconds += time.perf_counter() - started
                 self._take(found)
-                on_frame(index + 1)
+                on_frame(index + 1, len(self.names))
             started = time.perf_counter()
             found = method.end()
             self.seconds += time.perf_counter() - started
             self._take(found)
-            if self.next != len(sequence.frames):
+            if self.next != len(self.names):
                 raise MethodError(
-                    f'{method.name} gave labels of {self.next} of {len(sequence.frames)} frames'
+                    f'{method.name} gave labels of {self.next} of {len(self.names)} frames'
                 )
             if self.pictures:
                 self.pictures.finish()
@@ -91,7 +96,7 @@ class _Run:
             if self.pictures:
                 self.pictures.close()
         return self.scorer.score(
-            frames=len(sequence.frames),
+            frames=len(self.names),
             seconds=self.seconds,
             memory=peak_memory(),
             device_memory=peak_device_memory(),
@@ -119,7 +124,7 @@ class _Run:
     def _check_size(self, what: str, index: int, shape: Sequence[int]) -> None:
         if tuple(shape[:2]) != self.size:
             raise SourceError(
-                f'the {what} of frame {self.sequence.frames[index]} is {shape[1]}x{shape[0]} px, '
+                f'the {what} of frame {self.names[index]} is {shape[1]}x{shape[0]} px, '
                 f'but the first image {self.size[1]}x{self.size[0]}: all must have one size'
             )
 
@@ -139,17 +144,22 @@ class _Run:
                 self.pictures.add(index, self.waiting.pop(index), labels, scores)
 
     def _write(self, index: int, labels: Labels) -> None:
-        place = self.folder / LABELS / f'{self.sequence.frames[index]}.png'
+        place = self.folder / LABELS / f'{self.names[index]}.png'
         try:
             save_labels(place, labels)
         except OSError as error:
             raise OutputError(f'cannot write {place}: {error}') from None
 
 
-def _make_empty(folder: Path) -> None:
+def make_empty(folder: Path, inside: str = '') -> None:
+    """Delete what is in a folder, and make it, with another one inside.
+
+    Raises:
+        OutputError: that is not possible.
+    """
     try:
         if folder.exists():
             shutil.rmtree(folder)
-        (folder / LABELS).mkdir(parents=True)
+        (folder / inside).mkdir(parents=True)
     except OSError as error:
         raise OutputError(f'cannot write to {folder}: {error}') from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import logging
@@ -10,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from drift_ros.errors import DriftError, OutputError
-from drift_ros.evaluation.running.sequence import OnFrame, run_sequence
+from drift_ros.evaluation.poses import PoseSequence
+from drift_ros.evaluation.running.poses import run_poses
+from drift_ros.evaluation.running.sequence import OnFrame, nothing, run_sequence
 from drift_ros.evaluation.types import (
     AnnotatedSequence,
     Method,
     ObjectScore,
+    PoseScore,
     Refusal,
     SequenceScore,
 )
@@ -23,6 +27,7 @@ from drift_ros.io.atomic import write_text
 log = logging.getLogger(__name__)
 
 SCORE = 'score.json'
+Score = SequenceScore | PoseScore
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,7 @@ class Task:
     pictures: bool = True
 
 
-def run_task(
-    task: Task, method: Method, on_frame: OnFrame = lambda done: None
-) -> SequenceScore | Refusal:
+def run_task(task: Task, method: Method, on_frame: OnFrame = nothing) -> Score | Refusal:
     """Track and score a sequence, and write what came of it; last of all score.json.
 
     Whatever is wrong with one sequence makes a refusal, so that the others go on.
@@ -50,9 +53,9 @@ def run_task(
     Raises:
         OutputError: the results cannot be written; no other sequence could be either.
     """
-    found: SequenceScore | Refusal
+    found: Score | Refusal
     try:
-        found = run_sequence(task.sequence, method, task.folder, task.pictures, on_frame)
+        found = _run(task, method, on_frame)
     except OutputError:
         raise
     except DriftError as error:
@@ -65,7 +68,14 @@ def run_task(
     return found
 
 
-def write_score(folder: Path, found: SequenceScore | Refusal) -> None:
+def _run(task: Task, method: Method, on_frame: OnFrame) -> Score:
+    sequence = copy.copy(task.sequence)  # what it keeps to read faster goes with it
+    if isinstance(sequence, PoseSequence):
+        return run_poses(sequence, method, task.folder, task.pictures, on_frame)
+    return run_sequence(sequence, method, task.folder, task.pictures, on_frame)
+
+
+def write_score(folder: Path, found: Score | Refusal) -> None:
     """Write score.json: the scores, or the reason of a refusal as `refused`.
 
     Raises:
@@ -83,12 +93,14 @@ def write_score(folder: Path, found: SequenceScore | Refusal) -> None:
     write_text(folder / SCORE, json.dumps(record, allow_nan=False) + '\n')
 
 
-def read_score(folder: Path) -> SequenceScore | Refusal | None:
+def read_score(folder: Path) -> Score | Refusal | None:
     """What `write_score` wrote; None if there is nothing whole."""
     try:
         record = json.loads((folder / SCORE).read_text(encoding='utf-8'))
         if 'refused' in record:
             return Refusal(record['name'], record['refused'])
+        if 'joints' in record:
+            return PoseScore(**_tuples(record))
         objects = tuple(ObjectScore(**_tuples(obj)) for obj in record['objects'])
         return SequenceScore(**_tuples(record) | {'objects': objects})
     except (OSError, ValueError, KeyError, TypeError):
@@ -96,4 +108,8 @@ def read_score(folder: Path) -> SequenceScore | Refusal | None:
 
 
 def _tuples(record: dict[str, Any]) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+    return {name: _tuple(value) for name, value in record.items()}
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(map(_tuple, value)) if isinstance(value, list) else value

@@ -14,20 +14,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from drift_ros.errors import DriftError
 from drift_ros.evaluation.methods import MethodSpec
-from drift_ros.evaluation.running.tasks import Task, run_task, write_score
-from drift_ros.evaluation.types import Refusal, SequenceScore
+from drift_ros.evaluation.running.tasks import Score, Task, run_task, write_score
+from drift_ros.evaluation.types import Refusal
 
 FRAME, DONE, FAILED = 'frame', 'done', 'failed'
 PATIENCE = 5.0  # s that a process gets to end
 
-OnFrame = Callable[[Task, int], None]
-OnDone = Callable[[Task, SequenceScore | Refusal], None]
+OnFrame = Callable[[Task, int, int], None]
+OnDone = Callable[[Task, Score | Refusal], None]
 
 
 @dataclass
@@ -56,7 +57,7 @@ def run_tasks(
         spec: makes the method.
         jobs: number of processes.
         devices: devices that they take in turn; none: as the settings say.
-        on_frame: told of a task and how many of its frames were put in.
+        on_frame: told of a task, how many of its frames were put in, and how many there are.
         on_done: told what came of a task.
 
     Raises:
@@ -114,7 +115,7 @@ def run_tasks(
                     raise content
                 assert worker.task is not None
                 if kind == FRAME:
-                    on_frame(worker.task, content)
+                    on_frame(worker.task, *content)
                 else:
                     task = worker.task
                     give(worker)  # before anything else, so that it never waits
@@ -137,11 +138,15 @@ def _serve(pipe: Connection, spec: MethodSpec, device: str | None, jobs: int) ->
         method = None
         while (task := pipe.recv()) is not None:
             method = method or spec.make(device)
-            pipe.send((DONE, run_task(task, method, lambda done: pipe.send((FRAME, done)))))
+            pipe.send((DONE, run_task(task, method, partial(_tell, pipe))))
     except DriftError as error:
         pipe.send((FAILED, error))
     except (EOFError, BrokenPipeError):
         pass  # the parent is gone
+
+
+def _tell(pipe: Connection, done: int, count: int) -> None:
+    pipe.send((FRAME, (done, count)))
 
 
 def _share_cores(jobs: int) -> None:
