@@ -67,13 +67,19 @@ class Fails:
         return np.zeros(frame.shape[:2], np.uint8)
 
 
-class Dies:
-    """Ends its process on bright frames, as the system does when memory runs out."""
+class Dies(Still):
+    """Ends its process on bright frames, as the system does when memory runs out.
 
-    def step(self, frame: NDArray[np.uint8], masks: Masks) -> NDArray[np.uint8]:
+    Draws one object on device `one` and two on device `two`.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__({'one': 1, 'two': 2}[device])
+
+    def step(self, frame: NDArray[np.uint8], masks: Masks) -> NDArray[np.int64]:
         if frame[0, 0, 0] > 128:
             os.kill(os.getpid(), signal.SIGKILL)
-        return np.zeros(frame.shape[:2], np.uint8)
+        return super().step(frame, masks)
 
 
 class NoStep:
