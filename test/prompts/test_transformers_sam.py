@@ -8,23 +8,15 @@ import shutil
 import numpy as np
 import pytest
 import torch
+import transformers
+from sam_models import DECODER, SIDE, enlarge, make_sam2_video, sam2_parts
 
 from drift_ros.errors import CheckpointError
 from drift_ros.prompts import Prompt
 from drift_ros.prompts.queries import TOGETHER
 from drift_ros.prompts.transformers_sam import MEAN, STD, Sam, Sam2, load
 
-transformers = pytest.importorskip('transformers')
-
 CPU = torch.device('cpu')
-SIDE = 64
-DECODER = {
-    'hidden_size': 16,
-    'mlp_dim': 32,
-    'num_hidden_layers': 1,
-    'num_attention_heads': 2,
-    'iou_head_hidden_dim': 16,
-}
 
 
 def make_sam():
@@ -54,54 +46,8 @@ def make_sam():
     )
 
 
-def sam2_parts():
-    backbone = {
-        'model_type': 'sam2_hiera_det_model',
-        'hidden_size': 8,
-        'image_size': [SIDE, SIDE],
-        'blocks_per_stage': [1, 1, 2, 1],
-        'embed_dim_per_stage': [8, 16, 32, 64],
-        'num_attention_heads_per_stage': [1, 1, 2, 2],
-        'window_size_per_stage': [8, 4, 4, 2],
-        'global_attention_blocks': [3],
-    }
-    return {
-        'vision_config': {
-            'backbone_config': backbone,
-            'backbone_channel_list': [64, 32, 16, 8],
-            'backbone_feature_sizes': [[16, 16], [8, 8], [4, 4]],
-            'fpn_hidden_size': 16,
-        },
-        'prompt_encoder_config': {
-            'hidden_size': 16,
-            'image_size': SIDE,
-            'patch_size': 16,
-            'mask_input_channels': 16,
-        },
-        'mask_decoder_config': DECODER,
-    }
-
-
 def make_sam2():
     return transformers.Sam2Model(transformers.Sam2Config(**sam2_parts()))
-
-
-def make_sam2_video():
-    """The class that SAM 2 folders are published as."""
-    memory = {
-        'image_size': SIDE,
-        'memory_attention_hidden_size': 16,
-        'memory_attention_num_layers': 1,
-        'memory_attention_feed_forward_hidden_size': 16,
-        'memory_attention_rope_feat_sizes': [4, 4],
-        'memory_encoder_hidden_size': 16,
-        'memory_encoder_output_channels': 8,
-        'mask_downsampler_embed_dim': 16,
-        'memory_fuser_num_layers': 1,
-        'memory_fuser_embed_dim': 16,
-        'memory_fuser_intermediate_dim': 16,
-    }
-    return transformers.Sam2VideoModel(transformers.Sam2VideoConfig(**sam2_parts(), **memory))
 
 
 MAKERS = {'sam': make_sam, 'sam2': make_sam2, 'sam2_video': make_sam2_video}
@@ -114,10 +60,7 @@ def folders(tmp_path_factory):
     for kind, make in MAKERS.items():
         torch.manual_seed(0)
         model = make()
-        with torch.no_grad():
-            for weight in model.parameters():
-                if weight.ndim > 1:  # larger than at the start of training, so that inputs matter
-                    weight.normal_(std=weight[0].numel() ** -0.5)
+        enlarge(model)
         model.save_pretrained(place / kind)
     return {kind: place / kind for kind in MAKERS}
 
