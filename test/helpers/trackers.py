@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,6 +80,14 @@ class Dies(Still):
     def step(self, frame: NDArray[np.uint8], masks: Masks) -> NDArray[np.int64]:
         if frame[0, 0, 0] > 128:
             os.kill(os.getpid(), signal.SIGKILL)
+        return super().step(frame, masks)
+
+
+class Slow(Still):
+    """Takes its time."""
+
+    def step(self, frame: NDArray[np.uint8], masks: Masks) -> NDArray[np.int64]:
+        time.sleep(0.1)
         return super().step(frame, masks)
 
 
