@@ -12,6 +12,8 @@ from rich.console import Console
 
 from drift_ros.cli.play import NoRosError
 
+HINT = 5.0  # s after which topics that nobody publishes are named
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -24,9 +26,6 @@ def record(
     duration: Annotated[
         float, typer.Option(min=0, help='End after so many seconds; 0: at Ctrl-C.')
     ] = 0.0,
-    wait: Annotated[
-        float, typer.Option(min=0, help='Wait up to so many seconds for the topics.')
-    ] = 10.0,
     use_sim_time: Annotated[
         bool,
         typer.Option(
@@ -46,10 +45,14 @@ def record(
         ) from None
     console = Console(stderr=True)
     with node_of_its_own('drift_record') as node:
-        with BagRecorder(node, topics, out.expanduser(), wait, use_sim_time) as recorder:
-            console.print(f'recording {", ".join(topics)}; Ctrl-C ends it', highlight=False)
-            end = time.monotonic() + duration if duration else float('inf')
+        with BagRecorder(node, topics, out.expanduser(), use_sim_time) as recorder:
+            console.print(f'recording to {out}; Ctrl-C ends it', highlight=False, soft_wrap=True)
+            begin = time.monotonic()
             with contextlib.suppress(KeyboardInterrupt):
-                recorder.spin(lambda: time.monotonic() >= end)
-        counts = ', '.join(f'{count} of {topic}' for topic, count in recorder.counts.items())
-        console.print(f'{out}: {counts}', highlight=False, soft_wrap=True)
+                recorder.spin(lambda: time.monotonic() >= begin + (duration or HINT))
+                if recorder.missing:
+                    console.print(f'nobody publishes {", ".join(recorder.missing)} so far')
+                recorder.spin(lambda: bool(duration))
+        counts = [f'{count} of {topic}' for topic, count in recorder.counts.items()]
+        counts += [f'{topic} was never published' for topic in recorder.missing]
+        console.print(f'{out}: {", ".join(counts)}', highlight=False, soft_wrap=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rclpy.executors import SingleThreadedExecutor
@@ -20,78 +20,83 @@ POLL = 0.1  # s
 
 
 class BagRecorder:
-    """Records topics. A context manager; the bag is complete when it is left.
+    """Records topics from when they are published. A context manager; leaving completes the bag.
 
     Args:
         node: listens; it must not be spun by anybody else.
         topics: full names.
         path: bag to make.
-        timeout: how long to wait for the topics to be published, in s.
         sim_time: whether times of receipt are those of /clock; what comes before it is left out.
 
     Attributes:
-        counts: messages so far, by topic.
+        missing: topics that nobody has published so far.
 
     Raises:
-        SourceError: a topic is not published, or its type is not installed or not known.
         OutputError: the bag cannot be made.
     """
 
     def __init__(
-        self,
-        node: Node,
-        topics: Sequence[str],
-        path: Path,
-        timeout: float = 10.0,
-        sim_time: bool = False,
+        self, node: Node, topics: Sequence[str], path: Path, sim_time: bool = False
     ) -> None:
+        self.missing = list(dict.fromkeys(topics))
+        self._node = node
+        self._types: dict[str, str] = {}
+        self._recorders: list[Recorder] = []
+        self._bag = BagWriter(path)
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
         if sim_time:
             node.set_parameters([Parameter('use_sim_time', value=True)])
-        self._types = self._find(node, topics, time.monotonic() + timeout)
-        classes = {topic: _class(topic, kind) for topic, kind in self._types.items()}
-        loose = frozenset(topic for topic in topics if not _reliable(node, topic))
-        self._bag = BagWriter(path)
         clock = node.get_clock()
-        now = (lambda: int(clock.now().nanoseconds)) if sim_time else time.time_ns
-        self._recorder = Recorder(node, classes, self._take, loose, now)
-        self.counts = self._recorder.counts
+        self._now = (lambda: int(clock.now().nanoseconds)) if sim_time else time.time_ns
 
     def __enter__(self) -> BagRecorder:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._recorder.close()
+        for recorder in self._recorders:
+            recorder.close()
         self._executor.shutdown()
         self._bag.close()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Messages so far, by topic."""
+        return {topic: n for one in self._recorders for topic, n in one.counts.items()}
 
     def spin(self, until: Callable[[], bool]) -> None:
         """Record until something is true.
 
         Raises:
+            SourceError: the type of a topic is not installed.
             OutputError: a message cannot be written.
         """
+        due = 0.0
         while not until():
+            if self.missing and time.monotonic() >= due:
+                self._look()
+                due = time.monotonic() + POLL
             self._executor.spin_once(timeout_sec=POLL)
+
+    def _look(self) -> None:
+        """Listen to the topics that are published by now."""
+        kinds = {topic: kinds[0] for topic, kinds in self._node.get_topic_names_and_types()}
+        for topic in list(self.missing):
+            publishers = self._node.get_publishers_info_by_topic(topic)
+            if topic not in kinds or not publishers:
+                continue
+            # one that insists on all messages hears nothing of a publisher that may lose some
+            policies = (publisher.qos_profile.reliability for publisher in publishers)
+            strict = all(policy == QoSReliabilityPolicy.RELIABLE for policy in policies)
+            loose = frozenset() if strict else frozenset([topic])
+            self._types[topic] = kinds[topic]
+            classes = {topic: _class(topic, kinds[topic])}
+            self._recorders.append(Recorder(self._node, classes, self._take, loose, self._now))
+            self.missing.remove(topic)
 
     def _take(self, topic: str, data: bytes, received: int) -> None:
         if received:
             self._bag.write_raw(topic, self._types[topic], data, received)
-
-    def _find(self, node: Node, topics: Sequence[str], end: float) -> Mapping[str, str]:
-        """Type of every topic, once all are published."""
-        while True:
-            there = {t: kinds[0] for t, kinds in node.get_topic_names_and_types() if kinds}
-            missing = [t for t in topics if t not in there or not node.count_publishers(t)]
-            if not missing:
-                return {topic: there[topic] for topic in topics}
-            if time.monotonic() > end:
-                raise SourceError(
-                    f'nobody publishes {", ".join(missing)}; there are: '
-                    f'{", ".join(sorted(there)) or "no topics"}'
-                )
-            self._executor.spin_once(timeout_sec=POLL)
 
 
 def _class(topic: str, kind: str) -> type:
@@ -100,9 +105,3 @@ def _class(topic: str, kind: str) -> type:
     except (ImportError, AttributeError):
         raise SourceError(f'{topic} has the type {kind}, which is not installed') from None
     return found
-
-
-def _reliable(node: Node, topic: str) -> bool:
-    """Whether all who publish a topic promise that everything arrives."""
-    profiles = (info.qos_profile for info in node.get_publishers_info_by_topic(topic))
-    return all(profile.reliability == QoSReliabilityPolicy.RELIABLE for profile in profiles)

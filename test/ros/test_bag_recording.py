@@ -15,7 +15,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
-from drift_ros.errors import OutputError, SourceError
+from drift_ros.errors import OutputError
 from drift_ros.io.bags import BagReader
 from drift_ros.ros import stamps
 from drift_ros.ros.bag_recording import BagRecorder
@@ -72,12 +72,19 @@ def test_times_of_receipt_may_be_simulated(nodes: tuple[Any, Any], tmp_path: Pat
     assert times == {5_000_000_000}
 
 
-def test_a_topic_that_nobody_publishes(nodes: tuple[Any, Any], tmp_path: Path) -> None:
+def test_a_topic_is_recorded_from_when_it_is_published(
+    nodes: tuple[Any, Any], tmp_path: Path
+) -> None:
     mouth, node = nodes
-    mouth.create_publisher(String, '/words', 10)
-    with pytest.raises(SourceError, match=r'nobody publishes /wrds; there are: .*/words'):
-        BagRecorder(node, ['/words', '/wrds'], tmp_path / 'bag', timeout=1.0)
-    assert not (tmp_path / 'bag').exists()
+    with BagRecorder(node, ['/words', '/wrds'], tmp_path / 'bag') as recorder:
+        end = time.monotonic() + 0.3
+        recorder.spin(lambda: time.monotonic() > end)
+        assert recorder.missing == ['/words', '/wrds'] and recorder.counts == {}
+        publisher = mouth.create_publisher(String, '/words', 10)
+        record(recorder, lambda: publisher.publish(String(data='late')), 2)
+        assert recorder.missing == ['/wrds'] and recorder.counts['/words'] >= 2
+    with BagReader(tmp_path / 'bag') as bag:
+        assert bag.topics == {'/words': 'std_msgs/msg/String'}
 
 
 def test_a_bag_that_exists_is_left_alone(nodes: tuple[Any, Any], tmp_path: Path) -> None:
