@@ -58,7 +58,10 @@ def sweep(
         int, typer.Option(min=1, help='Sequences at a time, each in a process with its own model.')
     ] = 1,
     pictures: Annotated[
-        bool, typer.Option('--pictures', help='Make overlays and contact sheets too.')
+        bool,
+        typer.Option(
+            '--pictures', help='Make overlays, contact sheets and pictures of frames too.'
+        ),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option('--overwrite', help='Delete what earlier runs wrote to the folders.')
@@ -108,7 +111,7 @@ def sweep(
         if not record['sequences']:
             raise SourceError(next(iter(record['refused'].values()), 'no sequence was evaluated'))
         write_latex(folder)
-        write_report(folder, dataset.usable)
+        write_report(folder, dataset.usable if pictures else ())
         return record
 
     def done(outcomes: Sequence[Outcome]) -> None:

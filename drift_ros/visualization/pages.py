@@ -46,7 +46,7 @@ def card(value: str, unit: str, label: str, mood: str = '') -> dict[str, str]:
 def row(
     text: str, cells: Sequence[str], colour: str = '', link: str = '', strong: bool = False
 ) -> dict[str, Any]:
-    """A row of a table: its title with a patch of colour or a link within the page, and cells."""
+    """A row of a table: its title with a patch of colour or a link, and cells."""
     return {'title': text, 'cells': cells, 'colour': colour, 'link': link, 'strong': strong}
 
 

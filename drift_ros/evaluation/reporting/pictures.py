@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -33,11 +33,28 @@ class Pictures:
         self._folder = folder
         self._sequences: Mapping[str, AnnotatedSequence] = {s.name: s for s in sequences}
         self._taken = 0
+        self._made: dict[tuple[str, int], dict[str, str] | None] = {}
+
+    def prepare(self, first: Sequence[Frame], rest: Sequence[Frame]) -> None:
+        """Make the pictures of frames, one sequence after the other: some are slow to open.
+
+        Args:
+            first: get their pictures in any case.
+            rest: get theirs as long as there is room.
+        """
+        must = {(frame.sequence, frame.index) for frame in first}
+        wanted = {(frame.sequence, frame.index): frame for frame in (*rest, *first)}
+        for place in sorted(wanted):
+            if place in must or self._taken <= BUDGET:
+                self._made[place] = self._make(wanted[place])
 
     def comparison(self, frame: Frame) -> dict[str, str] | None:
-        """Side by side, with what was scored below; None where something is not there."""
+        """Side by side, with what was scored above; None where something is not there."""
+        return self._made.get((frame.sequence, frame.index))
+
+    def _make(self, frame: Frame) -> dict[str, str] | None:
         sequence = self._sequences.get(frame.sequence)
-        if sequence is None or self._taken > BUDGET:
+        if sequence is None:
             return None
         try:
             result = self._result(sequence, frame.index)

@@ -45,11 +45,10 @@ def write_report(folder: Path, sequences: Iterable[AnnotatedSequence] = ()) -> P
 
 def _page(results: Results, scores: dict[str, SequenceScore | None], pictures: Pictures) -> str:
     published = published_for(results)
-    worst = worst_frames(
-        (score for score in scores.values() if score is not None), WORST, WORST_PER_SEQUENCE
-    )
-    # before those of single sequences, which may find the page full
-    worst_pictures = _made(pictures.comparison(frame) for frame in worst)
+    scored = [score for score in scores.values() if score is not None]
+    worst = worst_frames(scored, WORST, WORST_PER_SEQUENCE)
+    own = {score.name: worst_frames([score], WORST_PER_SEQUENCE) for score in scored}
+    pictures.prepare(worst, [frame for frames in own.values() for frame in frames])
     return render(
         'drift_ros.evaluation.reporting',
         'report.html.j2',
@@ -59,13 +58,13 @@ def _page(results: Results, scores: dict[str, SequenceScore | None], pictures: P
         means=tables.means(results, published),
         published=published,
         differences=differences(results, published) if published else [],
-        worst=worst_pictures,
+        worst=_made(map(pictures.comparison, worst)),
         error_legend=error_legend(),
         overview=tables.sequences(results),
         refused=results.refused,
         speed=tables.speed(results),
         sequences=[
-            _sequence(results, name, scores[name], pictures, i)
+            _sequence(results, i, scores[name], own.get(name, []), pictures)
             for i, name in enumerate(results.sequences)
         ],
         unfolded=len(results.sequences) <= OPEN,
@@ -106,18 +105,21 @@ def _cards(results: Results) -> list[dict[str, str]]:
 
 
 def _sequence(
-    results: Results, name: str, score: SequenceScore | None, pictures: Pictures, number: int
+    results: Results,
+    number: int,
+    score: SequenceScore | None,
+    worst: Sequence[Frame],
+    pictures: Pictures,
 ) -> dict[str, Any]:
-    entry = results.sequences[name]
+    name, entry = list(results.sequences.items())[number]
     frames = frames_of(score) if score is not None else []
-    shown = worst_frames([score], WORST_PER_SEQUENCE) if score is not None else []
     return {
         'anchor': tables.anchor(number),
         'name': name,
         'summary': tables.in_short(entry),
         'objects': tables.objects(entry),
         'charts': _charts(score, frames) if score is not None else [],
-        'pictures': _made([*map(pictures.comparison, shown), pictures.features(name)]),
+        'pictures': _made([*map(pictures.comparison, worst), pictures.features(name)]),
         'skipped': list(score.skipped) if score is not None else entry.get('skipped', []),
         'live': live_facts(entry.get('live') or {}),
     }

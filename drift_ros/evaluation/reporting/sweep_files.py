@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from drift_ros.errors import OutputError
 from drift_ros.evaluation.reporting import tables
@@ -75,7 +76,8 @@ def overview(outcomes: Sequence[Outcome], axes: Sequence[Axis]) -> tables.Table:
             cells = [*others, *(tables.percent(results.mean.get(name)) for name in shown)]
             cells += [tables.seconds(results.seconds_per_frame)]
             cells += [tables.mib(results.highest('memory')), '{} of {}'.format(*results.count)]
-        rows.append(row(first, cells, strong=i == 0 and results is not None))
+        place = f'{quote(outcome.combination.folder)}/report.html' if results is not None else ''
+        rows.append(row(first, cells, link=place, strong=i == 0 and results is not None))
     heads = [*(axis.short for axis in axes), *shown, 's/frame', 'Memory [MiB]', 'Sequences']
     return {'heads': heads, 'rows': rows}
 

@@ -70,7 +70,7 @@ def sequences(results: Results) -> Table:
         cells += [str(entry.get('switches', NOTHING))] if switches else []
         cells += [seconds(entry.get('seconds_per_frame')), mib(entry.get('memory'))]
         cells += [mib(entry.get('device_memory'))] if device else []
-        rows.append(row(name, cells, link=anchor(i)))
+        rows.append(row(name, cells, link=f'#{anchor(i)}'))
     return {'heads': heads, 'rows': rows}
 
 
