@@ -127,6 +127,7 @@ def test_a_preset_is_named_in_the_results(tmp_path):
     assert json.loads((out / 'results.json').read_text())['preset'] == 'dino_propagation'
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_what_the_same_command_continues(tmp_path):
     data, out = davis_folder(tmp_path / 'data', frames=60), tmp_path / 'out'
     arguments = [data, '--layout', 'davis', '--method', 'trackers:Slow', '--out', out]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,7 +33,9 @@ def ious(
     """
     if truth.shape != result.shape:
         raise ValueError(f'a truth of shape {truth.shape} does not fit a result of {result.shape}')
-    pairs = truth.astype(np.uint16).ravel() * 256 + result.ravel()
+    x, y, width, height = cv2.boundingRect(truth | result)  # the rest is background in both
+    box = slice(y, y + height), slice(x, x + width)
+    pairs = truth[box].astype(np.uint16).ravel() * 256 + result[box].ravel()
     counts = np.bincount(pairs, minlength=65536).reshape(256, 256)
     rows = np.asarray(ids, int)
     columns = rows if result_ids is None else np.asarray(result_ids, int)
