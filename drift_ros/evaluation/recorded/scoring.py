@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from drift_ros.evaluation.recorded.timing import Latency, arrivals, clock_proble
 from drift_ros.evaluation.recorded.topics import find_camera, find_results, overlay_beside
 from drift_ros.evaluation.types import SequenceScore
 from drift_ros.io.bags import BagReader
-from drift_ros.io.observations import Observations
 from drift_ros.io.recorded import observations, read_tracks
 from drift_ros.io.stamps import no_pairs
 
@@ -90,19 +89,6 @@ class LiveScore:
         return len(self.labelled) - 1 - last
 
 
-@dataclass
-class _Run:
-    """What was read from the recording."""
-
-    results: Observations
-    labels: str
-    tracks: str
-    camera: str
-    generation: int | None
-    sent: dict[int, int]  # stamp -> receipt of the camera's message
-    notes: list[str]
-
-
 def score_recording(request: Request) -> LiveScore:
     """Score a recording.
 
@@ -112,67 +98,51 @@ def score_recording(request: Request) -> LiveScore:
     Raises:
         SourceError: a bag or a topic cannot be read, or the two have nothing in common.
     """
-    run = _read(request)
-    same = request.recorded.resolve() == request.truth.resolve()
-    own = (run.labels,) if same and request.truth_labels is None else ()
-    truth, topic = read_truth(request.truth, request.truth_labels, '--truth-labels', own)
-    if not truth.shown:
-        raise SourceError(f'no label map of {topic} in {request.truth} shows an object')
-    camera = sorted(run.sent) or _stamps_beside_truth(request, run, topic)
-    timeline = Timeline(
-        _first_shown(truth), camera, truth.stamps, run.results.stamps, request.tolerance
-    )
-    common = [number for number in timeline.truth if number in timeline.results]
-    if not common:
-        raise no_pairs(
-            f'{run.labels} of {request.recorded}',
-            run.results.stamps,
-            f'{topic} of {request.truth}',
-            truth.stamps,
-            request.tolerance,
-        )
-    aligned = align(run.results, truth, timeline, request.match)
-    first = min(aligned.begins)
-    numbers = range(first + 1, len(timeline.stamps))
-    results = [timeline.results.get(number) for number in numbers]
-    shown = [stamp for stamp in results if stamp is not None]
-    from_stamp = latency(shown, {stamp: stamp for stamp in shown}, run.results.received)
-    problem = clock_problem(from_stamp)
-    known = [number for number in timeline.truth if number > first]
-    notes = [*run.notes, *([problem] if problem else [])]
-    if aligned.left_out:
-        notes.append(f'objects that were never prompted are left out: {listed(aligned.left_out)}')
-    return LiveScore(
-        score=_accuracy(request, aligned),
-        aligned=aligned,
-        topics={
-            'labels': run.labels,
-            'tracks': run.tracks,
-            'truth': topic,
-            'camera': run.camera,
-        },
-        generation=run.generation,
-        stamps=tuple(timeline.stamps[first + 1 :]),
-        labelled=tuple(stamp is not None for stamp in results),
-        truth=(len(known), sum(number not in timeline.results for number in known)),
-        from_stamp=None if problem else from_stamp,
-        from_arrival=latency(shown, run.sent, run.results.received),
-        notes=tuple(notes),
-    )
-
-
-def _read(request: Request) -> _Run:
-    """Results and times of the recording."""
+    notes: list[str] = []
     named = (request.truth_labels,) if request.truth_labels and not request.labels else ()
     with BagReader(request.recorded) as reader:
         labels, tracks = find_results(reader, request.labels, request.tracks, named)
-        notes: list[str] = []
         generation = _generation(reader, tracks, request.generation, notes) if tracks else None
-        others = (labels, overlay_beside(labels), request.truth_labels)
-        camera = find_camera(reader, request.image, [topic for topic in others if topic])
-        sent = arrivals(reader, camera) if camera else {}
+    same = request.recorded.resolve() == request.truth.resolve()
+    own = (labels,) if same and request.truth_labels is None else ()
+    truth, truth_labels = read_truth(request.truth, request.truth_labels, '--truth-labels', own)
+    if not truth.shown:
+        raise SourceError(f'no label map of {truth_labels} in {request.truth} shows an object')
     results = observations(request.recorded, labels, tracks, generation)
-    return _Run(results, labels, tracks, camera, generation, sent, notes)
+    camera, sent, arrived = _camera(request, (labels, truth_labels, overlay_beside(labels)), notes)
+    first_shown = next(stamp for stamp, known in maps(truth) if known.any())
+    timeline = Timeline(first_shown, sent, truth.stamps, results.stamps, request.tolerance)
+    if not timeline.truth.keys() & timeline.results.keys():
+        raise no_pairs(
+            f'{labels} of {request.recorded}',
+            results.stamps,
+            f'{truth_labels} of {request.truth}',
+            truth.stamps,
+            request.tolerance,
+        )
+    aligned = align(results, truth, timeline, request.match)
+    first = min(aligned.begins)
+    numbers = range(first + 1, len(timeline.stamps))
+    shown = [timeline.results[number] for number in numbers if number in timeline.results]
+    from_stamp = latency(shown, {stamp: stamp for stamp in shown}, results.received)
+    problem = clock_problem(from_stamp)
+    if problem:
+        notes.append(problem)
+    if aligned.left_out:
+        notes.append(f'objects that were never prompted are left out: {listed(aligned.left_out)}')
+    known_numbers = [number for number in timeline.truth if number > first]
+    return LiveScore(
+        score=_accuracy(request, aligned),
+        aligned=aligned,
+        topics={'labels': labels, 'tracks': tracks, 'truth': truth_labels, 'camera': camera},
+        generation=generation,
+        stamps=tuple(timeline.stamps[first + 1 :]),
+        labelled=tuple(number in timeline.results for number in numbers),
+        truth=(len(known_numbers), len(set(known_numbers) - timeline.results.keys())),
+        from_stamp=None if problem else from_stamp,
+        from_arrival=latency(shown, arrived, results.received),
+        notes=tuple(notes),
+    )
 
 
 def _generation(reader: BagReader, tracks: str, wanted: int | None, notes: list[str]) -> int | None:
@@ -195,22 +165,26 @@ def _generation(reader: BagReader, tracks: str, wanted: int | None, notes: list[
     return chosen
 
 
-def _stamps_beside_truth(request: Request, run: _Run, truth: str) -> list[int]:
-    """Stamps of the camera from the truth's bag, where the recording does not have them."""
+def _camera(
+    request: Request, others: Sequence[str], notes: list[str]
+) -> tuple[str, list[int], dict[int, int]]:
+    """The camera's topic ('' if there is none), its stamps, and when they came to the recorder.
+
+    The recording goes before the truth, whose recorder had another clock.
+    """
+    with BagReader(request.recorded) as reader:
+        topic = find_camera(reader, request.image, others)
+        if topic:
+            arrived = arrivals(reader, topic)
+            return topic, list(arrived), arrived
     with BagReader(request.truth) as reader:
-        topic = find_camera(reader, request.image, (truth,))
-        if not topic and request.image:
+        topic = find_camera(reader, request.image, others)
+        if topic:
+            return topic, list(arrivals(reader, topic)), {}
+        if request.image:
             reader.count(request.image)  # names what is there
-        if not topic:
-            run.notes.append(
-                'no topic has the stamps of the camera: only frames with a truth can be missed'
-            )
-        run.camera = topic
-        return sorted(arrivals(reader, topic)) if topic else []
-
-
-def _first_shown(truth: Observations) -> int:
-    return next(stamp for stamp, labels in maps(truth) if labels.any())
+    notes.append('no topic has the stamps of the camera: only frames with a truth can be missed')
+    return '', [], {}
 
 
 def _accuracy(request: Request, aligned: Aligned) -> SequenceScore:

@@ -354,6 +354,16 @@ def test_several_cameras_have_to_be_named(tmp_path: Path, truth: Path) -> None:
     assert score(recorded, truth, image='/left/image').dropped == 0
 
 
+def test_a_grey_truth_in_the_same_bag_is_no_camera(tmp_path: Path) -> None:
+    bag = Bag()
+    for index in range(COUNT):
+        bag.labels(stamp(index), moving(index), encoding='mono8')
+        bag.result(stamp(index), moving(index), NAMES, MS)
+    both = bag.write(tmp_path / 'both')
+    found = score(both, both)
+    assert found.topics['truth'] == '/truth/labels' and found.topics['camera'] == ''
+
+
 def test_without_a_camera_only_labelled_frames_can_be_missed(tmp_path: Path) -> None:
     bag = Bag()
     for index in range(0, COUNT, 2):
