@@ -101,6 +101,7 @@ def compare(runs: Sequence[Results]) -> Comparison:
 
 def bootstrap(
     differences: Sequence[Sequence[float]],
+    weights: Sequence[Sequence[float]] | None = None,
     resamples: int = RESAMPLES,
     seed: int = SEED,
     confidence: float = CONFIDENCE,
@@ -112,10 +113,12 @@ def bootstrap(
 
     Args:
         differences: per sequence, of each of its objects; at least one.
+        weights: of each of these in the mean; None: all the same.
         resamples, seed, confidence: of the bootstrap.
     """
-    sums = np.array([sum(values) for values in differences])
-    counts = np.array([len(values) for values in differences])
+    weights = weights or [[1.0] * len(values) for values in differences]
+    sums = np.array([np.dot(v, w) for v, w in zip(differences, weights, strict=True)])
+    counts = np.array([sum(values) for values in weights])
     value = float(sums.sum() / counts.sum())
     if len(sums) < 2:
         return Difference(value, None, None)
@@ -163,12 +166,14 @@ def _pair(first: Results, other: Results, measures: Sequence[str]) -> Pairing:
     common = [n for n in names if _content(first.sequences[n]) == _content(other.sequences[n])]
     differences = {}
     for measure in measures:
-        each = [
+        found = (
             _differences(first.sequences[name], other.sequences[name], measure) for name in common
-        ]
-        each = [values for values in each if values]
+        )
+        each = [pairs for pairs in found if pairs]
         if each:
-            differences[measure] = bootstrap(each)
+            values = [[value for value, _ in pairs] for pairs in each]
+            weights = [[weight for _, weight in pairs] for pairs in each]
+            differences[measure] = bootstrap(values, weights)
     return Pairing(
         tuple(common),
         tuple(name for name in first.sequences if name not in other.sequences),
@@ -183,13 +188,23 @@ def _content(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     return entry.get('frames'), objects
 
 
-def _differences(first: Mapping[str, Any], other: Mapping[str, Any], measure: str) -> list[float]:
-    """Of each object, or of the sequence as a whole where objects have no such measure."""
+def _differences(
+    first: Mapping[str, Any], other: Mapping[str, Any], measure: str
+) -> list[tuple[float, float]]:
+    """Difference and weight of each object, or of the sequence where objects have no such measure.
+
+    Objects weigh the same as in the means of DAVIS; joints weigh as many frames as they have, as in
+    the means of poses.
+    """
     pairs = [(obj, other['objects'][id_]) for id_, obj in first.get('objects', {}).items()]
-    if not all(measure in obj for pair in pairs for obj in pair) or not pairs:
+    if not pairs or not all(measure in obj for pair in pairs for obj in pair):
         pairs = [(first, other)]
-    values = [(known(a).get(measure), known(b).get(measure)) for a, b in pairs]
-    return [b - a for a, b in values if a is not None and b is not None]
+    by_frame = measure.startswith('PCK')
+    values = [
+        (known(a).get(measure), known(b).get(measure), a.get('frames') if by_frame else None)
+        for a, b in pairs
+    ]
+    return [(b - a, frames or 1.0) for a, b, frames in values if a is not None and b is not None]
 
 
 def _names(runs: Sequence[Results]) -> tuple[str, ...]:

@@ -111,6 +111,23 @@ def test_poses_are_compared_by_sequence(tmp_path):
     assert compare(runs).pairings[0].differences['PCK@0.1'].value == pytest.approx(0.3)
 
 
+def test_joints_weigh_their_frames_as_in_the_mean_of_poses(tmp_path):
+    runs = []
+    for name, values in (('one', (0.2, 0.4)), ('two', (0.4, 0.8))):
+        folder = write_results(tmp_path / name, {})
+        record = json.loads((folder / 'results.json').read_text())
+        record['mean'] = {'PCK@0.1': (values[0] * 30 + values[1] * 10) / 40}
+        record['sequences'] = {
+            s: {'objects': {'1': {'PCK@0.1': v, 'frames': n}, '2': {'PCK@0.1': None, 'frames': n}}}
+            for s, v, n in zip('ab', values, (30, 10), strict=True)
+        }
+        (folder / 'results.json').write_text(json.dumps(record))
+        runs.append(read_results(folder))
+    difference = compare(runs).pairings[0].differences['PCK@0.1']
+    assert difference.value == pytest.approx((0.2 * 30 + 0.4 * 10) / 40)
+    assert difference.value == pytest.approx(runs[1].mean['PCK@0.1'] - runs[0].mean['PCK@0.1'])
+
+
 def test_names_tell_runs_apart(tmp_path):
     runs = [read_results(write_results(tmp_path / d / 'run', FIRST)) for d in ('x', 'y')]
     assert compare(runs).names == ('x/run', 'y/run')
