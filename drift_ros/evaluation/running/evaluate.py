@@ -149,7 +149,9 @@ def _runner(jobs: int) -> Runner:
         return _run_here
 
     def run(tasks: list[Task], spec: MethodSpec, on_frame: OnFrame, on_done: OnDone) -> None:
-        devices = visible_devices(spec.settings.get('features.device'))
+        settings = spec.settings
+        wanted = settings.get('features.device', settings.get('method.device'))
+        devices = visible_devices(wanted)
         run_tasks(tasks, spec, jobs, devices, on_frame, on_done)
 
     return run
