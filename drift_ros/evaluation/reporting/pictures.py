@@ -92,7 +92,8 @@ def _caption(frame: Frame, sequence: AnnotatedSequence) -> str:
     if 1 < len(frame.j) <= 4:
         names = sequence.objects
         each = (
-            f'{names.get(id_) or id_} {50 * (j + frame.f[id_]):.1f}' for id_, j in frame.j.items()
+            f'{names.get(id_) or f"object {id_}"} {50 * (j + frame.f[id_]):.1f}'
+            for id_, j in frame.j.items()
         )
         text += f' ({", ".join(each)})'
     return text

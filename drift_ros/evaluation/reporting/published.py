@@ -69,6 +69,7 @@ def differences(results: Results, published: Published) -> list[str]:
     """In what the evaluation differs from what was published, in sentences for the report."""
     return [
         *_other_data(results, published),
+        *_other_protocol(results),
         *_other_features(results, published),
         *_other_settings(results),
     ]
@@ -95,6 +96,16 @@ def _other_data(results: Results, published: Published) -> list[str]:
             f'{published.data}, these of {count}.'
         ]
     return []
+
+
+def _other_protocol(results: Results) -> list[str]:
+    told = []
+    limit = results.dataset.get('limit')
+    if limit is not None:
+        told.append(f'Shorter videos: the first {limit} frames of each sequence.')
+    if results.dataset.get('merge'):
+        told.append('Another protocol: all objects of a sequence were taken for one.')
+    return told
 
 
 def _other_features(results: Results, published: Published) -> list[str]:

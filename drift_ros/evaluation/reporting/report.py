@@ -67,6 +67,7 @@ def _page(results: Results, scores: dict[str, SequenceScore | None], pictures: P
             _sequence(results, i, scores[name], own.get(name, []), pictures)
             for i, name in enumerate(results.sequences)
         ],
+        plotted=bool(scored),
         unfolded=len(results.sequences) <= OPEN,
         facts=_facts(results),
         groups=[{'title': 'Settings', 'values': results.settings}] if results.settings else [],
@@ -75,7 +76,8 @@ def _page(results: Results, scores: dict[str, SequenceScore | None], pictures: P
 
 def _data(results: Results) -> str:
     path = results.dataset.get('path')
-    return str(results.dataset.get('name') or (path and Path(path).name) or 'its data')
+    short = '/'.join(Path(path).parts[-2:]) if path else ''
+    return str(results.dataset.get('name') or short or 'its data')
 
 
 def _lead(results: Results) -> str:
@@ -97,6 +99,9 @@ def _cards(results: Results) -> list[dict[str, str]]:
     count, total = results.count
     mood = '' if count == total else 'bad'
     cards.append(card(str(count), f'of {total}', 'sequences', mood))
+    switches = results.record['mean'].get('switches')
+    if switches is not None:
+        cards.append(card(str(switches), '', 'id switches', 'bad' if switches else 'good'))
     seconds = results.seconds_per_frame
     if seconds is not None:
         cards.append(card(tables.seconds(seconds), 's', 'per frame'))

@@ -61,6 +61,14 @@ def test_what_differs_is_told(tmp_path):
     ]
 
 
+def test_shorter_videos_and_merged_objects_are_told(tmp_path):
+    results = results_of(tmp_path, 'ted_davis', 30, limit=20, merge=True)
+    assert differences(results, PUBLISHED['ted_davis']) == [
+        'Shorter videos: the first 20 frames of each sequence.',
+        'Another protocol: all objects of a sequence were taken for one.',
+    ]
+
+
 def test_random_weights_and_own_renderings_are_told(tmp_path):
     features = {'features.video.checkpoint': 'untrained'}
     results = results_of(tmp_path, 'ted_kubric_similar', 14, features, layout='kubric-similar')
