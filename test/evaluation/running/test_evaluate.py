@@ -178,7 +178,7 @@ def test_a_method_that_cannot_be_made_ends_the_run(tmp_path):
     out = tmp_path / 'out'
     for jobs in (1, 2):
         with pytest.raises(SettingsError, match='no weights'):
-            evaluate(data(tmp_path), PlugIn('trackers:broken'), out, Options(jobs=jobs))
+            evaluate(data(tmp_path, 'a'), PlugIn('trackers:broken'), out, Options(jobs=jobs))
         assert state(out) == 'failed'
 
 
@@ -207,6 +207,7 @@ def test_two_processes_give_what_one_gives(tmp_path):
             assert other.read_bytes() == file.read_bytes()
 
 
+@pytest.mark.slow
 def test_devices_are_taken_in_turn_and_a_process_that_dies_costs_its_sequence_alone(
     tmp_path, importable
 ):
@@ -236,6 +237,6 @@ def test_devices_are_taken_in_turn_and_a_process_that_dies_costs_its_sequence_al
 
 def test_processes_end_when_the_run_is_broken_off(tmp_path, importable):
     with pytest.raises(KeyboardInterrupt):
-        evaluate(data(tmp_path), STILL, tmp_path / 'out', Options(jobs=2), Notes(stop_after=4))
+        evaluate(data(tmp_path, 'a'), STILL, tmp_path / 'out', Options(jobs=2), Notes(stop_after=4))
     assert not multiprocessing.active_children()
     assert state(tmp_path / 'out') == 'interrupted'
