@@ -50,6 +50,12 @@ Truth = Annotated[
 Tolerance = Annotated[
     float, typer.Option(min=0, help='Of stamps of an image and its truth in bags, in s.')
 ]
+Side = Annotated[
+    int,
+    typer.Option(
+        min=16, max=4096, help='Side in px of the square that images of poses are brought to.'
+    ),
+]
 
 
 def selection(
@@ -63,6 +69,7 @@ def selection(
     image: str | None,
     truth: Path | None,
     tolerance: float,
+    side: int = 320,
 ) -> Selection:
     """What the options select."""
     from drift_ros.evaluation.datasets import Selection
@@ -79,4 +86,5 @@ def selection(
         image=image,
         tolerance=tolerance,
         truth=truth,
+        side=side,
     )

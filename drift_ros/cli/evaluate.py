@@ -60,9 +60,28 @@ def evaluate(
     image: options.Image = None,
     truth: options.Truth = None,
     tolerance: options.Tolerance = 0.0,
+    side: options.Side = 320,
     jobs: Annotated[
         int, typer.Option(min=1, help='Sequences at a time, each in a process with its own model.')
     ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar='ADDRESS',
+            help='Spread sequences over a Ray cluster: auto, host:port or ray://host:port; `local` '
+            'starts one of this machine. docs/cluster.md tells more.',
+        ),
+    ] = None,
+    ray_workers: Annotated[
+        int | None, typer.Option(min=1, help='Workers of the cluster; by default all it holds.')
+    ] = None,
+    ray_gpus: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help='GPUs of each worker, such as 0.5; by default 1 where there are any.'
+        ),
+    ] = None,
+    ray_cpus: Annotated[int, typer.Option(min=1, help='CPUs, and threads, of each worker.')] = 1,
     no_pictures: Annotated[
         bool, typer.Option('--no-pictures', help='Make no overlays and contact sheets.')
     ] = False,
@@ -95,14 +114,19 @@ def evaluate(
     from drift_ros.evaluation.methods import Ours
     from drift_ros.evaluation.reporting.features import write_feature_pictures
     from drift_ros.evaluation.reporting.rerun import RerunLog, RerunWatcher
+    from drift_ros.evaluation.running.on_ray import RayRunner
     from drift_ros.evaluation.running.progress import Bars
 
     selection = options.selection(
-        sequences, list_file, split, resolution, merge, frames, labels, image, truth, tolerance
-    )
+        sequences, list_file, split, resolution, merge, frames, labels, image, truth, tolerance,
+        side,
+    )  # fmt: skip
     spec = choose_method(features, method, config, device, assignments or ())
     if pca and not isinstance(spec, Ours):
         raise SettingsError(f'--pca shows the features of our extractors; {spec.name} has none')
+    if ray is not None and jobs > 1:
+        raise SettingsError('--jobs are processes of this machine; with --ray give --ray-workers')
+    runner = None if ray is None else RayRunner(ray, ray_workers, ray_gpus, ray_cpus)
     dataset = open_dataset(layout, data, selection)
     how = running.Options(
         jobs=jobs,
@@ -116,7 +140,7 @@ def evaluate(
         if rerun is not None:
             log = stack.enter_context(closing(RerunLog(rerun)))
             watcher = RerunWatcher(watcher, log, dataset.usable, out)
-        record = running.evaluate(dataset, spec, out, how, watcher)
+        record = running.evaluate(dataset, spec, out, how, watcher, runner)
     print_table(record)
     if not record['sequences']:
         raise SourceError(f'no sequence of {data} could be evaluated; {out} says why')

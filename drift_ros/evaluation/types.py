@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -27,6 +28,11 @@ class AnnotatedSequence(Protocol):
     @property
     def digest(self) -> str:
         """Changes when what it reads changes, such as sizes and times of change of its files."""
+        ...
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """All files that it reads; none if it is rendered."""
         ...
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
-from drift_ros.evaluation.datasets.folders import ONE
+from drift_ros.evaluation.datasets.folders import ONE, digest_of
 from drift_ros.evaluation.datasets.selection import Selection
 from drift_ros.evaluation.types import Labels, Refusal
 from drift_ros.io.bag_images import BagImages, Place
@@ -63,16 +62,16 @@ class BagSequence:
         """Another process opens the bag anew."""
         return type(self), (self._path, self._selection, self._truth_path)
 
+    @property
+    def files(self) -> Sequence[Path]:
+        """All of the bag, and of the one with the label maps."""
+        bags = dict.fromkeys((self._path, self._truth_path))
+        return [file for bag in bags for file in _files(bag)]
+
     @cached_property
     def digest(self) -> str:
         """Of names, sizes and times of change of the bags' files."""
-        digest = hashlib.sha256()
-        for bag in dict.fromkeys((self._path, self._truth_path)):
-            files = sorted(f for f in bag.iterdir() if f.is_file()) if bag.is_dir() else [bag]
-            for file in files:
-                facts = file.stat()
-                digest.update(f'{file.name} {facts.st_size} {facts.st_mtime_ns}\n'.encode())
-        return digest.hexdigest()[:16]
+        return digest_of(self.files)
 
     @cached_property
     def frames(self) -> Sequence[str]:
@@ -239,3 +238,7 @@ def bag_name(path: Path) -> str:
 
 def _px(shape: Sequence[int]) -> str:
     return f'{shape[1]}x{shape[0]} px'
+
+
+def _files(bag: Path) -> list[Path]:
+    return sorted(f for f in bag.iterdir() if f.is_file()) if bag.is_dir() else [bag]

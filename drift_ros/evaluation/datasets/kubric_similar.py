@@ -53,6 +53,11 @@ class RenderedSequence:
         return '-'.join(str(part) for part in (drift_ros.__version__, *self._arguments))
 
     @property
+    def files(self) -> Sequence[Path]:
+        """None: every process renders what it needs."""
+        return ()
+
+    @property
     def frames(self) -> Sequence[str]:
         """Numbers of the frames."""
         return [f'{index:05d}' for index in range(self._count)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,11 @@ class PoseSequence(ABC):
     @abstractmethod
     def digest(self) -> str:
         """Changes when what it reads changes."""
+
+    @property
+    @abstractmethod
+    def files(self) -> Sequence[Path]:
+        """All files that it reads."""
 
     @property
     @abstractmethod

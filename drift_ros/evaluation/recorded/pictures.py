@@ -34,6 +34,11 @@ class LiveSequence:
         self.skipped = live.score.skipped
 
     @property
+    def files(self) -> Sequence[Path]:
+        """None: it was read already."""
+        return ()
+
+    @property
     def frames(self) -> Sequence[str]:
         """Numbers from the first frame whose truth shows an object."""
         return [f'{number:05d}' for number in range(len(self.stamps))]
