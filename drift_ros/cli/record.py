@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from pathlib import Path
 from typing import Annotated
@@ -43,6 +44,8 @@ def record(
             '`drift record` needs ROS 2: source its setup file, or use the environment of '
             '`make env`'
         ) from None
+    # scripts start it in the background, where shells have interrupts ignored, and end it by one
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     console = Console(stderr=True)
     with node_of_its_own('drift_record') as node:
         with BagRecorder(node, topics, out.expanduser(), use_sim_time) as recorder:
