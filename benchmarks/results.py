@@ -1,0 +1,159 @@
+"""Every method that runs here on every data set that is here: the tables of docs/results.md.
+
+    python benchmarks/results.py OUT [--data ../shared/data/davis] [--only embedded ...]
+
+Each method tracks each data set by `drift evaluate` in a process of its own, so that its memory is
+its own, and leaves a folder with its report in OUT/<data set>/<method>. What is done is not done
+again. The tables are printed and written to OUT/results.md.
+
+Backbones whose published weights are not on the machine are run as small networks of the same
+classes with random weights, at 240 px: they show that the code runs, not how well the models do.
+The untrained twins of the embedded models are the same networks with the weights they started
+from, whitened alike.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from drift_ros import resources
+from drift_ros.environment import machine
+from drift_ros.features.embedded.create import load
+from drift_ros.features.embedded.model import EmbeddedUNet
+from drift_ros.features.embedded.reading import Reading
+from drift_ros.training.calibrate import measure, rendered
+
+SMALL = ('--set', 'features.resolution=240')
+KUBRIC = 'kubric-similar'
+MEASURES = ('J&F', 'J', 'F')
+
+
+def methods(untrained: Path) -> dict[str, tuple[str, ...]]:
+    """Row of the table -> options of `drift evaluate`."""
+    twins = (
+        f'features.embedded.checkpoint={untrained / "video"}',
+        f'features.embedded.image_checkpoint={untrained / "image"}',
+    )
+    networks = [option for twin in twins for option in ('--set', twin)]
+    found: dict[str, tuple[str, ...]] = {
+        'flow': ('--features', 'flow'),
+        'patch': ('--features', 'patch'),
+    }
+    for name in ('embedded', 'embedded-image', 'embedded-fused'):
+        found[name] = ('--features', name)
+    found['embedded, bypass'] = (
+        '--features', 'embedded', '--set', 'features.embedded.temporal=false',
+    )  # fmt: skip
+    for name in ('embedded', 'embedded-image', 'embedded-fused'):
+        found[f'{name}, untrained'] = ('--features', name, *networks)
+    for model in ('i2vgen-xl', 'svd', 'modelscope'):
+        found[f'{model}, random weights'] = (
+            '--features', 'video-unet', '--set', f'features.video.model={model}',
+            '--set', 'features.video.checkpoint=untrained', *SMALL,
+        )  # fmt: skip
+    for model in ('adm', 'sd-2.1'):
+        found[f'{model}, random weights'] = (
+            '--features', 'image-unet', '--set', f'features.image.model={model}',
+            '--set', 'features.image.checkpoint=untrained', *SMALL,
+        )  # fmt: skip
+    return found
+
+
+def main() -> None:
+    options = _options()
+    untrained = options.out / 'untrained'
+    _write_untrained(untrained)
+    rows = methods(untrained)
+    unknown = set(options.only or ()) - rows.keys()
+    if unknown:
+        raise SystemExit(f'no method {", ".join(unknown)}; there are: {", ".join(rows)}')
+    tables = []
+    for title, layout, data, choice in _datasets(options.data):
+        records = {}
+        for name in options.only or rows:
+            out = options.out / title.replace(' ', '-') / _folder(name)
+            command = ['evaluate', data, '--layout', layout, '--out', str(out), '--no-pictures']
+            _drift(*command, *choice, *rows[name], '--device', options.device)
+            records[name] = json.loads((out / 'results.json').read_text())
+        tables.append(f'### {title}\n\n' + '\n'.join(_table(records)))
+    facts = ', '.join(f'{key}: {value}' for key, value in machine().items())
+    page = '\n\n'.join([*tables, f'{facts}\n'])
+    (options.out / 'results.md').write_text(page, encoding='utf-8')
+    print(page)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('out', type=Path)
+    parser.add_argument(
+        '--data', type=Path, default=Path('../shared/data/davis'), help='folder of DAVIS folders'
+    )
+    parser.add_argument('--only', action='append', metavar='METHOD', help='may be repeated')
+    parser.add_argument('--device', default='auto')
+    return parser.parse_args()
+
+
+def _datasets(davis: Path) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    """Title, layout, place, and choice among its sequences."""
+    folders = sorted(f for f in davis.iterdir() if f.is_dir()) if davis.is_dir() else []
+    clips = [(f'DAVIS clips {f.name}', 'davis', str(f), ()) for f in folders]
+    return [*clips, ('Kubric-Similar', KUBRIC, KUBRIC, ())]
+
+
+def _write_untrained(folder: Path) -> None:
+    """The embedded networks as their trainings began, with whitenings measured like theirs."""
+    for kind in ('video', 'image'):
+        place, shipped = folder / kind, resources.folder('resource') / 'embedded' / kind
+        if place.is_dir():
+            continue
+        torch.manual_seed(0)
+        trained, reading = load(shipped, torch.float32), Reading.load(shipped)
+        model = EmbeddedUNet.from_config(trained.config).eval()
+        model.save_pretrained(place)
+        cpu = torch.device('cpu')
+        frames = rendered(trained.config.frames)
+        measure(model, reading.snr, reading.blocks, cpu, frames).save(place)
+
+
+def _drift(*arguments: str) -> None:
+    command = Path(sys.executable).with_name('drift')
+    done = subprocess.run([command if command.is_file() else shutil.which('drift'), *arguments])
+    if done.returncode:
+        raise SystemExit(f'drift {" ".join(arguments)} failed')
+
+
+def _folder(name: str) -> str:
+    return name.replace(', ', '-').replace(' ', '-')
+
+
+def _table(records: dict[str, dict[str, Any]]) -> Iterable[str]:
+    """A row per method, the mean over objects, and J&F of every sequence if they are few."""
+    sequences = list(next(iter(records.values()))['sequences'])
+    each = sequences if len(sequences) < 6 else []
+    head = ['method', *MEASURES, 'id switches', *each, 's per frame', 'peak memory, MiB']
+    yield '| ' + ' | '.join(head) + ' |'
+    yield '|---' * len(head) + '|'
+    for name, record in records.items():
+        entries = record['sequences']
+        frames = sum(entry['frames'] for entry in entries.values())
+        seconds = sum(e['seconds_per_frame'] * e['frames'] for e in entries.values()) / frames
+        memory = max(entry['memory'] for entry in entries.values()) / 2**20
+        values = [f'{100 * record["mean"][measure]:.1f}' for measure in MEASURES]
+        values.append(str(sum(entry['switches'] for entry in entries.values())))
+        values += [f'{100 * entries[s]["J&F"]:.1f}' if s in entries else '' for s in each]
+        yield '| ' + ' | '.join([f'`{name}`', *values, f'{seconds:.3f}', f'{memory:.0f}']) + ' |'
+
+
+if __name__ == '__main__':
+    main()
