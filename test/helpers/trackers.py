@@ -116,3 +116,12 @@ class KilledOnce(Still):
             open(self.marker, 'x').close()
             os.kill(os.getpid(), signal.SIGKILL)
         return super().step(frame, masks)
+
+
+class OnFirstGpu(Still):
+    """Works in a process that was given one GPU or a part of it, whatever its number."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        if (device, os.environ.get('CUDA_VISIBLE_DEVICES')) != ('cuda:0', '0'):
+            raise RuntimeError(f'{device}, of {os.environ.get("CUDA_VISIBLE_DEVICES")!r}')

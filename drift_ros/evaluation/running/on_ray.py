@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from drift_ros.evaluation.running.workers import OnDone, OnFrame
 log = logging.getLogger(__name__)
 
 LOCAL = 'local'
+KNOCK = 5.0  # s that a cluster has to answer
 PATIENCE = 60.0  # s without news after which it is said what is waited for
 
 
@@ -188,6 +190,7 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    _knock(address)
     options: Mapping[str, Any] = {
         'logging_level': logging.ERROR, 'log_to_driver': False, 'configure_logging': False,
     }  # fmt: skip
@@ -196,14 +199,29 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
     try:
         ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise DeviceError(
-            f'no Ray cluster answers at {address!r} ({_in_short(error)}): start one by `ray start '
-            '--head` and name it, or give --ray local'
-        ) from None
+        raise _nobody(address, error) from None
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Make sure that something answers there: Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix('ray://').rpartition(':')
+    if not colon:
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=KNOCK).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise _nobody(address, error) from None
+
+
+def _nobody(address: str, error: Exception) -> DeviceError:
+    return DeviceError(
+        f'no Ray cluster answers at {address!r} ({_in_short(error)}): start one by `ray start '
+        '--head` and name it, or give --ray local'
+    )
 
 
 def _import() -> Any:

@@ -35,7 +35,7 @@ def cluster() -> Iterator[Any]:
         patch.setenv('OMP_NUM_THREADS', '1')
         head = {'num_cpus': 1, 'include_dashboard': False}
         cluster = Cluster(initialize_head=True, head_node_args=head)
-        cluster.other = cluster.add_node(num_cpus=1)
+        cluster.other = cluster.add_node(num_cpus=1, num_gpus=1)  # there need not be one for that
         yield cluster
         ray.shutdown()
         cluster.shutdown()
@@ -83,7 +83,7 @@ def test_a_killed_process_changes_nothing(cluster, dataset, tmp_path, caplog):
     spared.touch()
     evaluate(dataset, PlugIn('trackers:KilledOnce', {'marker': str(spared)}), tmp_path / 'here')
     method = PlugIn('trackers:KilledOnce', {'marker': str(killed)})
-    evaluate(dataset, method, tmp_path / 'there', runner=RayRunner(cluster.address))
+    evaluate(dataset, method, tmp_path / 'there', runner=RayRunner(cluster.address, gpus=0))
     assert killed.exists()
     assert caplog.text.count('was lost; another one takes over') == 1
     assert contents(tmp_path / 'here') == contents(tmp_path / 'there')
@@ -93,7 +93,7 @@ def test_a_run_is_continued_and_bad_requests_are_told(cluster, dataset, tmp_path
     def stop() -> None:
         raise KeyboardInterrupt
 
-    out, runner = tmp_path / 'out', RayRunner(cluster.address)
+    out, runner = tmp_path / 'out', RayRunner(cluster.address, gpus=0)
     with pytest.raises(KeyboardInterrupt):
         evaluate(dataset, PATCH, out, watcher=Watcher(stop, after=2), runner=runner)
     again = Watcher()
@@ -111,11 +111,30 @@ def test_a_run_is_continued_and_bad_requests_are_told(cluster, dataset, tmp_path
     assert 'FileNotFoundError' in record['refused']['a']  # of the method, not of the worker
 
 
+def test_workers_are_placed_by_gpus(cluster, dataset, tmp_path):
+    method = PlugIn('trackers:OnFirstGpu', {'device': 'auto'})
+    for gpus in (None, 1, 0.5):
+        out = tmp_path / f'{gpus}'
+        record = evaluate(dataset, method, out, runner=RayRunner(cluster.address, gpus=gpus))
+        assert record['count'] == [6, 6], record['refused']
+
+
 def test_a_lost_machine_changes_nothing(cluster, dataset, tmp_path, caplog):  # the last one
     evaluate(dataset, PATCH, tmp_path / 'here')
     watcher = Watcher(lambda: cluster.remove_node(cluster.other, allow_graceful=False))
-    evaluate(dataset, PATCH, tmp_path / 'there', watcher=watcher, runner=RayRunner(cluster.address))
+    evaluate(
+        dataset,
+        PATCH,
+        tmp_path / 'there',
+        watcher=watcher,
+        runner=RayRunner(cluster.address, gpus=0),
+    )
     assert sorted(watcher.names) == sorted(NAMES) and 'was lost' in caplog.text
     here, there = contents(tmp_path / 'here'), contents(tmp_path / 'there')
     assert here == there
     assert sum(name.endswith('.png') for name in here) == 6 * (8 + 1)
+
+
+def test_a_cluster_that_does_not_answer_is_told(dataset, tmp_path):
+    with pytest.raises(DeviceError, match=r"no Ray cluster answers at '127.0.0.1:1' .*refused"):
+        evaluate(dataset, PATCH, tmp_path / 'out', runner=RayRunner('127.0.0.1:1'))
