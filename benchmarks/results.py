@@ -1,6 +1,6 @@
 """Every method that runs here on every data set that is here: the tables of docs/results.md.
 
-    python benchmarks/results.py OUT [--data ../shared/data/davis] [--only embedded ...]
+    python benchmarks/results.py OUT [--davis ../shared/data/davis/test] [--only embedded ...]
 
 Each method tracks each data set by `drift evaluate` in a process of its own, so that its memory is
 its own, and leaves a folder with its report in OUT/<data set>/<method>. What is done is not done
@@ -77,12 +77,12 @@ def main() -> None:
     if unknown:
         raise SystemExit(f'no method {", ".join(unknown)}; there are: {", ".join(rows)}')
     tables = []
-    for title, layout, data, choice in _datasets(options.data):
+    for title, layout, data in _datasets(options.davis):
         records = {}
         for name in options.only or rows:
             out = options.out / title.replace(' ', '-') / _folder(name)
             command = ['evaluate', data, '--layout', layout, '--out', str(out), '--no-pictures']
-            _drift(*command, *choice, *rows[name], '--device', options.device)
+            _drift(*command, *rows[name], '--device', options.device)
             records[name] = json.loads((out / 'results.json').read_text())
         tables.append(f'### {title}\n\n' + '\n'.join(_table(records)))
     facts = ', '.join(f'{key}: {value}' for key, value in machine().items())
@@ -97,18 +97,17 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument('out', type=Path)
     parser.add_argument(
-        '--data', type=Path, default=Path('../shared/data/davis'), help='folder of DAVIS folders'
+        '--davis', type=Path, default=Path('../shared/data/davis/test'), help='folder like DAVIS'
     )
     parser.add_argument('--only', action='append', metavar='METHOD', help='may be repeated')
     parser.add_argument('--device', default='auto')
     return parser.parse_args()
 
 
-def _datasets(davis: Path) -> list[tuple[str, str, str, tuple[str, ...]]]:
-    """Title, layout, place, and choice among its sequences."""
-    folders = sorted(f for f in davis.iterdir() if f.is_dir()) if davis.is_dir() else []
-    clips = [(f'DAVIS clips {f.name}', 'davis', str(f), ()) for f in folders]
-    return [*clips, ('Kubric-Similar', KUBRIC, KUBRIC, ())]
+def _datasets(davis: Path) -> list[tuple[str, str, str]]:
+    """Title, layout and place."""
+    clips = [('DAVIS clips', 'davis', str(davis))] if davis.is_dir() else []
+    return [*clips, ('Kubric-Similar', KUBRIC, KUBRIC)]
 
 
 def _write_untrained(folder: Path) -> None:
