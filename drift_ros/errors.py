@@ -37,3 +37,9 @@ class SourceError(DriftError):
 
 class OutputError(DriftError):
     """An output place cannot be used, for example because it holds another run."""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error, or its class where it says nothing."""
+    text = str(error).strip().split('\n')[0]
+    return text or type(error).__name__

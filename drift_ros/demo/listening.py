@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from drift_ros.errors import DriftError
-from drift_ros.io.bags import BagWriter
+from drift_ros.io.bag_writer import BagWriter
 from drift_ros.io.messages import CAMERA_INFO, IMAGE, TRACKS, raw_stamp
 from drift_ros.ros.playback import message_type
 from drift_ros.ros.recording import Recorder

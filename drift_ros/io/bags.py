@@ -1,4 +1,4 @@
-"""ROS 2 bags (mcap and sqlite3) without ROS. Memory stays bounded whatever the length of a bag."""
+"""Reads ROS 2 bags (mcap and sqlite3) without ROS, in bounded memory whatever their length."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ import difflib
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+from rosbags.rosbag2 import Reader
 
-from drift_ros.errors import FrameError, OutputError, SourceError
+from drift_ros.errors import FrameError, SourceError, first_line
 from drift_ros.io.bag_types import BagTypes
 from drift_ros.io.closing import Closing
 from drift_ros.io.images import ENCODINGS, decode_compressed, to_rgb
-from drift_ros.io.messages import COMPRESSED_IMAGE, IMAGE, stamp_of, typestore
+from drift_ros.io.messages import COMPRESSED_IMAGE, IMAGE, stamp_of
 from drift_ros.io.skipped import Skipped
 from drift_ros.tracking.types import Frame
 
 log = logging.getLogger('drift_ros.io')
 
 METADATA = 'metadata.yaml'
-STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 SUFFIXES = ('.mcap', '.db3')
-BAG_VERSION: Literal[8, 9] = 8  # the oldest that the library writes, so that most readers know it
 
 # What image topics hold that is no picture for people: labels and depth.
 NOT_COLOUR = ('8UC1', '16UC1', '32FC1')
@@ -113,7 +111,7 @@ class BagReader(Closing):
             except Exception as error:  # bytes of a damaged file can make a parser fail anyhow
                 raise SourceError(
                     f'{self.path} is damaged or cut off: {number} messages were read, of '
-                    f'{sum(c.msgcount for c in chosen)} that its index names ({_line(error)}); '
+                    f'{sum(c.msgcount for c in chosen)} that its index names ({first_line(error)}); '
                     '`mcap recover` may save more'
                 ) from error
             number += 1
@@ -228,7 +226,7 @@ class BagReader(Closing):
             raise
         except Exception as error:  # wrong bytes can make the library fail anyhow
             raise SourceError(
-                f'a message of {topic} in {self.path} is no {kind}: {_line(error)}'
+                f'a message of {topic} in {self.path} is no {kind}: {first_line(error)}'
             ) from error
 
     def encoding(self, topic: str) -> str | None:
@@ -273,113 +271,6 @@ class BagReader(Closing):
         return encoding in ENCODINGS and not depth
 
 
-class BagWriter(Closing):
-    """A new bag. A context manager; it is open from the start.
-
-    What was written stays readable if the block is left by an error.
-
-    Args:
-        path: folder to make; its parents too.
-        storage: format of the file in it.
-        compress: compress with zstd, as label maps deserve; only with mcap, whose readers all
-            know it.
-
-    Attributes:
-        path: as given.
-        types: the types that `write` takes: those of ROS 2 and of this package.
-
-    Raises:
-        OutputError: the path exists or cannot be made, or the storage does not compress.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        storage: Literal['mcap', 'sqlite3'] = 'mcap',
-        compress: bool = False,
-    ) -> None:
-        self.path = Path(path)
-        if storage not in STORAGES:
-            raise OutputError(f'unknown storage {storage!r}; expected {" or ".join(STORAGES)}')
-        if self.path.exists():
-            raise OutputError(f'{self.path} exists; name another place, or remove it first')
-        self.types = typestore()
-        self._connections: dict[tuple[str, str], Connection] = {}
-        self._writer = Writer(self.path, version=BAG_VERSION, storage_plugin=STORAGES[storage])
-        if compress and storage != 'mcap':
-            raise OutputError(f'bags of {storage} cannot be compressed here; use mcap')
-        if compress:
-            self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        try:
-            self._writer.open()
-        except Exception as error:
-            raise OutputError(f'cannot make the bag {self.path}: {_line(error)}') from error
-
-    def close(self) -> None:
-        """Write index and metadata, and close.
-
-        Raises:
-            OutputError: they cannot be written.
-        """
-        if self._writer.storage is None:
-            return
-        try:
-            self._writer.close()
-        except Exception as error:
-            self._writer.abort()
-            raise OutputError(f'cannot complete the bag {self.path}: {_line(error)}') from error
-
-    def write(self, topic: str, typename: str, message: Any, stamp_ns: int) -> None:
-        """Write a message object of the library rosbags (drift_ros.io.messages builds them).
-
-        Args:
-            topic: full name.
-            typename: such as `sensor_msgs/msg/Image`.
-            message: has the fields of the type.
-            stamp_ns: time of receipt in ns.
-
-        Raises:
-            OutputError: as `write_raw`; or the message does not fit its type.
-        """
-        try:
-            cdr = self.types.serialize_cdr(message, typename)
-        except Exception as error:
-            raise OutputError(
-                f'cannot write a message on {topic} as {typename}: {type(error).__name__}: '
-                f'{_line(error)}'
-            ) from error
-        self.write_raw(topic, typename, cdr, stamp_ns)
-
-    def write_raw(self, topic: str, typename: str, cdr: bytes | memoryview, stamp_ns: int) -> None:
-        """Write a serialised message.
-
-        Args:
-            topic: full name.
-            typename: such as `sensor_msgs/msg/Image`.
-            cdr: the message with its encapsulation header, as rclpy and BagReader.raw give it.
-            stamp_ns: time of receipt in ns.
-
-        Raises:
-            OutputError: the type is unknown, or the bag cannot be written (disk full, closed).
-        """
-        try:
-            connection = self._connections.get((topic, typename))
-            if connection is None:
-                connection = self._add(topic, typename)
-            self._writer.write(connection, stamp_ns, cdr)
-        except OutputError:
-            raise
-        except Exception as error:
-            raise OutputError(f'cannot write {topic} to {self.path}: {_line(error)}') from error
-
-    def _add(self, topic: str, typename: str) -> Connection:
-        if typename not in self.types.fielddefs:
-            raise OutputError(f'cannot write {topic}: the type {typename} is not known here')
-        connection = self._writer.add_connection(topic, typename, typestore=self.types)
-        self._connections[topic, typename] = connection
-        return connection
-
-
 def _open(path: Path) -> Reader:
     if not path.exists():
         raise SourceError(f'there is no bag at {path}')
@@ -403,13 +294,7 @@ def _open(path: Path) -> Reader:
         reader.open()
     except Exception as error:  # bytes of a damaged file can make a parser fail anyhow
         raise SourceError(
-            f'cannot read the bag {path} ({_line(error)}). If it was cut off (recorder killed, '
+            f'cannot read the bag {path} ({first_line(error)}). If it was cut off (recorder killed, '
             'copy not finished), copy it again, or save what is in it with `mcap recover`'
         ) from error
     return reader
-
-
-def _line(error: BaseException) -> str:
-    """The first line of an error, or its class where it says nothing."""
-    text = str(error).strip().split('\n')[0]
-    return text or type(error).__name__

@@ -16,7 +16,7 @@ from PIL import Image
 
 from drift_ros.errors import FrameError, OutputError, SettingsError, SourceError
 from drift_ros.io import messages
-from drift_ros.io.bags import BagWriter
+from drift_ros.io.bag_writer import BagWriter
 from drift_ros.io.calibration import Calibration, read_calibration
 from drift_ros.io.frames import FolderSource, Source, open_source
 from drift_ros.io.labels import to_ids

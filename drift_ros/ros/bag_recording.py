@@ -12,7 +12,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSReliabilityPolicy
 
 from drift_ros.errors import SourceError
-from drift_ros.io.bags import BagWriter
+from drift_ros.io.bag_writer import BagWriter
 from drift_ros.ros.playback import message_type
 from drift_ros.ros.recording import Recorder
 

@@ -325,7 +325,7 @@ def test_a_killed_run_can_be_overwritten(track: Track, tmp_path: Path) -> None:
 
 def test_a_bag_as_input(track: Track, tmp_path: Path) -> None:
     from drift_ros.io import messages
-    from drift_ros.io.bags import BagWriter
+    from drift_ros.io.bag_writer import BagWriter
 
     source = tmp_path / 'camera'
     with BagWriter(source) as bag:

@@ -12,7 +12,7 @@ from drift_ros import synthetic
 from drift_ros.demo.measures import Run
 from drift_ros.demo.report import write_report
 from drift_ros.io import messages, recorded
-from drift_ros.io.bags import BagWriter
+from drift_ros.io.bag_writer import BagWriter
 from drift_ros.synthetic import export
 from drift_ros.tracking.types import TrackingResult
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.io import messages
-from drift_ros.io.bags import BagWriter
+from drift_ros.io.bag_writer import BagWriter
 
 Labels = NDArray[np.uint8]
 START, PERIOD = 1_700_000_000 * 10**9, 50_000_000

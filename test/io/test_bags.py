@@ -14,7 +14,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from drift_ros.errors import OutputError, SourceError
 from drift_ros.io import messages
-from drift_ros.io.bags import BagReader, BagWriter, is_bag
+from drift_ros.io.bag_writer import BagWriter
+from drift_ros.io.bags import BagReader, is_bag
 from drift_ros.io.skipped import MAX_REASONS, Skipped
 from drift_ros.tracking.types import Frame, Roi, TrackedObject, TrackingResult
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from drift_ros.errors import SourceError
 from drift_ros.io import messages
-from drift_ros.io.bags import BagWriter
+from drift_ros.io.bag_writer import BagWriter
 from drift_ros.io.frames import FIRST_STAMP, natural, open_source, stamp_of
 
 SIZE = (32, 48)

@@ -22,7 +22,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
 from drift_ros.errors import SourceError
-from drift_ros.io.bags import BagWriter
+from drift_ros.io.bag_writer import BagWriter
 from drift_ros.ros import messages
 from drift_ros.ros.playback import Player
 from drift_ros.ros.stamps import nanoseconds
