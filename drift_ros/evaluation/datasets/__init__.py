@@ -54,6 +54,8 @@ class DataSet:
         """What results tell of it."""
         chosen = {f.name: getattr(self.selection, f.name) for f in fields(self.selection)}
         del chosen['sequences'], chosen['list_file']  # the names of the sequences say that
+        truth = self.selection.truth
+        chosen['truth'] = None if truth is None else str(truth)
         return {'layout': self.layout, 'path': str(self.path), **chosen}
 
 

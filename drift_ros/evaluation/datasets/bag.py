@@ -186,9 +186,9 @@ def open_bags(path: Path, selection: Selection) -> list[BagSequence | Refusal]:
     if not path.exists():
         raise SourceError(f'there is nothing at {path}: expected a bag or a folder of bags')
     truth = selection.truth
-    if is_bag(path):
-        return [BagSequence(path, selection, truth)]
-    bags = {bag_name(bag): bag for bag in sorted(path.iterdir()) if is_bag(bag)}
+    single = is_bag(path)
+    places = [path] if single else sorted(path.iterdir()) if path.is_dir() else []
+    bags = {bag_name(bag): bag for bag in places if is_bag(bag)}
     if not bags:
         raise SourceError(
             f'{path} is neither a bag nor a folder of bags (folders with metadata.yaml, .mcap or '
@@ -198,9 +198,10 @@ def open_bags(path: Path, selection: Selection) -> list[BagSequence | Refusal]:
     for name in selection.names(list(bags)):
         if name in bags:
             bag = bags[name]
-            found.append(BagSequence(bag, selection, truth / bag.name if truth else None))
+            beside = truth / bag.name if truth and not single else truth
+            found.append(BagSequence(bag, selection, beside))
         else:
-            found.append(Refusal(name, f'{path} has no bag of this name'))
+            found.append(Refusal(name, f'{path} has no bag of this name, but {", ".join(bags)}'))
     return found
 
 

@@ -65,16 +65,22 @@ def open_davis(path: Path, selection: Selection) -> list[DavisSequence | Refusal
     """
     images, annotations = path / IMAGES / selection.resolution, path / ANNOTATIONS
     if not images.is_dir():
-        present = ', '.join(subfolders(path / IMAGES))
-        hint = f'{path / IMAGES} has {present}; name one by --resolution' if present else (
-            f'expected {IMAGES}, {ANNOTATIONS} and {SETS} in {path}'
-        )  # fmt: skip
-        raise SourceError(f'there is no folder {images}: {hint}')
+        raise SourceError(f'there is no folder {images}: {_hint(path)}')
     chosen = selection.names(_split(path, selection) or subfolders(images))
     return [
         _open(name, images / name, annotations / selection.resolution / name, selection)
         for name in chosen
     ]
+
+
+def _hint(path: Path) -> str:
+    present = ', '.join(subfolders(path / IMAGES))
+    if present:
+        return f'{path / IMAGES} has {present}; name one by --resolution'
+    below = ', '.join(str(path / f) for f in subfolders(path) if (path / f / IMAGES).is_dir())
+    return f'expected {IMAGES}, {ANNOTATIONS} and {SETS} in {path}' + (
+        f'; they are in {below}' if below else ''
+    )
 
 
 def _split(path: Path, selection: Selection) -> list[str]:

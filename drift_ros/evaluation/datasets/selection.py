@@ -55,7 +55,8 @@ class Selection:
                     f'{name!r} is no name of a sequence: expected the name of a folder in the data '
                     f'set, such as {present[0] if present else "blackswan"}'
                 )
-        return list(dict.fromkeys(chosen or present))
+        # 'a', 'a/' and './a' are one sequence, with one folder for its results
+        return list(dict.fromkeys(str(PurePosixPath(name)) for name in chosen or present))
 
 
 def read_list(path: Path) -> list[str]:

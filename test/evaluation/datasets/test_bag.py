@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets import open_dataset
 from drift_ros.evaluation.datasets.bag import BagSequence
 from drift_ros.evaluation.datasets.selection import Selection
+from drift_ros.evaluation.types import Refusal
 from drift_ros.io import messages
 
 COUNT = 5
@@ -97,6 +99,19 @@ def test_a_folder_of_bags_with_the_truth_elsewhere(tmp_path: Path) -> None:
     chosen = Selection(sequences=('b', 'c'), truth=tmp_path / 'truth')
     usable, refused = open_dataset('bag', tmp_path / 'images', chosen).sequences
     assert usable.name == 'b' and 'no bag of this name' in refused.reason  # type: ignore[union-attr]
+
+
+def test_one_bag_with_the_truth_elsewhere(tmp_path: Path) -> None:
+    images, truth = Bag(), Bag()
+    for index in range(3):
+        images.image(stamp(index))
+        truth.labels(stamp(index), moving(index))
+    path, other = images.write(tmp_path / 'images'), truth.write(tmp_path / 'truth')
+    data = open_dataset('bag', path, Selection(truth=other))
+    np.testing.assert_array_equal(data.usable[0].truth(2), moving(2))
+    assert json.loads(json.dumps(data.facts))['truth'] == str(other)  # results hold them
+    (refused,) = open_dataset('bag', path, Selection(('lab',), truth=other)).sequences
+    assert isinstance(refused, Refusal) and 'no bag of this name, but images' in refused.reason
 
 
 # -- kinds of messages ----------------------------------------------------------------------------

@@ -205,3 +205,15 @@ def test_real_clips(davis):
     dogs = found['dogs-jump']
     assert list(dogs.objects) == [1, 2, 3] and len(dogs.frames) == 66
     assert dogs.image(0).shape == (240, 432, 3) and dogs.truth(65).shape == (240, 432)
+
+
+def test_ways_to_write_a_name_are_one_sequence(tmp_path):
+    davis_folder(tmp_path, ['a'])
+    found = open_dataset('davis', tmp_path, Selection(('a', 'a/', './a'))).sequences
+    assert [sequence.name for sequence in found] == ['a']
+
+
+def test_data_sets_below_are_named(tmp_path):
+    davis_folder(tmp_path / 'val')
+    with pytest.raises(SourceError, match=f'they are in {tmp_path / "val"}$'):
+        open_dataset('davis', tmp_path)
