@@ -12,12 +12,12 @@ from rich.text import Text
 from drift_ros.evaluation.reporting.reading import MEASURES
 from drift_ros.evaluation.reporting.tables import MAIN, mib, percent, seconds
 
-MEAN = 'mean over objects'
+MEAN, JOINTS_MEAN = 'mean over objects', 'mean over joints'
 WIDE = 120  # columns from which on recall and decay are shown
 
 
 def print_table(record: Mapping[str, Any], console: Console | None = None) -> None:
-    """A row per sequence in percent, their mean over all objects, and what was refused.
+    """A row per sequence in percent, their mean over all objects or joints, and what was refused.
 
     Args:
         record: content of results.json.
@@ -29,27 +29,29 @@ def print_table(record: Mapping[str, Any], console: Console | None = None) -> No
         measures = [name for name in measures if name in MAIN]
     table = Table(box=None, header_style='bold')
     table.add_column('sequence', overflow='fold', min_width=len(MEAN))
-    for name in ('objects', *measures, 'switches', 's/frame', 'MiB'):
+    poses = any(name.startswith('PCK') for name in measures)
+    parts = 'joints' if poses else 'objects'
+    for name in (parts, *measures, *(() if poses else ('switches',)), 's/frame', 'MiB'):
         table.add_column(name, justify='right')
     for name, entry in record['sequences'].items():
         table.add_row(
             Text(name),
             str(len(entry.get('objects', ()))),
             *(percent(entry.get(measure)) for measure in measures),
-            str(entry.get('switches', '')),
+            *(() if poses else (str(entry.get('switches', '')),)),
             seconds(entry.get('seconds_per_frame')),
             mib(entry.get('memory')),
         )
     count, total = record['count']
     mean = record['mean']
     if count:
-        objects = sum(len(entry.get('objects', ())) for entry in record['sequences'].values())
+        counts = [len(entry.get('objects', ())) for entry in record['sequences'].values()]
         table.add_section()
         table.add_row(
-            MEAN,
-            str(objects),
+            JOINTS_MEAN if poses else MEAN,
+            str(max(counts) if poses else sum(counts)),
             *(percent(mean.get(measure)) for measure in measures),
-            str(mean.get('switches', '')),
+            *(() if poses else (str(mean.get('switches', '')),)),
             style='bold',
         )
         console.print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from jhmdb_folders import render, write_jhmdb
+from rich.console import Console
 
+from drift_ros.cli.evaluation_table import print_table
 from drift_ros.errors import SettingsError, SourceError
 from drift_ros.evaluation.datasets import Selection, open_dataset
 from drift_ros.evaluation.methods import Flow, Ours
@@ -145,6 +148,12 @@ def test_an_evaluation_finds_most_joints_and_is_continued(root, tmp_path):
     for name in ('joints.csv', 'overlay.mp4', 'sheet.png', 'score.json'):
         assert (folder / name).stat().st_size
     assert len((folder / 'joints.csv').read_text().splitlines()) == 1 + 6 * 15
+
+    text = io.StringIO()
+    print_table(record, Console(file=text, width=100))
+    rows = [line.split() for line in text.getvalue().splitlines()]
+    assert rows[0][:2] == ['sequence', 'joints'] and 'switches' not in rows[0]
+    assert rows[3][:4] == ['mean', 'over', 'joints', '15']
 
     before = (folder / 'score.json').read_bytes()
     again = evaluate(data, Ours(settings), out, Options())
