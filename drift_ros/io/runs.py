@@ -128,7 +128,10 @@ class RunFolder:
         try:
             record = json.loads(place.read_text(encoding='utf-8'))
         except (OSError, ValueError) as error:
-            raise OutputError(f'cannot read {place} of an earlier run: {error}') from None
+            raise OutputError(
+                f'cannot read {place} of an earlier run ({error}): name another folder for the '
+                'results, or delete this file and what that run wrote'
+            ) from None
         if not isinstance(record, dict) or not isinstance(record.get('run'), dict):
             raise OutputError(
                 f'{place} was not written by drift: name another folder for the results'

@@ -105,7 +105,18 @@ def evaluate(
     options, watcher = options or Options(), watcher or Silence()
     check_method(dataset.sequences, spec)
     folder = EvaluationFolder(out, identity(dataset, spec, options.pictures))
-    folder.begin(options.overwrite)
+    with folder.begun(options.overwrite):
+        return _evaluate(dataset, spec, folder, options, watcher, runner or _runner(options.jobs))
+
+
+def _evaluate(
+    dataset: DataSet,
+    spec: MethodSpec,
+    folder: EvaluationFolder,
+    options: Options,
+    watcher: Watcher,
+    runner: Runner,
+) -> dict[str, Any]:
     found: dict[str, Found] = {}
     tasks: list[Task] = []
     for sequence in dataset.sequences:
@@ -128,7 +139,7 @@ def evaluate(
     state, problem = FAILED, ''
     try:
         if tasks:
-            (runner or _runner(options.jobs))(tasks, spec, on_frame, on_done)
+            runner(tasks, spec, on_frame, on_done)
         state = FINISHED
     except KeyboardInterrupt:
         state = INTERRUPTED
@@ -140,7 +151,7 @@ def evaluate(
         folder.save(state, error=problem, done=len(found))
     ordered = {s.name: found[s.name] for s in dataset.sequences}
     record = _results(ordered, dataset, spec, options)
-    write_results(out, record)
+    write_results(folder.path, record)
     return record
 
 

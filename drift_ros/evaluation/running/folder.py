@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ import drift_ros
 from drift_ros.errors import DriftError, OutputError
 from drift_ros.evaluation.datasets import DataSet
 from drift_ros.evaluation.methods import MethodSpec
+from drift_ros.evaluation.running.sequence import LABELS, delete_results
 from drift_ros.evaluation.running.tasks import SCORE, Score, Task, read_score
 from drift_ros.evaluation.types import AnnotatedSequence, Refusal
+from drift_ros.io.locks import writing_alone
 from drift_ros.io.runs import FAILED, FINISHED, INTERRUPTED, RUN, RUNNING, RunFolder
 
-SEQUENCES = 'sequences'
+COMMAND, SEQUENCES = 'evaluate', 'sequences'
 REPORTS = ('results.json', 'results.csv', 'results.tex', 'report.html')
 SHOWN = 8  # names of sequences that a difference lists
 
@@ -43,20 +45,37 @@ class EvaluationFolder:
         """Whether an equal run began here."""
         return bool(self._run.earlier) and not self._run.differences()
 
-    def begin(self, overwrite: bool = False) -> None:
-        """Make the folder ready: go on where an equal run stopped, or begin.
+    @contextmanager
+    def begun(self, overwrite: bool = False) -> Iterator[None]:
+        """Make the folder ready: go on where an equal run stopped, or begin. A context manager:
+        no other evaluation can use the folder meanwhile.
 
         Args:
-            overwrite: delete the results of an earlier run, whatever it was.
+            overwrite: delete the results of an earlier evaluation, whatever it was. One that gave
+                none, such as of misspelt settings, is deleted in any case.
 
         Raises:
-            OutputError: another run is here and `overwrite` is not given, something is in the way
-                that no run wrote, or the folder cannot be written.
+            OutputError: another run is here and `overwrite` is not given, one is at work here,
+                something is in the way that `drift evaluate` did not write, or the folder cannot be
+                written.
         """
-        if overwrite and self._run.earlier:
+        with writing_alone(self.path):
+            self._begin(overwrite)
+            yield
+
+    def _begin(self, overwrite: bool) -> None:
+        command = self._run.earlier.get('run', {}).get('command')
+        if self._run.earlier and command != COMMAND:
+            raise OutputError(
+                f'{self.path} holds a run of another command of drift ({command}): name another '
+                'folder for the results'
+            )
+        if self._run.earlier and not self.continues:
+            if not overwrite and any((self.path / SEQUENCES).rglob(SCORE)):
+                raise OutputError(self._refusal())
             self._delete()
-        elif self._run.earlier and not self.continues:
-            raise OutputError(self._refusal())
+        elif self.continues and overwrite:
+            self._delete()
         elif not self._run.earlier:
             foreign = [name for name in (SEQUENCES, *REPORTS) if (self.path / name).exists()]
             if foreign:
@@ -101,14 +120,23 @@ class EvaluationFolder:
     def _delete(self) -> None:
         """Delete what runs write here, and nothing else."""
         try:
-            for score in [*(self.path / SEQUENCES).rglob(SCORE)]:
-                shutil.rmtree(score.parent)
-            for labels in [*(self.path / SEQUENCES).rglob('labels')]:  # of one that was broken off
-                shutil.rmtree(labels.parent)
+            places = [*(self.path / SEQUENCES).rglob(SCORE)]
+            places += (self.path / SEQUENCES).rglob(LABELS)  # of one that was broken off
+            folders = {place.parent for place in places}
+            for folder in sorted(folders, reverse=True):  # 'a/b' before 'a'
+                delete_results(folder)
+                _prune(folder, self.path / SEQUENCES)
             for name in (*REPORTS, RUN):
                 (self.path / name).unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f'cannot delete the results in {self.path}: {error}') from None
+
+
+def _prune(folder: Path, top: Path) -> None:
+    """Delete a folder and those above it, up to `top`, as far as they are empty."""
+    while folder != top and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
 
 
 def identity(dataset: DataSet, spec: MethodSpec, pictures: bool) -> dict[str, Any]:
@@ -116,7 +144,7 @@ def identity(dataset: DataSet, spec: MethodSpec, pictures: bool) -> dict[str, An
     names = [sequence.name for sequence in dataset.sequences]
     shown = ', '.join(names) if len(names) <= SHOWN else f'{len(names)} ({_digest(names)})'
     return {
-        'command': 'evaluate',
+        'command': COMMAND,
         'version': drift_ros.__version__,
         'method': spec.name,
         'pictures': pictures,

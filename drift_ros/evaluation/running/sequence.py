@@ -152,14 +152,24 @@ class _Run:
 
 
 def make_empty(folder: Path, inside: str = '') -> None:
-    """Delete what is in a folder, and make it, with another one inside.
+    """Delete the results of a sequence, and make its folder, with another one inside.
 
     Raises:
         OutputError: that is not possible.
     """
     try:
-        if folder.exists():
-            shutil.rmtree(folder)
-        (folder / inside).mkdir(parents=True)
+        delete_results(folder)
+        (folder / inside).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f'cannot write to {folder}: {error}') from None
+
+
+def delete_results(folder: Path) -> None:
+    """Delete the files and label maps in a folder, but not the folders of other sequences: the
+    results of `a/b` lie in the folder of `a`.
+    """
+    for place in [*folder.iterdir()] if folder.is_dir() else []:
+        if place.name == LABELS:
+            shutil.rmtree(place)
+        elif not place.is_dir():
+            place.unlink()

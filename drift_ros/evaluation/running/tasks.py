@@ -60,7 +60,7 @@ def run_task(task: Task, method: Method, on_frame: OnFrame = nothing) -> Score |
         raise
     except DriftError as error:
         found = Refusal(task.sequence.name, str(error))
-    except Exception as error:  # a method from elsewhere, or a device that ran out of memory
+    except (Exception, SystemExit) as error:  # of a method from elsewhere, or out of memory
         log.debug('sequence %s failed', task.sequence.name, exc_info=True)
         reason = f'{method.name} failed: {type(error).__name__}: {error}'
         found = Refusal(task.sequence.name, ' '.join(reason.split()))
@@ -102,8 +102,10 @@ def read_score(folder: Path) -> Score | Refusal | None:
         if 'joints' in record:
             return PoseScore(**_tuples(record))
         objects = tuple(ObjectScore(**_tuples(obj)) for obj in record['objects'])
+        if not objects:
+            return None
         return SequenceScore(**_tuples(record) | {'objects': objects})
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

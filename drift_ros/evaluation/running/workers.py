@@ -70,7 +70,8 @@ def run_tasks(
     def start(device: str | None) -> None:
         here, there = context.Pipe()
         arguments = (there, spec, device, max(1, jobs))
-        process = context.Process(target=_serve, args=arguments, daemon=True)
+        # daemons could not start processes of their own, which some trackers do to load data
+        process = context.Process(target=_serve, args=arguments, daemon=False)
         process.start()
         there.close()
         worker = _Worker(process, here, device)
@@ -90,11 +91,10 @@ def run_tasks(
             return
         code = worker.process.exitcode or 0
         why = signal.Signals(-code).name if code < 0 else f'exit code {code}'
-        refusal = Refusal(
-            worker.task.sequence.name,
-            f'its process ended ({why}); SIGKILL most often means that memory ran out: fewer '
-            '--jobs take less',
-        )
+        reason = f'its process ended ({why})'
+        if code == -signal.SIGKILL:
+            reason += '; most often memory ran out: fewer --jobs take less'
+        refusal = Refusal(worker.task.sequence.name, reason)
         write_score(worker.task.folder, refusal)
         on_done(worker.task, refusal)
         if queue:

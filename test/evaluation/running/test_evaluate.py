@@ -18,6 +18,7 @@ from drift_ros.evaluation.methods import Flow, FlowSettings, Ours, PlugIn
 from drift_ros.evaluation.running import Options, Task, evaluate
 from drift_ros.evaluation.running.workers import run_tasks
 from drift_ros.evaluation.types import SequenceScore
+from drift_ros.io.runs import RunFolder
 from drift_ros.settings import TrackerSettings, build
 
 BARE = Options(pictures=False)
@@ -182,6 +183,73 @@ def test_a_method_that_cannot_be_made_ends_the_run(tmp_path):
         assert state(out) == 'failed'
 
 
+def test_a_sequence_below_another_keeps_its_results(tmp_path):
+    davis_folder(tmp_path / 'data', ['a/b', 'a'])
+    out = tmp_path / 'out'
+    for overwrite in (False, True):
+        evaluate(data(tmp_path), STILL, out, Options(overwrite=overwrite))
+        for name in ('a/b', 'a'):
+            found = {file.name for file in (out / 'sequences' / name).iterdir()}
+            assert found >= {'labels', 'overlay.mp4', 'sheet.png', 'score.json'}
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        'no JSON',
+        '3',
+        '{"name": "a", "objects": ["x"]}',
+        '{"name": "a", "size": [48, 64], "frames": 6, "objects": []}',
+    ],
+)
+def test_a_broken_score_is_made_again(tmp_path, text):
+    out = tmp_path / 'out'
+    whole = evaluate(data(tmp_path, 'a'), STILL, out, BARE)
+    (out / 'sequences' / 'a' / 'score.json').write_text(text)
+    assert evaluate(data(tmp_path), STILL, out, BARE)['mean'] == whole['mean']
+
+
+def test_one_run_at_a_time_writes_to_a_folder(tmp_path):
+    out, found = tmp_path / 'out', data(tmp_path, 'a')
+
+    class Nosy(Notes):
+        def frame(self, name: str, done: int, count: int) -> None:
+            with pytest.raises(OutputError, match='another run is writing to'):
+                evaluate(found, STILL, out, BARE)
+            super().frame(name, done, count)
+
+    notes = Nosy()
+    evaluate(found, STILL, out, BARE, notes)
+    assert len(notes.frames) == 6
+    evaluate(found, STILL, out, BARE)  # free again
+
+
+def test_a_run_of_another_command_is_not_touched(tmp_path):
+    out = tmp_path / 'out'
+    run = RunFolder(out, {'command': 'track'})
+    run.begin(False, [])
+    run.close()
+    for overwrite in (False, True):
+        with pytest.raises(OutputError, match=r'another command of drift \(track\)'):
+            evaluate(data(tmp_path, 'a'), STILL, out, Options(overwrite=overwrite))
+    assert (out / 'run.json').is_file()
+
+
+def test_settings_that_gave_nothing_can_be_mended(tmp_path):
+    out = tmp_path / 'out'
+    with pytest.raises(SettingsError, match="unexpected keyword argument 'id'"):
+        evaluate(data(tmp_path, 'a'), PlugIn('trackers:Still', {'id': 1}), out, BARE)
+    record = evaluate(data(tmp_path), PlugIn('trackers:Still', {'ids': 1}), out, BARE)
+    assert record['settings']['method.ids'] == 1
+
+
+def test_a_tracker_that_exits_costs_its_sequence_alone(tmp_path):
+    davis_folder(tmp_path / 'data', ['a', 'b'])
+    brighten(tmp_path, 'a')
+    record = evaluate(data(tmp_path), PlugIn('trackers:Exits'), tmp_path / 'out', BARE)
+    assert record['refused'] == {'a': 'Exits failed: SystemExit: 3'}
+
+
 # ---- several processes
 
 
@@ -227,7 +295,7 @@ def test_devices_are_taken_in_turn_and_a_process_that_dies_costs_its_sequence_al
         lambda task, what: found.update({task.sequence.name: what}),
     )
     assert set(found) == {'a', 'b', 'c', 'd'}
-    assert 'its process ended (SIGKILL)' in found['c'].reason
+    assert 'its process ended (SIGKILL); most often memory ran out' in found['c'].reason
     assert 'SIGKILL' in (tmp_path / 'out' / 'c' / 'score.json').read_text()
     # the first two go to a process each, whose device shows in how many objects are drawn
     drawn = {n: [obj.j[0] > 0 for obj in found[n].objects] for n in 'ab'}
