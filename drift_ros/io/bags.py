@@ -111,8 +111,8 @@ class BagReader(Closing):
             except Exception as error:  # bytes of a damaged file can make a parser fail anyhow
                 raise SourceError(
                     f'{self.path} is damaged or cut off: {number} messages were read, of '
-                    f'{sum(c.msgcount for c in chosen)} that its index names ({first_line(error)}); '
-                    '`mcap recover` may save more'
+                    f'{sum(c.msgcount for c in chosen)} that its index names '
+                    f'({first_line(error)}); `mcap recover` may save more'
                 ) from error
             number += 1
             yield connection.topic, connection.msgtype, stamp, data
@@ -294,7 +294,7 @@ def _open(path: Path) -> Reader:
         reader.open()
     except Exception as error:  # bytes of a damaged file can make a parser fail anyhow
         raise SourceError(
-            f'cannot read the bag {path} ({first_line(error)}). If it was cut off (recorder killed, '
-            'copy not finished), copy it again, or save what is in it with `mcap recover`'
+            f'cannot read the bag {path} ({first_line(error)}). If it was cut off (recorder '
+            'killed, copy not finished), copy it again, or save what is in it with `mcap recover`'
         ) from error
     return reader
