@@ -158,11 +158,15 @@ def run(
 
 
 def ranked(outcomes: Sequence[Outcome], measure: str) -> list[Outcome]:
-    """The best first, refused ones last."""
+    """The best first, refused ones last; those that lack sequences behind those that have more,
+    for their means are of other data.
+    """
 
-    def key(outcome: Outcome) -> tuple[bool, float]:
-        value = outcome.results.mean.get(measure) if outcome.results is not None else None
-        return value is None, -(value or 0.0)
+    def key(outcome: Outcome) -> tuple[bool, int, float]:
+        if outcome.results is None:
+            return True, 0, 0.0
+        value = outcome.results.mean.get(measure)
+        return value is None, -outcome.results.count[0], -(value or 0.0)
 
     return sorted(outcomes, key=key)
 

@@ -33,6 +33,9 @@ class GivenMasks:
 class Ours:
     """The tracker with any extractor.
 
+    Windows never shrink here, whatever `window.may_shrink` says: scores would depend on how much
+    memory was free.
+
     Attributes:
         tracker: its settings.
     """
@@ -47,13 +50,13 @@ class Ours:
     @property
     def settings(self) -> Mapping[str, Any]:
         """All settings of the tracker, by dotted names."""
-        return flatten(self.tracker)
+        return flatten(self.tracker) | {'window.may_shrink': False}
 
     def make(self, device: str | None = None) -> TrackerMethod:
         """Load the extractor."""
         from drift_ros import features
 
-        values = flatten(self.tracker)
+        values = dict(self.settings)
         if device is not None:
             values['features.device'] = device
         settings = build(TrackerSettings, values)

@@ -53,3 +53,9 @@ def test_the_spec_says_all_settings_and_travels():
     again = pickle.loads(pickle.dumps(spec))
     assert again.name == 'patch' and again.settings['propagation.top_k'] == 3
     assert again.make('cpu').settings['features.name'] == 'patch'
+
+
+def test_windows_do_not_shrink_where_memory_is_short():
+    spec = Ours(build(TrackerSettings, {'window.may_shrink': True}))
+    assert spec.settings['window.may_shrink'] is False
+    assert not spec.make('cpu').tracker.settings.window.may_shrink

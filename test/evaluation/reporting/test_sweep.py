@@ -171,3 +171,15 @@ def test_a_sweep_of_which_all_is_refused_still_tells_so(tmp_path):
     write_sweep(outcomes, axes, 2, 'clips', tmp_path)
     assert '2 of them refused' in (tmp_path / 'sweep.html').read_text()
     assert (tmp_path / 'sweep.csv').read_text().count('no memory') == 2
+
+
+def test_means_over_fewer_sequences_come_behind(tmp_path):
+    def some(settings, folder):
+        small = settings.propagation.top_k == 5
+        sequences = {'a': [(0.9, 0.9)]} if small else {'a': [(0.5, 0.5)], 'b': [(0.5, 0.5)]}
+        write_results(folder, sequences)
+        return json.loads((folder / 'results.json').read_text())
+
+    found = run(grid({}, [Axis('propagation.top_k', (5, 10))]), some, tmp_path, lambda _: None)
+    best = ranked(found, 'J&F')[0]
+    assert best.combination.values == {'propagation.top_k': 10}
