@@ -82,20 +82,24 @@ class LabelWriter:
         """Write one PNG."""
         path = self._folder / f'{self._name(result.frame)}.png'
         self._created(path)
-        try:
-            save_labels(path, result.labels)
-        except OSError as error:
-            raise OutputError(f'cannot write {path}: {error}') from None
+        save_labels(path, result.labels)
 
     def close(self) -> None:
         """Nothing is open."""
 
 
 def save_labels(path: Path, labels: NDArray[np.uint8]) -> None:
-    """Write a label map as indexed PNG: (H, W) uint8, value = id = palette index."""
+    """Write a label map as indexed PNG: (H, W) uint8, value = id = palette index.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
     picture = Image.fromarray(labels).convert('L')
     picture.putpalette(PALETTE.tobytes())
-    picture.save(path)
+    try:
+        picture.save(path)
+    except OSError as error:
+        raise OutputError(f'cannot write {path}: {error}') from None
 
 
 class BagResultWriter:

@@ -83,6 +83,19 @@ def test_results_are_not_overwritten_unasked(bags: tuple[Path, Path], tmp_path: 
     assert read_results(out).mean['J'] == pytest.approx((20 - 4) / (20 + 4) * 4 / 5)
 
 
+def test_what_a_broken_off_run_left_can_be_overwritten(
+    bags: tuple[Path, Path], tmp_path: Path
+) -> None:
+    out = tmp_path / 'out'
+    left = out / 'sequences' / 'kitchen' / 'labels' / '00009.png'
+    left.parent.mkdir(parents=True)
+    left.touch()
+    refused = run(bags[0], '--truth', bags[1], '--out', out)
+    assert refused.exit_code == 2 and '--overwrite' in refused.output
+    assert run(bags[0], '--truth', bags[1], '--out', out, '--overwrite').exit_code == 0
+    assert not left.exists() and (left.parent / '00004.png').is_file()
+
+
 def test_the_folder_of_an_evaluation_is_left_alone(bags: tuple[Path, Path], tmp_path: Path) -> None:
     out = tmp_path / 'out'
     out.mkdir()

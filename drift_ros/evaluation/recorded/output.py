@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from drift_ros.evaluation.recorded.scoring import LiveScore, Request
 from drift_ros.evaluation.recorded.timing import Latency
 from drift_ros.evaluation.reporting.report import write_report
 from drift_ros.evaluation.reporting.results import RESULTS, results, sequence_entry, write_results
+from drift_ros.evaluation.running.sequence import LABELS, make_empty
 from drift_ros.io.atomic import write_text
 from drift_ros.io.writers import save_labels
 
@@ -74,15 +74,10 @@ def write(folder: Path, request: Request, live: LiveScore, overwrite: bool = Fal
     """
     if (folder / RUN).exists():
         raise OutputError(f'{folder} is of another run of drift: name a folder of its own')
-    if (folder / RESULTS).exists() and not overwrite:
-        raise OutputError(f'{folder} holds results: name another folder, or give --overwrite')
     place = folder / 'sequences' / live.score.name
-    try:
-        if (folder / RESULTS).exists():
-            shutil.rmtree(place, ignore_errors=True)
-        (place / 'labels').mkdir(parents=True)
-    except OSError as error:
-        raise OutputError(f'cannot make the folder {place}: {error}') from None
+    if not overwrite and ((folder / RESULTS).exists() or place.exists()):
+        raise OutputError(f'{folder} holds results: name another folder, or give --overwrite')
+    make_empty(place, LABELS)
     frames = {
         'stamps': live.stamps,
         'labelled': live.labelled,
@@ -92,7 +87,7 @@ def write(folder: Path, request: Request, live: LiveScore, overwrite: bool = Fal
     score = asdict(live.score) | {'live': live_entry(live) | {'per_frame': frames}}
     write_text(place / SCORE, json.dumps(score, indent=1, allow_nan=False) + '\n')
     for number in live.aligned.timeline.results:
-        save_labels(place / 'labels' / f'{number:05d}.png', live.aligned.found(number))
+        save_labels(place / LABELS / f'{number:05d}.png', live.aligned.found(number))
     write_results(folder, record(request, live))
     write_report(folder, [LiveSequence(request, live)])
 

@@ -125,6 +125,7 @@ def score_recording(request: Request) -> LiveScore:
     numbers = range(first + 1, len(timeline.stamps))
     shown = [timeline.results[number] for number in numbers if number in timeline.results]
     from_stamp = latency(shown, {stamp: stamp for stamp in shown}, results.received)
+    live = from_stamp is None or any(from_stamp.values)  # else all came at their very stamps
     problem = clock_problem(from_stamp)
     if problem:
         notes.append(problem)
@@ -140,7 +141,7 @@ def score_recording(request: Request) -> LiveScore:
         labelled=tuple(number in timeline.results for number in numbers),
         truth=(len(known_numbers), len(set(known_numbers) - timeline.results.keys())),
         from_stamp=None if problem else from_stamp,
-        from_arrival=latency(shown, arrived, results.received),
+        from_arrival=latency(shown, arrived, results.received) if live else None,
         notes=tuple(notes),
     )
 

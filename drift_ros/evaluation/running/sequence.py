@@ -136,19 +136,12 @@ class _Run:
                     f'{self.next} were due'
                 )
             self.next += 1
-            self._write(index, labels)
+            save_labels(self.folder / LABELS / f'{self.names[index]}.png', labels)
             scores = {}
             if index in self.scored:
                 scores = self.scorer.add(index, self._truth(index), labels)
             if self.pictures:
                 self.pictures.add(index, self.waiting.pop(index), labels, scores)
-
-    def _write(self, index: int, labels: Labels) -> None:
-        place = self.folder / LABELS / f'{self.names[index]}.png'
-        try:
-            save_labels(place, labels)
-        except OSError as error:
-            raise OutputError(f'cannot write {place}: {error}') from None
 
 
 def make_empty(folder: Path, inside: str = '') -> None:

@@ -48,7 +48,8 @@ def test_a_bag_against_itself_is_perfect(truth: Path) -> None:
         assert obj.frames == tuple(range(1, COUNT))  # what the tracker is given is not scored
         assert obj.j == obj.f == (1.0,) * (COUNT - 1)
     assert found.dropped == 0 and found.truth == (COUNT - 1, 0)
-    assert 'no live run' in found.notes[0] and found.from_stamp is None
+    assert 'no live run' in found.notes[0]
+    assert found.from_stamp is None and found.from_arrival is None
 
 
 @pytest.mark.parametrize('pixels', [1, 3, 7])
