@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -35,7 +37,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str]:
-    """Processor, cores that may be used, memory and system of this machine."""
+    """Processor, cores that may be used, memory, system, and GPUs that torch sees."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     facts = {
         'processor': _processor(),
@@ -45,7 +47,19 @@ def machine() -> dict[str, str]:
     if hasattr(os, 'sysconf') and 'SC_PHYS_PAGES' in os.sysconf_names:
         memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
         facts['memory'] = f'{memory / 2**30:.1f} GiB'
+    if gpus := _gpus():
+        facts['GPU'] = gpus
     return facts
+
+
+def _gpus() -> str:
+    """Names and memory, where torch is loaded and sees any."""
+    torch = sys.modules.get('torch')
+    if torch is None or not torch.cuda.is_available():
+        return ''
+    found = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
+    named = Counter(f'{gpu.name}, {gpu.total_memory / 2**30:.0f} GiB' for gpu in found)
+    return '; '.join(f'{count} x {name}' if count > 1 else name for name, count in named.items())
 
 
 def _processor() -> str:
