@@ -104,7 +104,9 @@ def _cards(results: Results) -> list[dict[str, str]]:
         cards.append(card(str(switches), '', 'id switches', 'bad' if switches else 'good'))
     seconds = results.seconds_per_frame
     if seconds is not None:
-        cards.append(card(tables.seconds(seconds), 's', 'per frame'))
+        short = seconds < 0.1  # a card has room for five characters
+        shown = tables.seconds(1000 * seconds if short else seconds)
+        cards.append(card(shown, 'ms' if short else 's', 'per frame'))
     for kind, label in (('memory', 'highest memory'), ('device_memory', 'highest on the GPU')):
         highest = results.highest(kind)
         if highest is not None:

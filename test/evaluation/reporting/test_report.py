@@ -52,6 +52,14 @@ def test_the_page_needs_nothing_beside_itself(folder):
     assert 'http' not in re.sub(r'data:[^"]*', '', html)
 
 
+@pytest.mark.parametrize(
+    ('seconds', 'card'), [(0.00422, '4.22 ms per frame'), (0.163, '0.163 s per frame')]
+)
+def test_times_fit_into_their_card(tmp_path, seconds, card):
+    write_results(tmp_path, SCORES, seconds=seconds)
+    assert card in text_of(write_report(tmp_path).read_text())
+
+
 def test_hovering_tells_the_numbers_of_a_frame(folder):
     html = write_report(folder).read_text()
     assert '<title>frame 3\n1 box1: J 45.0\n2 box2: J 25.0</title>' in html
