@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -39,7 +40,8 @@ def write_feature_pictures(
     if not wanted:
         return
     extractor = features.create(settings.features)
-    for sequence, place in wanted:
+    for original, place in wanted:
+        sequence = copy.copy(original)  # what it keeps to read faster goes with it
         try:
             last = widest_pair(extractor, settings, len(sequence.frames))
             frames = {

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 
 import cv2
@@ -36,7 +38,8 @@ class Pictures:
         self._made: dict[tuple[str, int], dict[str, str] | None] = {}
 
     def prepare(self, first: Sequence[Frame], rest: Sequence[Frame]) -> None:
-        """Make the pictures of frames, one sequence after the other: some are slow to open.
+        """Make the pictures of frames, one sequence after the other: some are slow to open, and
+        keep much while they are.
 
         Args:
             first: get their pictures in any case.
@@ -44,18 +47,17 @@ class Pictures:
         """
         must = {(frame.sequence, frame.index) for frame in first}
         wanted = {(frame.sequence, frame.index): frame for frame in (*rest, *first)}
-        for place in sorted(wanted):
-            if place in must or self._taken <= BUDGET:
-                self._made[place] = self._make(wanted[place])
+        for name, places in groupby(sorted(wanted), key=lambda place: place[0]):
+            sequence = copy.copy(self._sequences.get(name))  # what it keeps goes with it
+            for place in places:
+                if sequence is not None and (place in must or self._taken <= BUDGET):
+                    self._made[place] = self._make(wanted[place], sequence)
 
     def comparison(self, frame: Frame) -> dict[str, str] | None:
         """Side by side, with what was scored above; None where something is not there."""
         return self._made.get((frame.sequence, frame.index))
 
-    def _make(self, frame: Frame) -> dict[str, str] | None:
-        sequence = self._sequences.get(frame.sequence)
-        if sequence is None:
-            return None
+    def _make(self, frame: Frame, sequence: AnnotatedSequence) -> dict[str, str] | None:
         try:
             result = self._result(sequence, frame.index)
             image, truth = sequence.image(frame.index), sequence.truth(frame.index)

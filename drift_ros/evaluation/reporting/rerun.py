@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -165,7 +166,8 @@ class RerunWatcher:
 
     def _add(self, score: SequenceScore) -> None:
         labels = self._folder / 'sequences' / score.name / 'labels'
-        self._log.log(self._sequences[score.name], score, labels)
+        sequence = copy.copy(self._sequences[score.name])  # what it keeps goes with it
+        self._log.log(sequence, score, labels)
 
 
 def _import() -> ModuleType:

@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 from browser import DESK, PHONE, probe
 from PIL import Image
+from recordings import annotated, moving
 from result_folders import boxes, write_results
 
 from drift_ros.errors import SourceError
+from drift_ros.evaluation.datasets import open_dataset
+from drift_ros.evaluation.methods import Flow
 from drift_ros.evaluation.reporting.reading import read_score
 from drift_ros.evaluation.reporting.report import write_report
 from drift_ros.evaluation.reporting.worst import frames_of, worst_frames
+from drift_ros.evaluation.running import Options, evaluate
 
 SCORES = {'a': [(0.9, 0.8), (0.5, 0.6)], 'b': [(0.7, 0.75)], '<i>odd': [(0.2, 0.1)]}
 
@@ -122,3 +126,12 @@ def test_a_browser_shows_it_and_sorts(folder):
         assert found['plots'] == 6 and len(found['pictures']) == 6
         assert all(found['pictures']), 'a picture cannot be decoded'
         assert found['overflow'] <= 0, f'at {width} px the page is wider than the window'
+
+
+def test_bags_are_not_kept_open(tmp_path):
+    for name in ('one', 'two'):
+        annotated(tmp_path / 'bags' / name, [moving(index) for index in range(4)])
+    data, out = open_dataset('bag', tmp_path / 'bags'), tmp_path / 'out'
+    evaluate(data, Flow(), out, Options(pictures=False))
+    assert write_report(out, data.usable).read_text().count('src="data:image/jpeg') > 1
+    assert not any('_opened' in vars(sequence) for sequence in data.usable)
