@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from drift_ros.errors import SourceError
-from drift_ros.evaluation.datasets.folders import ONE, FolderSequence, pictures, subfolders
+from drift_ros.evaluation.datasets.folders import ONE, FolderSequence, doubled, pictures, subfolders
 from drift_ros.evaluation.datasets.selection import Selection, read_list
 from drift_ros.evaluation.types import Refusal
 from drift_ros.io.frames import stamp_of
@@ -109,6 +109,8 @@ def _open(
             name, f'{images} has {len(files)} pictures; expected {FEWEST} or more, for neither the '
             'first nor the last is scored'
         )  # fmt: skip
+    if problem := doubled(files):
+        return Refusal(name, problem)
     found = {index: annotations / f'{file.stem}.png' for index, file in enumerate(files)}
     missing = [file.name for file in found.values() if not file.is_file()]
     if missing:

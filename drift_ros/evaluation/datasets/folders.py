@@ -156,6 +156,15 @@ def pictures(folder: Path) -> list[Path]:
     return sorted((file for file in found if not file.name.startswith('.')), key=natural)
 
 
+def doubled(files: Sequence[Path]) -> str:
+    """Why pictures cannot be frames: two have one name, such as 00000.jpg and 00000.png; or ''."""
+    first: dict[str, Path] = {}
+    for file in files:
+        if first.setdefault(file.stem, file) is not file:
+            return f'{file.parent} has both {first[file.stem].name} and {file.name}: remove one'
+    return ''
+
+
 def subfolders(folder: Path) -> list[str]:
     """Names of the folders in a folder, sorted; none if it is missing."""
     if not folder.is_dir():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from drift_ros.errors import SourceError
-from drift_ros.evaluation.datasets.folders import FolderSequence, pictures, subfolders
+from drift_ros.evaluation.datasets.folders import FolderSequence, doubled, pictures, subfolders
 from drift_ros.evaluation.datasets.selection import Selection
 from drift_ros.evaluation.types import Refusal
 from drift_ros.io.frames import stamp_of
@@ -125,6 +125,8 @@ def _open(
     files = pictures(images)
     if not files:
         return Refusal(name, f'{images} has no pictures')
+    if problem := doubled(files):
+        return Refusal(name, problem)
     annotated = {file.stem: file for file in pictures(annotations) if file.suffix == '.png'}
     lost = sorted(annotated.keys() - {file.stem for file in files})
     if lost:

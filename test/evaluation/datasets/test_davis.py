@@ -217,3 +217,10 @@ def test_data_sets_below_are_named(tmp_path):
     davis_folder(tmp_path / 'val')
     with pytest.raises(SourceError, match=f'they are in {tmp_path / "val"}$'):
         open_dataset('davis', tmp_path)
+
+
+def test_two_pictures_of_one_frame_are_refused(tmp_path):
+    davis_folder(tmp_path, ['a'])
+    (tmp_path / 'JPEGImages/480p/a/00002.png').touch()
+    (refused,) = open_dataset('davis', tmp_path).sequences
+    assert '00002.jpg' in refused.reason and '00002.png' in refused.reason

@@ -91,3 +91,10 @@ def test_a_broken_meta_is_refused(tmp_path, text):
     (root / 'meta.json').write_text(text)
     with pytest.raises(SourceError, match=r'cannot read .*meta.json'):
         opened(root)
+
+
+def test_two_pictures_of_one_frame_are_refused(tmp_path):
+    youtube_folder(tmp_path)
+    (tmp_path / 'JPEGImages/late/00002.png').touch()
+    (refused,) = open_dataset('youtube-vos', tmp_path).sequences
+    assert '00002.jpg' in refused.reason and '00002.png' in refused.reason
