@@ -2,8 +2,8 @@
 
     python benchmarks/embedded.py speed [--size 480x640] [--threads 2] [--channels 32,64,128 ...]
     python benchmarks/embedded.py sweep --video DIR [--image DIR] [--snr 2 20] [--blocks 1,2 2]
-        [--norms white mean] [--temperatures 0.1] [--alphas 0.4] [--split val] [--clips 6]
-        [--out FOLDER]
+        [--norms white mean] [--motions 1 0] [--temperatures 0.1] [--alphas 0.4] [--split val]
+        [--clips 6] [--out FOLDER]
 
 `speed`: parameters, operations per frame up to the block that is read, frames per second with
 windows that do not overlap, and peak memory of the process, random weights.
@@ -11,7 +11,8 @@ windows that do not overlap, and peak memory of the process, random weights.
 `sweep`: J (mean intersection over union, the first frame left out, percent) of label propagation on
 videos of two identical balls, for the video model (R_v), the same with its temporal layers left out
 (bypass), the image model (R_i), both together (R_f) and the `patch` baseline. Norms: `white`, as
-the extractors do it, `mean` (only the mean is removed), `raw`. Choose on the split `val`, report
+the extractors do it, `mean` (only the mean is removed), `raw`. Motions: weights of what temporal
+layers add. Choose on the split `val`, report
 on `test`. Writes sweep.csv and sweep.png.
 """
 
@@ -66,6 +67,7 @@ def main() -> None:
     reading.add_argument('--snr', type=float, nargs='+', default=[0.05, 0.3, 2, 20, 100])
     reading.add_argument('--blocks', nargs='+', default=['1,2'])
     reading.add_argument('--norms', nargs='+', default=['white'])
+    reading.add_argument('--motions', type=float, nargs='+', default=[1.0])
     reading.add_argument('--temperatures', type=float, nargs='+', default=[0.1])
     reading.add_argument('--alphas', type=float, nargs='*', default=[0.4])
     reading.add_argument(
@@ -129,7 +131,8 @@ def sweep(options: argparse.Namespace) -> None:
     device = choose_device(options.device)
     clips = crossing_clips(options.clips, 640, 480, split=options.split)
     rows: list[dict[str, Any]] = []
-    table = Table('features', 'blocks', 'snr', 'norm', 'temperature', 'J', 'of each clip', box=None)
+    heads = ('features', 'blocks', 'snr', 'norm', 'motion', 'temperature', 'J', 'of each clip')
+    table = Table(*heads, box=None)
     for row, extractor in _extractors(options, device):
         for temperature in options.temperatures:
             settings = PropagationSettings(temperature=temperature)
@@ -154,9 +157,11 @@ def _extractors(
 ) -> Iterator[tuple[dict[str, Any], FeatureExtractor]]:
     """What is compared, each with the beginning of its row."""
     if 'patch' in options.kinds:
-        yield _row('patch', '', 0.0, 'mean'), PatchExtractor(device, torch.float32)
+        yield _row('patch', '', 0.0, 'mean', 0.0), PatchExtractor(device, torch.float32)
     videos = rendered(16)
-    for text, snr, norm in itertools.product(options.blocks, options.snr, options.norms):
+    for text, snr, norm, motion in itertools.product(
+        options.blocks, options.snr, options.norms, options.motions
+    ):
         blocks = tuple(map(int, text.split(',')))
         made: dict[str, FeatureExtractor] = {}
         for kind, folder, temporal in (
@@ -170,18 +175,24 @@ def _extractors(
             model = load(folder, torch.float32)
             reading = _changed(measure(model, snr, blocks, device, videos), norm)
             made[kind] = EmbeddedExtractor(
-                kind, model, reading, temporal=temporal, device=device, dtype=torch.float32
+                kind,
+                model,
+                reading,
+                temporal=temporal,
+                motion=motion,
+                device=device,
+                dtype=torch.float32,
             )
             if kind in options.kinds:
-                yield _row(kind, text, snr, norm), made[kind]
+                yield _row(kind, text, snr, norm, motion), made[kind]
         if {'video', 'image'} <= made.keys() and 'fused' in options.kinds:
             for alpha in options.alphas:
                 both = FusedExtractor(made['video'], made['image'], alpha)
-                yield _row(f'fused {alpha}', text, snr, norm), both
+                yield _row(f'fused {alpha}', text, snr, norm, motion), both
 
 
-def _row(kind: str, blocks: str, snr: float, norm: str) -> dict[str, Any]:
-    return {'features': kind, 'blocks': blocks, 'snr': snr, 'norm': norm}
+def _row(kind: str, blocks: str, snr: float, norm: str, motion: float) -> dict[str, Any]:
+    return {'features': kind, 'blocks': blocks, 'snr': snr, 'norm': norm, 'motion': motion}
 
 
 def _changed(reading: Reading, norm: str) -> Reading:

@@ -159,6 +159,13 @@ class EmbeddedSettings(Settings):
         description='Whether temporal layers are run; without them the video model sees each frame '
         'alone (an ablation).',
     )
+    motion: float = Field(
+        1.0,
+        ge=0,
+        le=10,
+        description='Weight of what temporal layers add, relative to that of a block; it tells '
+        'look-alikes apart by their motion. 0 leaves it out, which suits video without any.',
+    )
 
 
 class FeatureSettings(Settings):

@@ -14,6 +14,7 @@ from drift_ros.features.embedded.reading import Reading, Whitening
 from drift_ros.synthetic import Clips, RandomSettings
 
 VIDEOS, WIDTH, HEIGHT = 4, 640, 480
+KEPT = 16  # directions of what temporal layers add, of which there are few
 FIRST = 2**40  # number of the first of these videos of the split `train`, beyond all seeds
 
 
@@ -31,7 +32,8 @@ def measure(
     device: torch.device,
     videos: Sequence[Tensor],
 ) -> Reading:
-    """The whitenings of blocks at a noise level, with and without temporal layers.
+    """The whitenings of blocks at a noise level, with and without temporal layers, and of what
+    temporal layers add in all blocks up to the last one.
 
     Args:
         model: trained.
@@ -49,16 +51,26 @@ def measure(
             f'decoder blocks {blocks} are to be read: this model has blocks 0 to '
             f'{len(model.up) - 1}'
         )
-    unknown = {block: Whitening(torch.zeros(0), torch.zeros(0, 0)) for block in blocks}
-    reading = Reading(snr, blocks, unknown, unknown)
+    moving = model.motion_blocks(blocks[-1])
+    unknown = Whitening(torch.zeros(0), torch.zeros(0, 0))
+    nothing, still = dict.fromkeys(blocks, unknown), dict.fromkeys(moving, unknown)
+    reading = Reading(snr, blocks, nothing, nothing, still)
 
-    def whitenings(temporal: bool) -> dict[int, Whitening]:
+    def maps(temporal: bool) -> list[tuple[Tensor, ...]]:
         extractor = EmbeddedExtractor(
             'measured', model, reading, temporal=temporal, device=device, dtype=torch.float32
         )
         outputs = [extractor.outputs(video.to(device), range(len(video))) for video in videos]
-        maps = dict(zip(blocks, zip(*outputs, strict=True), strict=True))
-        return {block: Whitening.measure(maps[block]) for block in blocks}
+        return list(zip(*outputs, strict=True))
 
-    joined = whitenings(True) if model.config.temporal else {}
-    return Reading(snr, blocks, joined, whitenings(False))
+    def whitenings(of_blocks: Sequence[Sequence[Tensor]]) -> dict[int, Whitening]:
+        return {b: Whitening.measure(m) for b, m in zip(blocks, of_blocks, strict=True)}
+
+    alone = whitenings(maps(False))
+    if not model.config.temporal:
+        return Reading(snr, blocks, {}, alone)
+    joined = maps(True)
+    motion = {
+        b: Whitening.measure(m, KEPT) for b, m in zip(moving, joined[len(blocks) :], strict=True)
+    }
+    return Reading(snr, blocks, whitenings(joined[: len(blocks)]), alone, motion)

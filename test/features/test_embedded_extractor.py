@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from drift_ros.features.embedded.extractor import EmbeddedExtractor, level
 from drift_ros.features.embedded.model import EmbeddedUNet
 from drift_ros.features.embedded.reading import Reading, Whitening, describe
 from drift_ros.settings import FeatureSettings, build
+from drift_ros.training.calibrate import KEPT, measure
 
 SIZE = (64, 96)
 
@@ -104,6 +106,49 @@ def test_only_temporal_layers_let_frames_know_of_each_other(folders: Path) -> No
     assert not reacts(create_image(settings(folders)))
 
 
+def test_what_temporal_layers_add_is_read_as_a_part_of_its_own() -> None:
+    plain = read(tiny(True))
+    moving = {0: Whitening(torch.zeros(64), torch.eye(64)[:5])}
+    wide = replace(plain, motion=moving)
+
+    def features(
+        reading: Reading, temporal: bool = True, changed: int = -1, motion: float = 1.0
+    ) -> torch.Tensor:
+        extractor = EmbeddedExtractor(
+            'embedded',
+            tiny(True),
+            reading,
+            temporal=temporal,
+            motion=motion,
+            device=torch.device('cpu'),
+            dtype=torch.float32,
+        )
+        return extractor.extract(window(changed=changed)).features
+
+    with_motion = features(wide)
+    assert with_motion.shape == (4, 96 + 5, SIZE[0] // 8, SIZE[1] // 8)
+    torch.testing.assert_close(with_motion[:, :96], features(plain))
+    part = with_motion[0, 96:]
+    assert part.norm(dim=0).mean() > 0.9  # as long as the others, however little was added
+    assert not torch.allclose(part, features(wide, changed=3)[0, 96:], atol=1e-3)
+    assert torch.equal(features(wide, temporal=False), features(plain, temporal=False))
+    assert torch.equal(features(wide, motion=0), features(plain))
+    torch.testing.assert_close(features(wide, motion=0.5)[0, 96:], 0.5 * part)
+
+
+def test_an_untrained_model_adds_nothing_and_can_be_read() -> None:
+    torch.manual_seed(0)
+    model = EmbeddedUNet((32, 64), frames=4, near=(True,)).eval()
+    cpu = torch.device('cpu')
+    videos = [window().images]
+    reading = measure(model, 1.0, (0, 1), cpu, videos)
+    assert sorted(reading.motion) == [0, 1]
+    extractor = EmbeddedExtractor('embedded', model, reading, device=cpu, dtype=torch.float32)
+    features = extractor.extract(window()).features
+    assert features.shape[1] == 96 + 2 * KEPT
+    assert not features[:, 96:].any()
+
+
 def test_an_ensemble_averages_draws_of_the_noise() -> None:
     def features(ensemble: int, seed: int) -> torch.Tensor:
         extractor = EmbeddedExtractor(
@@ -177,11 +222,14 @@ def test_whitening_makes_the_covariance_the_unit_matrix() -> None:
 def test_a_reading_is_saved_and_loaded(tmp_path: Path) -> None:
     torch.manual_seed(0)
     ways = [{1: Whitening(torch.randn(3), torch.randn(3, 3))} for _ in range(2)]
-    Reading(0.3, (1,), *ways).save(tmp_path)
+    motion = {0: Whitening(torch.randn(4), torch.randn(2, 4))}
+    Reading(0.3, (1,), *ways, motion).save(tmp_path)
     again = Reading.load(tmp_path)
     assert (again.snr, again.blocks) == (0.3, (1,))
     assert torch.equal(again.joined[1].matrix, ways[0][1].matrix)
     assert torch.equal(again.alone[1].mean, ways[1][1].mean)
+    assert (list(again.joined), list(again.alone), list(again.motion)) == ([1], [1], [0])
+    assert torch.equal(again.motion[0].matrix, motion[0].matrix)
 
 
 def test_blocks_lie_side_by_side_with_equal_weight_on_the_finest_grid() -> None:

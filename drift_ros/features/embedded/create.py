@@ -82,6 +82,7 @@ def _make(kind: Kind, settings: FeatureSettings) -> EmbeddedExtractor:
         model,
         replace(reading, snr=own.snr) if own.snr else reading,
         temporal=own.temporal,
+        motion=own.motion,
         ensemble=own.ensemble,
         seed=settings.seed,
         device=device,

@@ -25,7 +25,7 @@ def level(snr: float) -> NoiseLevel:
 
 
 class EmbeddedExtractor(FeatureExtractor):
-    """Reads decoder blocks of an embedded model.
+    """Reads decoder blocks of an embedded model, and what their temporal layers add.
 
     Frames are shrunk by 2, noised, and go through the network together; a model without temporal
     layers, or whose temporal layers are left out, sees each alone. Noise is drawn by (seed, stamp
@@ -37,7 +37,8 @@ class EmbeddedExtractor(FeatureExtractor):
         reading: what is read at which noise, and how it becomes descriptors.
         temporal: whether temporal layers are run; without them the window is still that of the
             model (the ablation R_v without temporal layers).
-        ensemble: draws of the noise over which the blocks' outputs are averaged.
+        motion: weight of what temporal layers add, relative to that of a block; 0 leaves it out.
+        ensemble: draws of the noise over which outputs are averaged.
         seed: of the noise.
         device: where to run.
         dtype: number format of the network and the descriptors.
@@ -51,6 +52,7 @@ class EmbeddedExtractor(FeatureExtractor):
         reading: Reading,
         *,
         temporal: bool = True,
+        motion: float = 1.0,
         ensemble: int = 1,
         seed: int = 0,
         device: torch.device,
@@ -67,16 +69,22 @@ class EmbeddedExtractor(FeatureExtractor):
         self._level = level(reading.snr)
         self._blocks = reading.blocks
         known = reading.joined if self._joined else reading.alone
-        self._whitenings = [known[block].to(device) for block in reading.blocks]
+        moving = reading.motion if self._joined and motion else {}
+        self._motion = tuple(sorted(moving))
+        self._whitenings = [
+            *(known[block].to(device) for block in reading.blocks),
+            *(moving[block].to(device) for block in self._motion),
+        ]
+        self._weights = [1.0] * len(reading.blocks) + [motion] * len(self._motion)
         self._ensemble = ensemble
         self._seed = seed
 
     @torch.no_grad()
     def extract(self, window: Window) -> FeatureMap:
-        """Descriptors of the newest frames: (n, C, H / stride, W / stride), C over all blocks."""
+        """Descriptors of the newest frames: (n, C, H / stride, W / stride), C over all parts."""
         used = slice(None) if self._joined else slice(-window.new, None)
         maps = [m[-window.new :] for m in self.outputs(window.images[used], window.stamps[used])]
-        features = describe(maps, self._whitenings)
+        features = describe(maps, self._whitenings, self._weights)
         if not bool(features.isfinite().all()):
             raise DeviceError(
                 f'the embedded model overflows in {self.dtype} on these frames: set '
@@ -87,7 +95,9 @@ class EmbeddedExtractor(FeatureExtractor):
 
     @torch.no_grad()
     def outputs(self, images: Tensor, stamps: Sequence[int]) -> list[Tensor]:
-        """Output (n, C, h, w) float32 of each block, for (n, 3, H, W) uint8 frames."""
+        """What is read, for (n, 3, H, W) uint8 frames: output (n, C, h, w) float32 of each block,
+        then what the temporal layers add.
+        """
         clean = functional.avg_pool2d(images.float(), SHRINK).div_(127.5).sub_(1)
         draws = [self._pass(clean, stamps, member) for member in range(self._ensemble)]
         return [sum(of_block) / self._ensemble for of_block in zip(*draws, strict=True)]
@@ -96,7 +106,9 @@ class EmbeddedExtractor(FeatureExtractor):
         noise = torch.stack([self._gaussian(clean[0], stamp, member) for stamp in stamps])
         noisy = (self._level.signal * clean + self._level.noise * noise).to(self.dtype)
         told = torch.full((1, len(stamps)), self._level.timestep, device=self.device)
-        outputs = self._run(noisy[None], told, blocks=self._blocks, join=self._joined)
+        outputs = self._run(
+            noisy[None], told, blocks=self._blocks, motion=self._motion, join=self._joined
+        )
         return [output[0].float() for output in outputs]
 
     def _gaussian(self, like: Tensor, stamp: int, member: int) -> Tensor:

@@ -56,14 +56,18 @@ class Stage(nn.Module):
             Temporal(Attention(channels, scope) for scope in scopes) for _ in inputs if temporal
         )
 
-    def layer(self, index: int, features: Tensor, noise: Tensor, frames: int, join: bool) -> Tensor:
-        """(B * F, C', h, w) through one block and what follows it."""
+    def layer(
+        self, index: int, features: Tensor, noise: Tensor, frames: int, join: bool
+    ) -> tuple[Tensor, Tensor]:
+        """(B * F, C', h, w) through one block and what follows it: before and after the temporal
+        layers.
+        """
         features = self.blocks[index](features, noise)
         if self.spatial:
             features = self.spatial[index](features, frames)
         if join and self.temporal:
-            features = self.temporal[index](features, frames)
-        return features
+            return features, self.temporal[index](features, frames)
+        return features, features
 
 
 class EmbeddedUNet(ModelMixin, ConfigMixin):
@@ -122,7 +126,13 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
         self.head = nn.Conv2d(channels[0], 3 * patch**2, 3, padding=1)
 
     def forward(
-        self, sample: Tensor, log_snr: Tensor, *, blocks: Sequence[int] = (), join: bool = True
+        self,
+        sample: Tensor,
+        log_snr: Tensor,
+        *,
+        blocks: Sequence[int] = (),
+        motion: Sequence[int] = (),
+        join: bool = True,
     ) -> Tensor | list[Tensor]:
         """Predict the clean frames, or read features.
 
@@ -131,20 +141,23 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
             log_snr: (B, F) natural logarithm of their signal-to-noise ratio.
             blocks: decoder blocks that are read, rising; the network stops after the last one.
                 Without any it runs to the end.
+            motion: decoder blocks, rising and none after the last of `blocks`, of which what their
+                temporal layers add is read too.
             join: whether temporal layers are run. Without them every frame is seen alone.
 
         Returns:
-            (B, F, 3, H, W) x_0, or (B, F, C, h, w) output of each block.
+            (B, F, 3, H, W) x_0, or (B, F, C, h, w) output of each of `blocks`, then what was added
+            in each of `motion`.
 
         Raises:
             SettingsError: there is no such block.
         """
-        if any(not 0 <= block < len(self.up) for block in blocks):
+        if any(not 0 <= block < len(self.up) for block in (*blocks, *motion)):
             raise SettingsError(
-                f'decoder blocks {tuple(blocks)} are read: this model has blocks 0 to '
+                f'decoder blocks {(*blocks, *motion)} are read: this model has blocks 0 to '
                 f'{len(self.up) - 1}'
             )
-        found = []
+        found, added = [], []
         frames = sample.shape[1]
         levels = get_timestep_embedding(  # 0..1000 for 20 nats
             (10 - log_snr.flatten().float()).mul(50), self.config.channels[-1]
@@ -156,7 +169,7 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
             if scale:
                 hidden = self.shrink[scale - 1](hidden)
             for index in range(len(stage.blocks)):
-                hidden = stage.layer(index, hidden, noise, frames, join)
+                hidden = stage.layer(index, hidden, noise, frames, join)[1]
                 skips.append(hidden)
         for depth, stage in enumerate(cast('list[Stage]', self.up)):
             if depth:
@@ -164,13 +177,23 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
                 hidden = self.grow[depth - 1](hidden)
             for index in range(len(stage.blocks)):
                 hidden = torch.cat([hidden, skips.pop()], 1)
-                hidden = stage.layer(index, hidden, noise, frames, join)
+                alone, hidden = stage.layer(index, hidden, noise, frames, join)
             if depth in blocks:
                 found.append(hidden.unflatten(0, (-1, frames)))
+            if depth in motion:
+                added.append((hidden - alone).unflatten(0, (-1, frames)))
             if blocks and depth == max(blocks):
-                return found
+                return found + added
         clean = self.head(functional.silu(self.norm(hidden)))
         return functional.pixel_shuffle(clean, self.config.patch).unflatten(0, (-1, frames))
+
+    def motion_blocks(self, last: int) -> tuple[int, ...]:
+        """Decoder blocks up to one that have temporal layers."""
+        return tuple(
+            depth
+            for depth, stage in enumerate(cast('list[Stage]', self.up[: last + 1]))
+            if any(len(cast('Temporal', layers)) for layers in stage.temporal)
+        )
 
     @property
     def multiple(self) -> int:
