@@ -35,10 +35,10 @@ class Pairing:
     """A run beside the first one.
 
     Attributes:
-        common: sequences that both have, with the same objects and frames.
+        common: sequences that both have, with the same objects, frames and size of images.
         missing: sequences that only the first has.
         added: sequences that only this one has.
-        unlike: sequences of the same name with other objects or frames.
+        unlike: sequences of the same name with other objects, frames or size.
         differences: measure -> difference; empty without common sequences.
     """
 
@@ -66,7 +66,7 @@ class Comparison:
             groups = (
                 ('only in ' + self.names[0], pairing.missing),
                 ('only in ' + name, pairing.added),
-                ('with other objects or frames', pairing.unlike),
+                ('with other objects, frames or sizes', pairing.unlike),
             )
             told = [f'{what}: {", ".join(names)}' for what, names in groups if names]
             if told:
@@ -185,7 +185,7 @@ def _pair(first: Results, other: Results, measures: Sequence[str]) -> Pairing:
 
 def _content(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     objects = {id_: obj.get('frames') for id_, obj in entry.get('objects', {}).items()}
-    return entry.get('frames'), objects
+    return entry.get('frames'), entry.get('size'), objects
 
 
 def _differences(

@@ -36,8 +36,9 @@ def latex(results: Results) -> str:
         '--' if seconds is None else f'{seconds:.3g}',
     ]
     data = ' '.join(str(results.dataset[k]) for k in ('layout', 'path') if k in results.dataset)
+    parts = f', {results.objects} objects' if not results.poses else ''
     return (
-        f'% {" ".join(data.split())}: {count} of {total} sequences, {results.objects} objects\n'
+        f'% {" ".join(data.split())}: {count} of {total} sequences{parts}\n'
         f'% {" & ".join(heads)} \\\\\n'
         f'{" & ".join(cells)} \\\\\n'
     )

@@ -17,6 +17,7 @@ from drift_ros.evaluation.types import SequenceScore
 RESULTS = 'results.json'
 MEASURES = (
     'J&F', 'J', 'J recall', 'J decay', 'F', 'F recall', 'F decay', 'PCK@0.1', 'PCK@0.2',
+    'found',
 )  # fmt: skip
 """Measures that are fractions, in the order in which tables show them."""
 
@@ -59,6 +60,11 @@ class Results:
     def objects(self) -> int:
         """Number of objects in all sequences."""
         return sum(len(entry.get('objects', {})) for entry in self.sequences.values())
+
+    @property
+    def poses(self) -> bool:
+        """Whether joints stand where objects do."""
+        return any(name.startswith('PCK') for name in self.record['mean'])
 
     @property
     def settings(self) -> Mapping[str, Any]:

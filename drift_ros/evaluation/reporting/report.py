@@ -83,8 +83,7 @@ def _data(results: Results) -> str:
 def _lead(results: Results) -> str:
     count, total = results.count
     frames = sum(entry.get('frames', 0) for entry in results.sequences.values())
-    poses = any(name.startswith('PCK') for name in results.mean)
-    if poses:
+    if results.poses:
         return f'{count} of {total} sequences, {frames} frames. Means are over frames, then joints.'
     objects = results.objects
     return (

@@ -10,7 +10,7 @@ from drift_ros.evaluation.reporting.reading import MEASURES, Results, known
 from drift_ros.visualization.pages import object_row, row
 
 NOTHING = '–'
-MAIN = ('J&F', 'J', 'F', 'PCK@0.1', 'PCK@0.2')
+MAIN = ('J&F', 'J', 'F', 'PCK@0.1', 'PCK@0.2', 'found')
 MIB = 2**20
 Table = dict[str, Any]
 
@@ -59,7 +59,7 @@ def sequences(results: Results) -> Table:
     shown = [name for name in MAIN if name in results.mean]
     switches = any('switches' in entry for entry in entries.values())
     device = results.highest('device_memory') is not None
-    heads = ['Sequence', 'Objects', 'Frames', *shown]
+    heads = ['Sequence', 'Joints' if results.poses else 'Objects', 'Frames', *shown]
     heads += ['Id switches'] if switches else []
     heads += ['s/frame', 'Memory [MiB]'] + (['GPU [MiB]'] if device else [])
     rows = []
@@ -85,7 +85,8 @@ def objects(entry: Mapping[str, Any]) -> Table:
         cells = [percent(measures.get(name)) for name in shown]
         cells += [str(obj.get('switches', NOTHING))] if switches else []
         rows.append(object_row(int(id_), str(obj.get('name', '')), cells))
-    return {'heads': ['Object', *shown, *(['Id switches'] if switches else [])], 'rows': rows}
+    part = 'Joint' if 'found' in shown else 'Object'
+    return {'heads': [part, *shown, *(['Id switches'] if switches else [])], 'rows': rows}
 
 
 def in_short(entry: Mapping[str, Any]) -> str:

@@ -17,6 +17,9 @@ from drift_ros.cli.evaluation_table import print_table
 from drift_ros.errors import SettingsError, SourceError
 from drift_ros.evaluation.datasets import Selection, open_dataset
 from drift_ros.evaluation.methods import Flow, Ours
+from drift_ros.evaluation.reporting.latex import latex
+from drift_ros.evaluation.reporting.reading import read_results
+from drift_ros.evaluation.reporting.report import write_report
 from drift_ros.evaluation.running import Options, evaluate
 from drift_ros.evaluation.types import Refusal
 from drift_ros.settings import TrackerSettings, build
@@ -154,6 +157,11 @@ def test_an_evaluation_finds_most_joints_and_is_continued(root, tmp_path):
     rows = [line.split() for line in text.getvalue().splitlines()]
     assert rows[0][:2] == ['sequence', 'joints'] and 'switches' not in rows[0]
     assert rows[3][:4] == ['mean', 'over', 'joints', '15']
+
+    page = write_report(out).read_text()
+    assert '>Joints<' in page and '>Joint<' in page and 'Object' not in page
+    assert '>found<' in page  # what was not found is in no PCK
+    assert '& found &' in latex(read_results(out)) and 'object' not in latex(read_results(out))
 
     before = (folder / 'score.json').read_bytes()
     again = evaluate(data, Ours(settings), out, Options())

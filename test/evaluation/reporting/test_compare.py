@@ -83,6 +83,19 @@ def test_sequences_with_other_objects_are_not_paired(tmp_path):
     assert pairing.differences['J'].value == -1
 
 
+def test_sequences_in_other_sizes_are_not_paired(tmp_path):
+    runs = []
+    for name, size in (('one', [480, 854]), ('two', [1080, 1920])):
+        folder = write_results(tmp_path / name, {'a': [(1, 1)], 'b': [(1, 1)]})
+        record = json.loads((folder / 'results.json').read_text())
+        record['sequences']['b']['size'] = size
+        (folder / 'results.json').write_text(json.dumps(record))
+        runs.append(read_results(folder))
+    comparison = compare(runs)
+    assert comparison.pairings[0].unlike == ('b',)
+    assert 'with other objects, frames or sizes: b' in comparison.notes[0]
+
+
 def test_nothing_in_common_is_told(tmp_path):
     one = read_results(write_results(tmp_path / 'one', {'a': [(1, 1)]}))
     two = read_results(write_results(tmp_path / 'two', {'b': [(0, 0)]}))
