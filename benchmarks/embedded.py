@@ -67,7 +67,7 @@ def main() -> None:
     reading.add_argument('--snr', type=float, nargs='+', default=[0.05, 0.3, 2, 20, 100])
     reading.add_argument('--blocks', nargs='+', default=['1,2'])
     reading.add_argument('--norms', nargs='+', default=['white'])
-    reading.add_argument('--motions', type=float, nargs='+', default=[1.0])
+    reading.add_argument('--motions', type=float, nargs='+', default=[0.0])
     reading.add_argument('--temperatures', type=float, nargs='+', default=[0.1])
     reading.add_argument('--alphas', type=float, nargs='*', default=[0.4])
     reading.add_argument(

@@ -58,7 +58,13 @@ def measure(
 
     def maps(temporal: bool) -> list[tuple[Tensor, ...]]:
         extractor = EmbeddedExtractor(
-            'measured', model, reading, temporal=temporal, device=device, dtype=torch.float32
+            'measured',
+            model,
+            reading,
+            temporal=temporal,
+            motion=1.0,
+            device=device,
+            dtype=torch.float32,
         )
         outputs = [extractor.outputs(video.to(device), range(len(video))) for video in videos]
         return list(zip(*outputs, strict=True))

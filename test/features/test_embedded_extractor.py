@@ -143,7 +143,9 @@ def test_an_untrained_model_adds_nothing_and_can_be_read() -> None:
     videos = [window().images]
     reading = measure(model, 1.0, (0, 1), cpu, videos)
     assert sorted(reading.motion) == [0, 1]
-    extractor = EmbeddedExtractor('embedded', model, reading, device=cpu, dtype=torch.float32)
+    extractor = EmbeddedExtractor(
+        'embedded', model, reading, motion=1.0, device=cpu, dtype=torch.float32
+    )
     features = extractor.extract(window()).features
     assert features.shape[1] == 96 + 2 * KEPT
     assert not features[:, 96:].any()

@@ -52,7 +52,7 @@ class EmbeddedExtractor(FeatureExtractor):
         reading: Reading,
         *,
         temporal: bool = True,
-        motion: float = 1.0,
+        motion: float = 0.0,
         ensemble: int = 1,
         seed: int = 0,
         device: torch.device,

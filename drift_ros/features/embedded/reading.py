@@ -6,9 +6,9 @@ and covariance are measured once, on rendered video, and kept with the weights, 
 different windows can be compared. The parts of several blocks are brought to the finest grid, each
 is given unit length per cell, and they are laid side by side.
 
-What the temporal layers of a block add to it is read as parts of their own. It says where a cell
-found its like in the other frames, so how it moves; inside the block's output this is a small share
-that the look of the cell drowns.
+What the temporal layers of a block add to it can be read too, as parts of their own. It says where
+a cell found its like in the other frames, so how it moves; inside the block's output this is a
+small share.
 """
 
 from __future__ import annotations
