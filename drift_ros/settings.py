@@ -307,8 +307,8 @@ class PropagationSettings(Settings):
     )
     reduction: Literal['pca', 'random'] = Field(
         'pca',
-        description='How channels are reduced: `pca` (fitted to the first window after a start or a reset) or '
-        '`random` (a seeded random projection).',
+        description='How channels are reduced: `pca` (fitted to the first window after a start or '
+        'a reset) or `random` (a seeded random projection).',
     )
     memory: int = Field(
         7, ge=0, le=128, description='Most recent frames that vote, besides the prompted ones.'
