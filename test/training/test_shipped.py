@@ -13,7 +13,7 @@ from drift_ros.settings import FeatureSettings
 from drift_ros.training.validation import crossing_clips, validate
 
 LIMIT = 25 * 10**6  # bytes of all weights
-PINNED = {'embedded': 52.0, 'embedded-image': 41.1, 'patch': 38.6}  # J in percent
+PINNED = {'embedded': 50.1, 'embedded-image': 40.5, 'patch': 38.6}  # J in percent
 
 
 def test_they_are_small() -> None:
