@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from drift_ros.cli import dataset_options as options
+from drift_ros.cli import tracker_options as tracker
 
 if TYPE_CHECKING:
     from drift_ros.evaluation.datasets import DataSet
@@ -38,9 +39,7 @@ def evaluate(
             'masks) -> labels.',
         ),
     ] = None,
-    config: Annotated[
-        str | None, typer.Option(help='Settings or node parameters file, or a preset by name.')
-    ] = None,
+    config: tracker.Config = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,7 +48,7 @@ def evaluate(
             help='One setting, or one argument of --method; may be repeated.',
         ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help='auto, cpu, cuda or cuda:N.')] = None,
+    device: tracker.Device = None,
     sequences: options.Names = None,
     list_file: options.ListFile = None,
     split: options.Split = None,

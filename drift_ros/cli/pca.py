@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from drift_ros.cli import tracker_options as tracker
+
 if TYPE_CHECKING:
     from drift_ros.tracking import Frame
 
@@ -34,17 +36,10 @@ def pca(
     topic: Annotated[
         str | None, typer.Option(help='Image topic of the bag; needed if it has several.')
     ] = None,
-    features: Annotated[
-        str | None, typer.Option(help='Feature extractor; `drift extractors` lists them.')
-    ] = None,
-    device: Annotated[str | None, typer.Option(help='auto, cpu, cuda or cuda:N.')] = None,
-    config: Annotated[
-        str | None, typer.Option(help='Settings or node parameters file, or a preset by name.')
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option('--set', metavar='NAME=VALUE', help='One setting; may be repeated.'),
-    ] = None,
+    features: tracker.Features = None,
+    device: tracker.Device = None,
+    config: tracker.Config = None,
+    assignments: tracker.Assignments = None,
 ) -> None:
     """Show features as colours: the main directions of a pair of frames as red, green and blue.
 

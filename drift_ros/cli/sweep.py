@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from drift_ros.cli import dataset_options as options
+from drift_ros.cli import tracker_options as tracker
 
 if TYPE_CHECKING:
     from drift_ros.evaluation.sweep import Outcome
@@ -31,19 +32,15 @@ def sweep(
         ),
     ],
     out: Annotated[Path, typer.Option(help='Folder for the results; an equal sweep continues.')],
-    features: Annotated[
-        str | None, typer.Option(help='Feature extractor; `drift extractors` lists them.')
-    ] = None,
-    config: Annotated[
-        str | None, typer.Option(help='Settings or node parameters file, or a preset by name.')
-    ] = None,
+    features: tracker.Features = None,
+    config: tracker.Config = None,
     assignments: Annotated[
         list[str] | None,
         typer.Option(
             '--set', metavar='NAME=VALUE', help='One setting that stays; may be repeated.'
         ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help='auto, cpu, cuda or cuda:N.')] = None,
+    device: tracker.Device = None,
     sequences: options.Names = None,
     list_file: options.ListFile = None,
     split: options.Split = None,

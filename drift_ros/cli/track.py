@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from drift_ros.cli import tracker_options as tracker
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -32,21 +34,10 @@ def track(
     topic: Annotated[
         str | None, typer.Option(help='Image topic of the bag; needed if it has several.')
     ] = None,
-    features: Annotated[
-        str | None, typer.Option(help='Feature extractor; `drift extractors` lists them.')
-    ] = None,
-    device: Annotated[str | None, typer.Option(help='auto, cpu, cuda or cuda:N.')] = None,
-    config: Annotated[
-        str | None, typer.Option(help='Settings or node parameters file, or a preset by name.')
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            '--set',
-            metavar='NAME=VALUE',
-            help='One setting; may be repeated. `drift settings` lists them.',
-        ),
-    ] = None,
+    features: tracker.Features = None,
+    device: tracker.Device = None,
+    config: tracker.Config = None,
+    assignments: tracker.Assignments = None,
     fps: Annotated[
         float | None, typer.Option(help='Frames per second of a folder (24) or video (its own).')
     ] = None,

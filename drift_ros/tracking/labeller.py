@@ -28,6 +28,33 @@ from drift_ros.tracking.windows import HeldFrame
 Labels = NDArray[np.uint8]
 
 
+def propagate_from(
+    memory: Memory, descriptors: Tensor, settings: PropagationSettings, known: Tensor | None = None
+) -> Tensor:
+    """Soft labels (K, h, w) float32 of a frame from those of the remembered frames.
+
+    Args:
+        memory: not empty.
+        descriptors: (C, h, w) of the frame, as the memory holds them.
+        settings: of the propagation.
+        known: (T, K) bool, which remembered frames know about which label; None: all about all.
+    """
+    return propagate(
+        descriptors,
+        memory.features,
+        memory.labels,
+        temperature=settings.temperature,
+        top_k=settings.top_k,
+        radius=settings.radius,
+        window=settings.window,
+        mask_first=settings.mask_references,
+        first=len(memory.references),
+        similarity=settings.similarity,
+        known=known,
+        normalized=True,
+    )
+
+
 class Labeller:
     """Holds the memory that labels are propagated from.
 
@@ -107,19 +134,12 @@ class Labeller:
     def _propagate(self, descriptors: Tensor) -> Tensor:
         frames = torch.tensor(self._memory.frames)
         known = frames[:, None] >= torch.tensor(self._targets.births)[None, :]
-        return propagate(
+        everyone = bool(known.all())
+        return propagate_from(
+            self._memory,
             descriptors,
-            self._memory.features,
-            self._memory.labels,
-            temperature=self._settings.temperature,
-            top_k=self._settings.top_k,
-            radius=self._settings.radius,
-            window=self._settings.window,
-            mask_first=self._settings.mask_references,
-            first=len(self._memory.references),
-            similarity=self._settings.similarity,
-            known=None if bool(known.all()) else known.to(descriptors.device),
-            normalized=True,
+            self._settings,
+            None if everyone else known.to(descriptors.device),
         )
 
     def _read(

@@ -12,9 +12,10 @@ from torch import Tensor
 from drift_ros.evaluation.poses.labels import draw_joints, read_joints
 from drift_ros.evaluation.poses.types import Joints
 from drift_ros.features.base import FeatureExtractor
-from drift_ros.propagation import Memory, propagate
+from drift_ros.propagation import Memory
 from drift_ros.settings import TrackerSettings
 from drift_ros.tracking.describer import Describer
+from drift_ros.tracking.labeller import propagate_from
 from drift_ros.tracking.types import Frame
 from drift_ros.tracking.windows import Cut, WindowBuffer
 
@@ -82,17 +83,6 @@ class PoseTracker:
             soft = draw_joints(self._given, self._size, grid).to(features.device)
             self._memory.add_reference(number, features, soft)
             return soft
-        soft = propagate(
-            features,
-            self._memory.features,
-            self._memory.labels,
-            temperature=self._settings.temperature,
-            top_k=self._settings.top_k,
-            radius=self._settings.radius,
-            window=self._settings.window,
-            mask_first=self._settings.mask_references,
-            similarity=self._settings.similarity,
-            normalized=True,
-        )
+        soft = propagate_from(self._memory, features, self._settings)
         self._memory.add_recent(number, features, soft)
         return soft
