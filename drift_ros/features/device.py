@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ def choose_device(name: str) -> torch.device:
     if name == 'auto':
         if torch.cuda.is_available():
             return torch.device('cuda')
-        log.warning('no CUDA GPU was found: running on the CPU; set features.device to choose')
+        _warn_of_cpu()
         return torch.device('cpu')
     device = torch.device(name)
     if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
@@ -36,6 +37,12 @@ def choose_device(name: str) -> torch.device:
             'to cpu'
         )
     return device
+
+
+@lru_cache(maxsize=1)
+def _warn_of_cpu() -> None:
+    """Once per process, however many networks choose."""
+    log.warning('no CUDA GPU was found: running on the CPU; set features.device to choose')
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
