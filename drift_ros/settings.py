@@ -159,13 +159,19 @@ class EmbeddedSettings(Settings):
         description='Whether temporal layers are run; without them the video model sees each frame '
         'alone (an ablation).',
     )
+    alpha: float = Field(
+        0.6,
+        ge=0,
+        le=1,
+        description='Weight of the video features in `embedded-fused`; the image features get the '
+        'rest. At 1 and at 0 only one of the two networks is loaded.',
+    )
     motion: float = Field(
-        0.0,
+        1.0,
         ge=0,
         le=10,
-        description='Weight of what temporal layers add, relative to that of a block, as parts of '
-        'their own: how cells move. 0 leaves it out; with the weights of the package 1 helps on '
-        'some videos of look-alikes and harms on most others.',
+        description='Weight of the paths that cells take in the window, relative to that of a '
+        'block; 0 leaves them out. They tell apart what looks alike and moves differently.',
     )
 
 
@@ -173,7 +179,7 @@ class FeatureSettings(Settings):
     """Which networks describe the frames, and how they are run."""
 
     name: str = Field(
-        'patch',
+        'embedded-fused',
         description='Feature extractor: a name of the registry (`drift extractors` lists them).',
     )
     device: str = Field(

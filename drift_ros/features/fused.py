@@ -21,11 +21,13 @@ class FusedExtractor(FeatureExtractor):
         video: describes windows, R_v.
         image: describes single frames, R_i.
         alpha: weight of the video features, in (0, 1).
+        name: in the registry.
     """
 
-    name = 'fused'
-
-    def __init__(self, video: FeatureExtractor, image: FeatureExtractor, alpha: float) -> None:
+    def __init__(
+        self, video: FeatureExtractor, image: FeatureExtractor, alpha: float, name: str = 'fused'
+    ) -> None:
+        self.name = name
         self.video = video
         self.image = image
         self.alpha = alpha

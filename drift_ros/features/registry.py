@@ -88,7 +88,7 @@ EXTRACTORS: dict[str, Entry] = {
     ),
     'embedded': Entry('the small video diffusion model that comes with the package', _embedded),
     'embedded-image': Entry('its twin without temporal layers, frame by frame', _embedded_image),
-    'embedded-fused': Entry('both, weighted by features.alpha', _embedded_fused),
+    'embedded-fused': Entry('both, weighted by features.embedded.alpha', _embedded_fused),
 }
 
 

@@ -33,7 +33,6 @@ from drift_ros.tracking.types import TrackingResult
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 0.9
-FLUSH_TIMEOUT = 2.0  # s that a transition may hold up the executor
 Transition = Callable[['TrackerNode', LifecycleState], None]
 
 
@@ -131,10 +130,11 @@ class TrackerNode(LifecycleNode):
         self._inputs.close()
         flushed = self.worker.flush()
         try:
-            flushed.result(min(FLUSH_TIMEOUT, self.parameters.settings.service_timeout))
+            flushed.result(self.parameters.settings.service_timeout)
         except Exception as error:
             flushed.cancel()
-            log.error('the last frames are lost: %s', str(error) or type(error).__name__)
+            reason = str(error) or f'{type(error).__name__} (service_timeout)'
+            log.error('the last frames are lost: %s', reason)
         super().on_deactivate(state)
 
     @transition('clean up', 'unconfigured')

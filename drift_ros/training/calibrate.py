@@ -14,7 +14,6 @@ from drift_ros.features.embedded.reading import Reading, Whitening
 from drift_ros.synthetic import Clips, RandomSettings
 
 VIDEOS, WIDTH, HEIGHT = 4, 640, 480
-KEPT = 16  # directions of what temporal layers add, of which there are few
 FIRST = 2**40  # number of the first of these videos of the split `train`, beyond all seeds
 
 
@@ -32,8 +31,7 @@ def measure(
     device: torch.device,
     videos: Sequence[Tensor],
 ) -> Reading:
-    """The whitenings of blocks at a noise level, with and without temporal layers, and of what
-    temporal layers add in all blocks up to the last one.
+    """The whitenings of blocks at a noise level, with and without temporal layers.
 
     Args:
         model: trained.
@@ -51,32 +49,16 @@ def measure(
             f'decoder blocks {blocks} are to be read: this model has blocks 0 to '
             f'{len(model.up) - 1}'
         )
-    moving = model.motion_blocks(blocks[-1])
     unknown = Whitening(torch.zeros(0), torch.zeros(0, 0))
-    nothing, still = dict.fromkeys(blocks, unknown), dict.fromkeys(moving, unknown)
-    reading = Reading(snr, blocks, nothing, nothing, still)
+    reading = Reading(snr, blocks, *(dict.fromkeys(blocks, unknown) for _ in range(2)))
 
-    def maps(temporal: bool) -> list[tuple[Tensor, ...]]:
+    def whitenings(temporal: bool) -> dict[int, Whitening]:
         extractor = EmbeddedExtractor(
-            'measured',
-            model,
-            reading,
-            temporal=temporal,
-            motion=1.0,
-            device=device,
-            dtype=torch.float32,
+            'measured', model, reading, temporal=temporal, device=device, dtype=torch.float32
         )
         outputs = [extractor.outputs(video.to(device), range(len(video))) for video in videos]
-        return list(zip(*outputs, strict=True))
-
-    def whitenings(of_blocks: Sequence[Sequence[Tensor]]) -> dict[int, Whitening]:
+        of_blocks = zip(*outputs, strict=True)
         return {b: Whitening.measure(m) for b, m in zip(blocks, of_blocks, strict=True)}
 
-    alone = whitenings(maps(False))
-    if not model.config.temporal:
-        return Reading(snr, blocks, {}, alone)
-    joined = maps(True)
-    motion = {
-        b: Whitening.measure(m, KEPT) for b, m in zip(moving, joined[len(blocks) :], strict=True)
-    }
-    return Reading(snr, blocks, whitenings(joined[: len(blocks)]), alone, motion)
+    joined = whitenings(True) if model.config.temporal else {}
+    return Reading(snr, blocks, joined, whitenings(False))

@@ -28,7 +28,9 @@ def clip(tmp_path: Path) -> Path:
 
 def run(*arguments: object) -> Result:
     options = [str(a) for a in arguments]
-    return CliRunner().invoke(main.make_app(), ['pca', *options, '--device', 'cpu'])
+    return CliRunner().invoke(
+        main.make_app(), ['pca', *options, '--device', 'cpu', '--features', 'patch']
+    )
 
 
 def test_one_picture_per_pair(clip: Path, tmp_path: Path) -> None:

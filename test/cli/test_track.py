@@ -296,7 +296,7 @@ def test_ctrl_c_leaves_whole_files(
         return step(self, frame, prompts)
 
     monkeypatch.setattr(Tracker, 'step', interrupted)
-    result = track()
+    result = track('--features', 'patch')  # no window has to fill
     out = tmp_path / 'out'
     assert result.exit_code == 130 and 'interrupted' in result.stderr
     assert record(out)['state'] == 'interrupted'

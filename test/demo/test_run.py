@@ -106,7 +106,7 @@ def test_from_scene_to_report_over_dds(tmp_path, installed, console):
     positions = [obj.position_error[0] for obj in measures.scorer.objects]
     assert max(error for error in positions if error is not None) < 0.05
     numbers = json.loads(files.numbers.read_text())
-    assert numbers['diagnostics']['features'] == 'patch'
+    assert numbers['diagnostics']['features'] == 'embedded-fused'
     assert numbers['summary']['latency_median_s'] > 0
     assert files.page.stat().st_size > 50_000 and files.video.stat().st_size > 1000
     # the recording, scored by the evaluation's measures

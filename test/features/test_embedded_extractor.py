@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,10 @@ from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.features.embedded.create import create, create_fused, create_image
 from drift_ros.features.embedded.extractor import EmbeddedExtractor, level
 from drift_ros.features.embedded.model import EmbeddedUNet
+from drift_ros.features.embedded.paths import CHANNELS, describe_paths
 from drift_ros.features.embedded.reading import Reading, Whitening, describe
 from drift_ros.settings import FeatureSettings, build
-from drift_ros.training.calibrate import KEPT, measure
+from drift_ros.training.calibrate import measure
 
 SIZE = (64, 96)
 
@@ -70,7 +70,8 @@ def window(count: int = 4, new: int | None = None, first: int = 0, changed: int 
 def test_gives_a_map_for_each_new_frame(folders: Path, maker: Any) -> None:
     extractor: FeatureExtractor = maker(settings(folders))
     result = extractor.extract(window(new=3))
-    channels = 192 if maker is create_fused else 96
+    parts = {create: 96 + CHANNELS, create_image: 96, create_fused: 192 + CHANNELS}
+    channels = parts[maker]
     assert result.features.shape == (3, channels, SIZE[0] // 8, SIZE[1] // 8)
     assert result.stride == 8
     assert result.features.isfinite().all()
@@ -106,49 +107,35 @@ def test_only_temporal_layers_let_frames_know_of_each_other(folders: Path) -> No
     assert not reacts(create_image(settings(folders)))
 
 
-def test_what_temporal_layers_add_is_read_as_a_part_of_its_own() -> None:
-    plain = read(tiny(True))
-    moving = {0: Whitening(torch.zeros(64), torch.eye(64)[:5])}
-    wide = replace(plain, motion=moving)
-
-    def features(
-        reading: Reading, temporal: bool = True, changed: int = -1, motion: float = 1.0
-    ) -> torch.Tensor:
+def test_paths_are_a_part_of_their_own_of_windows_with_temporal_layers() -> None:
+    def features(motion: float, temporal: bool = True, new: int = 4) -> torch.Tensor:
         extractor = EmbeddedExtractor(
             'embedded',
             tiny(True),
-            reading,
+            read(tiny(True)),
             temporal=temporal,
             motion=motion,
             device=torch.device('cpu'),
             dtype=torch.float32,
         )
-        return extractor.extract(window(changed=changed)).features
+        return extractor.extract(window(new=new)).features
 
-    with_motion = features(wide)
-    assert with_motion.shape == (4, 96 + 5, SIZE[0] // 8, SIZE[1] // 8)
-    torch.testing.assert_close(with_motion[:, :96], features(plain))
-    part = with_motion[0, 96:]
-    assert part.norm(dim=0).mean() > 0.9  # as long as the others, however little was added
-    assert not torch.allclose(part, features(wide, changed=3)[0, 96:], atol=1e-3)
-    assert torch.equal(features(wide, temporal=False), features(plain, temporal=False))
-    assert torch.equal(features(wide, motion=0), features(plain))
-    torch.testing.assert_close(features(wide, motion=0.5)[0, 96:], 0.5 * part)
+    plain, wide = features(0), features(0.5)
+    assert wide.shape == (4, 96 + CHANNELS, SIZE[0] // 8, SIZE[1] // 8)
+    assert torch.equal(wide[:, :96], plain)
+    torch.testing.assert_close(wide[:, 96:], 0.5 * describe_paths(plain))
+    torch.testing.assert_close(features(0.5, new=2), wide[2:])  # frames before count too
+    assert torch.equal(features(0.5, temporal=False), features(0, temporal=False))
 
 
-def test_an_untrained_model_adds_nothing_and_can_be_read() -> None:
+def test_an_untrained_model_can_be_read() -> None:
     torch.manual_seed(0)
     model = EmbeddedUNet((32, 64), frames=4, near=(True,)).eval()
     cpu = torch.device('cpu')
-    videos = [window().images]
-    reading = measure(model, 1.0, (0, 1), cpu, videos)
-    assert sorted(reading.motion) == [0, 1]
-    extractor = EmbeddedExtractor(
-        'embedded', model, reading, motion=1.0, device=cpu, dtype=torch.float32
-    )
-    features = extractor.extract(window()).features
-    assert features.shape[1] == 96 + 2 * KEPT
-    assert not features[:, 96:].any()
+    reading = measure(model, 1.0, (0, 1), cpu, [window().images])
+    assert (sorted(reading.joined), sorted(reading.alone)) == ([0, 1], [0, 1])
+    extractor = EmbeddedExtractor('embedded', model, reading, device=cpu, dtype=torch.float32)
+    assert extractor.extract(window()).features.isfinite().all()
 
 
 def test_an_ensemble_averages_draws_of_the_noise() -> None:
@@ -186,7 +173,7 @@ def test_weights_load_without_a_network(folders: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(('alpha', 'name'), [(0, 'embedded-image'), (1, 'embedded')])
 def test_at_the_ends_of_alpha_one_model_is_loaded(folders: Path, alpha: float, name: str) -> None:
-    assert create_fused(settings(folders, alpha=alpha)).name == name
+    assert create_fused(settings(folders, embedded__alpha=alpha)).name == name
 
 
 def test_says_which_weights_are_missing_or_of_the_other_kind(folders: Path, tmp_path: Path) -> None:
@@ -224,14 +211,12 @@ def test_whitening_makes_the_covariance_the_unit_matrix() -> None:
 def test_a_reading_is_saved_and_loaded(tmp_path: Path) -> None:
     torch.manual_seed(0)
     ways = [{1: Whitening(torch.randn(3), torch.randn(3, 3))} for _ in range(2)]
-    motion = {0: Whitening(torch.randn(4), torch.randn(2, 4))}
-    Reading(0.3, (1,), *ways, motion).save(tmp_path)
+    Reading(0.3, (1,), *ways).save(tmp_path)
     again = Reading.load(tmp_path)
     assert (again.snr, again.blocks) == (0.3, (1,))
     assert torch.equal(again.joined[1].matrix, ways[0][1].matrix)
     assert torch.equal(again.alone[1].mean, ways[1][1].mean)
-    assert (list(again.joined), list(again.alone), list(again.motion)) == ([1], [1], [0])
-    assert torch.equal(again.motion[0].matrix, motion[0].matrix)
+    assert (list(again.joined), list(again.alone)) == ([1], [1])
 
 
 def test_blocks_lie_side_by_side_with_equal_weight_on_the_finest_grid() -> None:

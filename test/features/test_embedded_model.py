@@ -67,23 +67,6 @@ def test_the_twin_has_the_same_parts_but_for_the_temporal_ones() -> None:
 
 
 @torch.no_grad()
-def test_reads_what_temporal_layers_add() -> None:
-    model = tiny()
-    x, level = video()
-    assert model.motion_blocks(1) == (0, 1)
-    assert tiny(temporal=False).motion_blocks(1) == ()
-    last, coarse, fine = model(x, level, blocks=[1], motion=[0, 1])
-    (temporal,) = model.up[1].temporal
-    taken = []
-    hook = temporal.register_forward_pre_hook(lambda _, given: taken.append(given[0]))
-    model(x, level, blocks=[1])
-    hook.remove()
-    torch.testing.assert_close(last[0] - taken[0], fine[0])
-    assert coarse.abs().max() > 0
-    assert not any(m.any() for m in model(x, level, blocks=[1], motion=[0, 1], join=False)[1:])
-
-
-@torch.no_grad()
 def test_clips_of_a_batch_do_not_mix() -> None:
     model = tiny()
     x, level = video()

@@ -52,8 +52,9 @@ class Rig:
 
         from drift_ros.ros.node import TrackerNode
 
-        # a queue for everything that a test shows at once
-        defaults = {'warm_up_size': '', 'features.resolution': 0, 'queue': 200}
+        # descriptors of single frames, and a queue for everything that a test shows at once
+        defaults = {'warm_up_size': '', 'features.name': 'patch', 'features.resolution': 0}
+        defaults |= {'queue': 200}
         defaults |= {'diagnostics_period': 0.1}
         given = defaults | {name.replace('__', '.'): v for name, v in parameters.items()}
         self.name = f'tracker_{next(self.ids)}'

@@ -36,9 +36,11 @@ def test_bad_parameters_end_the_process_with_their_name(parameter: str, said: st
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_it_starts_by_itself_and_ends_when_told(tools: Any, tmp_path: Any, number: int) -> None:
     log = tmp_path / 'log'
+    values = ('autostart:=true', 'features.name:=patch', 'warm_up_size:=64x48', 'queue:=2')
+    parameters = [word for value in values for word in ('-p', value)]
     with log.open('w') as file:
         process = subprocess.Popen(
-            [*TRACKER, '-p', 'autostart:=true', '-p', 'warm_up_size:=64x48', '-p', 'queue:=2'],
+            [*TRACKER, *parameters],
             stderr=file,
             env=os.environ,
         )

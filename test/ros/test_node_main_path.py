@@ -141,7 +141,12 @@ def test_prompts_file_for_later_frames_is_refused(
     assert 'for later frames' in capfd.readouterr().err
 
 
-SETTINGS = {'features.resolution': 0, 'window.length': 4, 'window.stride': 2}
+SETTINGS = {
+    'features.name': 'patch',
+    'features.resolution': 0,
+    'window.length': 4,
+    'window.stride': 2,
+}
 
 
 def compare_with_offline(rig: Any, tools: Any, frames: list[np.ndarray], mask: np.ndarray) -> None:

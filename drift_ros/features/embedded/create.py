@@ -39,12 +39,13 @@ def create_image(settings: FeatureSettings) -> FeatureExtractor:
 
 
 def create_fused(settings: FeatureSettings) -> FeatureExtractor:
-    """`embedded-fused`: both, R_f, weighted by `settings.alpha`. Raises as `create`."""
-    if settings.alpha == 1:
+    """`embedded-fused`: both, R_f, weighted by `settings.embedded.alpha`. Raises as `create`."""
+    alpha = settings.embedded.alpha
+    if alpha == 1:
         return create(settings)
-    if settings.alpha == 0:
+    if alpha == 0:
         return create_image(settings)
-    return FusedExtractor(create(settings), create_image(settings), settings.alpha)
+    return FusedExtractor(create(settings), create_image(settings), alpha, 'embedded-fused')
 
 
 def load(folder: Path, dtype: torch.dtype) -> EmbeddedUNet:

@@ -13,6 +13,7 @@ from drift_ros.errors import DeviceError
 from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
 from drift_ros.features.device import compiled, prepare
 from drift_ros.features.embedded.model import EmbeddedUNet
+from drift_ros.features.embedded.paths import describe_paths
 from drift_ros.features.embedded.reading import Reading, describe
 from drift_ros.features.noise import NoiseLevel, gaussian
 
@@ -25,11 +26,11 @@ def level(snr: float) -> NoiseLevel:
 
 
 class EmbeddedExtractor(FeatureExtractor):
-    """Reads decoder blocks of an embedded model, and what their temporal layers add.
+    """Reads decoder blocks of an embedded model, and the paths that cells take in the window.
 
     Frames are shrunk by 2, noised, and go through the network together; a model without temporal
-    layers, or whose temporal layers are left out, sees each alone. Noise is drawn by (seed, stamp
-    of the frame, member), so a frame has the same noise in every window.
+    layers, or whose temporal layers are left out, sees each alone, and knows of no paths. Noise is
+    drawn by (seed, stamp of the frame, member), so a frame has the same noise in every window.
 
     Args:
         name: name in the registry.
@@ -37,7 +38,7 @@ class EmbeddedExtractor(FeatureExtractor):
         reading: what is read at which noise, and how it becomes descriptors.
         temporal: whether temporal layers are run; without them the window is still that of the
             model (the ablation R_v without temporal layers).
-        motion: weight of what temporal layers add, relative to that of a block; 0 leaves it out.
+        motion: weight of the paths, relative to that of a block; 0 leaves them out.
         ensemble: draws of the noise over which outputs are averaged.
         seed: of the noise.
         device: where to run.
@@ -69,22 +70,23 @@ class EmbeddedExtractor(FeatureExtractor):
         self._level = level(reading.snr)
         self._blocks = reading.blocks
         known = reading.joined if self._joined else reading.alone
-        moving = reading.motion if self._joined and motion else {}
-        self._motion = tuple(sorted(moving))
-        self._whitenings = [
-            *(known[block].to(device) for block in reading.blocks),
-            *(moving[block].to(device) for block in self._motion),
-        ]
-        self._weights = [1.0] * len(reading.blocks) + [motion] * len(self._motion)
+        self._whitenings = [known[block].to(device) for block in reading.blocks]
+        self._motion = motion if self._joined else 0.0
         self._ensemble = ensemble
         self._seed = seed
 
     @torch.no_grad()
     def extract(self, window: Window) -> FeatureMap:
         """Descriptors of the newest frames: (n, C, H / stride, W / stride), C over all parts."""
-        used = slice(None) if self._joined else slice(-window.new, None)
-        maps = [m[-window.new :] for m in self.outputs(window.images[used], window.stamps[used])]
-        features = describe(maps, self._whitenings, self._weights)
+        new = slice(-window.new, None)
+        used = slice(None) if self._joined else new
+        maps = self.outputs(window.images[used], window.stamps[used])
+        if self._motion:  # to which all frames belong
+            features = describe(maps, self._whitenings)
+            paths = describe_paths(features)
+            features = torch.cat([features[new], self._motion * paths[new]], 1)
+        else:
+            features = describe([m[new] for m in maps], self._whitenings)
         if not bool(features.isfinite().all()):
             raise DeviceError(
                 f'the embedded model overflows in {self.dtype} on these frames: set '
@@ -95,9 +97,7 @@ class EmbeddedExtractor(FeatureExtractor):
 
     @torch.no_grad()
     def outputs(self, images: Tensor, stamps: Sequence[int]) -> list[Tensor]:
-        """What is read, for (n, 3, H, W) uint8 frames: output (n, C, h, w) float32 of each block,
-        then what the temporal layers add.
-        """
+        """(n, C, h, w) float32 of each block that is read, for (n, 3, H, W) uint8 frames."""
         clean = functional.avg_pool2d(images.float(), SHRINK).div_(127.5).sub_(1)
         draws = [self._pass(clean, stamps, member) for member in range(self._ensemble)]
         return [sum(of_block) / self._ensemble for of_block in zip(*draws, strict=True)]
@@ -106,9 +106,7 @@ class EmbeddedExtractor(FeatureExtractor):
         noise = torch.stack([self._gaussian(clean[0], stamp, member) for stamp in stamps])
         noisy = (self._level.signal * clean + self._level.noise * noise).to(self.dtype)
         told = torch.full((1, len(stamps)), self._level.timestep, device=self.device)
-        outputs = self._run(
-            noisy[None], told, blocks=self._blocks, motion=self._motion, join=self._joined
-        )
+        outputs = self._run(noisy[None], told, blocks=self._blocks, join=self._joined)
         return [output[0].float() for output in outputs]
 
     def _gaussian(self, like: Tensor, stamp: int, member: int) -> Tensor:

@@ -56,18 +56,14 @@ class Stage(nn.Module):
             Temporal(Attention(channels, scope) for scope in scopes) for _ in inputs if temporal
         )
 
-    def layer(
-        self, index: int, features: Tensor, noise: Tensor, frames: int, join: bool
-    ) -> tuple[Tensor, Tensor]:
-        """(B * F, C', h, w) through one block and what follows it: before and after the temporal
-        layers.
-        """
+    def layer(self, index: int, features: Tensor, noise: Tensor, frames: int, join: bool) -> Tensor:
+        """(B * F, C', h, w) -> (B * F, C, h, w): one block and what follows it."""
         features = self.blocks[index](features, noise)
         if self.spatial:
             features = self.spatial[index](features, frames)
         if join and self.temporal:
-            return features, self.temporal[index](features, frames)
-        return features, features
+            features = self.temporal[index](features, frames)
+        return features
 
 
 class EmbeddedUNet(ModelMixin, ConfigMixin):
@@ -131,7 +127,6 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
         log_snr: Tensor,
         *,
         blocks: Sequence[int] = (),
-        motion: Sequence[int] = (),
         join: bool = True,
     ) -> Tensor | list[Tensor]:
         """Predict the clean frames, or read features.
@@ -141,23 +136,20 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
             log_snr: (B, F) natural logarithm of their signal-to-noise ratio.
             blocks: decoder blocks that are read, rising; the network stops after the last one.
                 Without any it runs to the end.
-            motion: decoder blocks, rising and none after the last of `blocks`, of which what their
-                temporal layers add is read too.
             join: whether temporal layers are run. Without them every frame is seen alone.
 
         Returns:
-            (B, F, 3, H, W) x_0, or (B, F, C, h, w) output of each of `blocks`, then what was added
-            in each of `motion`.
+            (B, F, 3, H, W) x_0, or (B, F, C, h, w) output of each of `blocks`.
 
         Raises:
             SettingsError: there is no such block.
         """
-        if any(not 0 <= block < len(self.up) for block in (*blocks, *motion)):
+        if any(not 0 <= block < len(self.up) for block in blocks):
             raise SettingsError(
-                f'decoder blocks {(*blocks, *motion)} are read: this model has blocks 0 to '
+                f'decoder blocks {tuple(blocks)} are read: this model has blocks 0 to '
                 f'{len(self.up) - 1}'
             )
-        found, added = [], []
+        found = []
         frames = sample.shape[1]
         levels = get_timestep_embedding(  # 0..1000 for 20 nats
             (10 - log_snr.flatten().float()).mul(50), self.config.channels[-1]
@@ -169,7 +161,7 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
             if scale:
                 hidden = self.shrink[scale - 1](hidden)
             for index in range(len(stage.blocks)):
-                hidden = stage.layer(index, hidden, noise, frames, join)[1]
+                hidden = stage.layer(index, hidden, noise, frames, join)
                 skips.append(hidden)
         for depth, stage in enumerate(cast('list[Stage]', self.up)):
             if depth:
@@ -177,23 +169,13 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
                 hidden = self.grow[depth - 1](hidden)
             for index in range(len(stage.blocks)):
                 hidden = torch.cat([hidden, skips.pop()], 1)
-                alone, hidden = stage.layer(index, hidden, noise, frames, join)
+                hidden = stage.layer(index, hidden, noise, frames, join)
             if depth in blocks:
                 found.append(hidden.unflatten(0, (-1, frames)))
-            if depth in motion:
-                added.append((hidden - alone).unflatten(0, (-1, frames)))
             if blocks and depth == max(blocks):
-                return found + added
+                return found
         clean = self.head(functional.silu(self.norm(hidden)))
         return functional.pixel_shuffle(clean, self.config.patch).unflatten(0, (-1, frames))
-
-    def motion_blocks(self, last: int) -> tuple[int, ...]:
-        """Decoder blocks up to one that have temporal layers."""
-        return tuple(
-            depth
-            for depth, stage in enumerate(cast('list[Stage]', self.up[: last + 1]))
-            if any(len(cast('Temporal', layers)) for layers in stage.temporal)
-        )
 
     @property
     def multiple(self) -> int:

@@ -5,16 +5,12 @@ cosine. Whitening undoes both: the mean is subtracted and the covariance made th
 and covariance are measured once, on rendered video, and kept with the weights, so descriptors of
 different windows can be compared. The parts of several blocks are brought to the finest grid, each
 is given unit length per cell, and they are laid side by side.
-
-What the temporal layers of a block add to it can be read too, as parts of their own. It says where
-a cell found its like in the other frames, so how it moves; inside the block's output this is a
-small share.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -26,38 +22,30 @@ from torch.nn import functional
 from drift_ros.errors import CheckpointError
 
 FILE = 'reading.safetensors'
-WAYS = ('joined', 'alone', 'motion')
+WAYS = ('joined', 'alone')
 FLOOR = 0.01  # of the largest variance, added to all: directions of next to no variance stay small
-LEAST = 1e-12  # variance of what is always the same, such as what untrained temporal layers add
+LEAST = 1e-12  # variance of what is always the same
 
 
 @dataclass(frozen=True, slots=True)
 class Whitening:
-    """Attributes: mean (C,) and matrix (D, C), float32: y = matrix (x - mean)."""
+    """Attributes: mean (C,) and matrix (C, C), float32: y = matrix (x - mean)."""
 
     mean: Tensor
     matrix: Tensor
 
     @classmethod
-    def measure(cls, maps: Sequence[Tensor], keep: int | None = None) -> Whitening:
-        """That of the cells of (n, C, h, w) maps.
-
-        Args:
-            maps: on which mean and covariance are measured.
-            keep: number of directions of most variance that are kept; None keeps all C channels.
-        """
+    def measure(cls, maps: Sequence[Tensor]) -> Whitening:
+        """That of the cells of (n, C, h, w) maps."""
         cells = torch.cat([m.float().transpose(0, 1).flatten(1) for m in maps], 1)
         mean = cells.mean(1)
         centred = cells - mean[:, None]
         variances, directions = torch.linalg.eigh(centred @ centred.T / cells.shape[1])
         scales = (variances + FLOOR * variances.max()).clamp_min(LEAST).rsqrt()
-        scaled = directions * scales
-        if keep is None:
-            return cls(mean, scaled @ directions.T)
-        return cls(mean, scaled.T[-keep:].contiguous())
+        return cls(mean, directions * scales @ directions.T)
 
     def apply(self, features: Tensor) -> Tensor:
-        """(n, C, h, w) -> (n, D, h, w) float32."""
+        """(n, C, h, w) -> (n, C, h, w) float32."""
         return functional.conv2d(
             features.float() - self.mean[:, None, None], self.matrix[..., None, None]
         )
@@ -76,15 +64,12 @@ class Reading:
         blocks: decoder blocks, rising.
         joined: whitening of each block with temporal layers; empty for a model without.
         alone: the same without temporal layers.
-        motion: whitening of what the temporal layers of each block add, for the decoder blocks of
-            which that is read; empty for a model without.
     """
 
     snr: float
     blocks: tuple[int, ...]
     joined: Mapping[int, Whitening]
     alone: Mapping[int, Whitening]
-    motion: Mapping[int, Whitening] = field(default_factory=dict)
 
     def save(self, folder: Path) -> None:
         """Write it beside the weights."""
@@ -128,22 +113,18 @@ class Reading:
             ) from None
 
 
-def describe(
-    maps: Sequence[Tensor], whitenings: Sequence[Whitening], weights: Sequence[float] | None = None
-) -> Tensor:
-    """(n, sum of D, h, w) float32 descriptors on the finest grid of (n, C, h, w) maps.
+def describe(maps: Sequence[Tensor], whitenings: Sequence[Whitening]) -> Tensor:
+    """(n, sum of C, h, w) float32 descriptors on the finest grid of (n, C, h, w) maps.
 
     Args:
         maps: parts of the descriptors.
         whitenings: one per part.
-        weights: length of each part; None makes all 1.
     """
     grid = max(m.shape[-2:] for m in maps)
     parts = []
-    lengths = weights or [1.0] * len(maps)
-    for features, whitening, length in zip(maps, whitenings, lengths, strict=True):
+    for features, whitening in zip(maps, whitenings, strict=True):
         white = whitening.apply(features)
         if white.shape[-2:] != grid:
             white = functional.interpolate(white, grid, mode='bilinear', align_corners=False)
-        parts.append(functional.normalize(white, dim=1) * length)
+        parts.append(functional.normalize(white, dim=1))
     return torch.cat(parts, 1)

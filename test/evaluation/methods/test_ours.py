@@ -49,7 +49,7 @@ def test_a_second_sequence_is_as_the_first():
 
 
 def test_the_spec_says_all_settings_and_travels():
-    spec = Ours(build(TrackerSettings, {'propagation.top_k': 3}))
+    spec = Ours(build(TrackerSettings, {'features.name': 'patch', 'propagation.top_k': 3}))
     again = pickle.loads(pickle.dumps(spec))
     assert again.name == 'patch' and again.settings['propagation.top_k'] == 3
     assert again.make('cpu').settings['features.name'] == 'patch'
