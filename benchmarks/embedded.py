@@ -2,7 +2,7 @@
 
     python benchmarks/embedded.py speed [--size 480x640] [--threads 2] [--channels 32,64,128 ...]
     python benchmarks/embedded.py sweep --video DIR [--image DIR] [--snr 2 20] [--blocks 1,2 2]
-        [--norms white mean] [--motions 1 0] [--temperatures 0.1] [--alphas 0.4] [--split val]
+        [--norms white mean] [--motions 1 0] [--temperatures 0.1] [--alphas 0.6] [--split val]
         [--clips 6] [--out FOLDER]
 
 `speed`: parameters, operations per frame up to the block that is read, frames per second with
@@ -10,10 +10,10 @@ windows that do not overlap, and peak memory of the process, random weights.
 
 `sweep`: J (mean intersection over union, the first frame left out, percent) of label propagation on
 videos of two identical balls, for the video model (R_v), the same with its temporal layers left out
-(bypass), the image model (R_i), both together (R_f) and the `patch` baseline. Norms: `white`, as
-the extractors do it, `mean` (only the mean is removed), `raw`. Motions: weights of what temporal
-layers add. Choose on the split `val`, report
-on `test`. Writes sweep.csv and sweep.png.
+(bypass), the image model (R_i), the image model with paths read from its own descriptors (which no
+extractor does), both together (R_f) and the `patch` baseline. Norms: `white`, as the extractors do
+it, `mean` (only the mean is removed), `raw`. Motions: weights of the paths. Choose on the split
+`val`, report on `test`. Writes sweep.csv and sweep.png.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from drift_ros.features.base import FeatureExtractor, Window
+from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
 from drift_ros.features.device import choose_device
 from drift_ros.features.embedded.create import load
 from drift_ros.features.embedded.extractor import EmbeddedExtractor
 from drift_ros.features.embedded.model import EmbeddedUNet
+from drift_ros.features.embedded.paths import describe_paths
 from drift_ros.features.embedded.reading import Reading, Whitening
 from drift_ros.features.fused import FusedExtractor
 from drift_ros.features.patch import PatchExtractor
@@ -67,11 +68,11 @@ def main() -> None:
     reading.add_argument('--snr', type=float, nargs='+', default=[0.05, 0.3, 2, 20, 100])
     reading.add_argument('--blocks', nargs='+', default=['1,2'])
     reading.add_argument('--norms', nargs='+', default=['white'])
-    reading.add_argument('--motions', type=float, nargs='+', default=[0.0])
+    reading.add_argument('--motions', type=float, nargs='+', default=[1.0])
     reading.add_argument('--temperatures', type=float, nargs='+', default=[0.1])
-    reading.add_argument('--alphas', type=float, nargs='*', default=[0.4])
+    reading.add_argument('--alphas', type=float, nargs='*', default=[0.6])
     reading.add_argument(
-        '--kinds', nargs='+', default=['patch', 'video', 'bypass', 'image', 'fused']
+        '--kinds', nargs='+', default=['patch', 'video', 'bypass', 'image', 'paths', 'fused']
     )
     reading.add_argument('--split', choices=('val', 'test'), default='val')
     reading.add_argument('--clips', type=int, default=6)
@@ -170,6 +171,7 @@ def _extractors(
             ('image', options.image, True),
         ):
             needed = 'fused' in options.kinds and kind != 'bypass'
+            needed |= 'paths' in options.kinds and kind == 'image'
             if folder is None or not (kind in options.kinds or needed):
                 continue
             model = load(folder, torch.float32)
@@ -185,10 +187,30 @@ def _extractors(
             )
             if kind in options.kinds:
                 yield _row(kind, text, snr, norm, motion), made[kind]
+        if 'image' in made and 'paths' in options.kinds and motion:
+            yield _row('image + paths', text, snr, norm, motion), WithPaths(made['image'], motion)
         if {'video', 'image'} <= made.keys() and 'fused' in options.kinds:
             for alpha in options.alphas:
                 both = FusedExtractor(made['video'], made['image'], alpha)
                 yield _row(f'fused {alpha}', text, snr, norm, motion), both
+
+
+class WithPaths(FeatureExtractor):
+    """Another extractor's descriptors of single frames, and the paths that they tell of."""
+
+    def __init__(self, inner: FeatureExtractor, motion: float) -> None:
+        self.name = 'with-paths'
+        self.inner = inner
+        self.motion = motion
+        self.device, self.dtype = inner.device, inner.dtype
+        self.window_length, self.size_multiple = 16, inner.size_multiple
+
+    def extract(self, window: Window) -> FeatureMap:
+        """As the image model does, and paths; every frame of the window counts."""
+        maps = self.inner.extract(Window(window.images, window.stamps, len(window.stamps)))
+        paths = self.motion * describe_paths(maps.features)
+        both = torch.cat([maps.features, paths], 1)[-window.new :]
+        return FeatureMap(both, maps.stride)
 
 
 def _row(kind: str, blocks: str, snr: float, norm: str, motion: float) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def demo(
         Path | None,
         typer.Option(help='Prompts file (YAML, JSON or annotated PNG) for the bag.'),
     ] = None,
-    scene: Annotated[str, typer.Option(help='Scene to render.')] = 'crossing',
+    scene: Annotated[str, typer.Option(help='Scene to render.')] = 'passing',
     frames: Annotated[
         int | None,
         typer.Option(min=2, help='Frames of the scene, or of the bag: all of them if not given.'),

@@ -24,8 +24,8 @@ def render(
     scene: Annotated[
         str,
         typer.Argument(
-            help='A scene (`crossing`, `random`), a set (`kubric-similar`, `similar-2` to '
-            '`similar-6`), or one video of a set (`kubric-similar-03`).'
+            help='A scene (`crossing`, `passing`, `random`), a set (`kubric-similar`, `similar-2` '
+            'to `similar-6`), or one video of a set (`kubric-similar-03`).'
         ),
     ],
     out: Annotated[

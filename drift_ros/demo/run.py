@@ -59,7 +59,7 @@ class Options:
     out: Path
     bag: Path | None = None
     prompts: Path | None = None
-    scene: str = 'crossing'
+    scene: str = 'passing'
     frames: int | None = None
     seed: int = 0
     features: str = ''
@@ -170,7 +170,7 @@ def _source(options: Options, console: Console) -> Source:
 
 
 def _render(options: Options, bag: Path, prompts: Path, console: Console) -> None:
-    values: dict[str, Any] = {'seed': options.seed}
+    values = synthetic.defaults(options.scene).model_dump() | {'seed': options.seed}
     if options.frames is not None:
         values['frames'] = options.frames
     scene = synthetic.create(options.scene, build(synthetic.SceneSettings, values))

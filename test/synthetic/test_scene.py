@@ -205,3 +205,10 @@ def test_names_and_ids_are_checked():
         scene(body, body)
     with pytest.raises(IndexError, match='0 to 0'):
         scene().render(1)
+
+
+def test_the_passing_ball_hides_the_far_one_in_part():
+    small = synthetic.defaults('passing').model_copy(update={'width': 160, 'height': 120})
+    seen = [frame.objects[1].visibility for frame in synthetic.create('passing', small)]
+    assert 0.3 < min(seen) < 0.6
+    assert seen[0] == seen[-1] == 1

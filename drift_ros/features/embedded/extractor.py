@@ -13,7 +13,7 @@ from drift_ros.errors import DeviceError
 from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
 from drift_ros.features.device import compiled, prepare
 from drift_ros.features.embedded.model import EmbeddedUNet
-from drift_ros.features.embedded.paths import describe_paths
+from drift_ros.features.embedded.paths import AHEAD, describe_paths
 from drift_ros.features.embedded.reading import Reading, describe
 from drift_ros.features.noise import NoiseLevel, gaussian
 
@@ -81,10 +81,9 @@ class EmbeddedExtractor(FeatureExtractor):
         new = slice(-window.new, None)
         used = slice(None) if self._joined else new
         maps = self.outputs(window.images[used], window.stamps[used])
-        if self._motion:  # to which all frames belong
-            features = describe(maps, self._whitenings)
-            paths = describe_paths(features)
-            features = torch.cat([features[new], self._motion * paths[new]], 1)
+        if self._motion:
+            trodden = describe([m[-window.new - AHEAD :] for m in maps], self._whitenings)
+            features = torch.cat([trodden, self._motion * describe_paths(trodden)], 1)[new]
         else:
             features = describe([m[new] for m in maps], self._whitenings)
         if not bool(features.isfinite().all()):

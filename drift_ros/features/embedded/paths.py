@@ -8,7 +8,8 @@ et al. 2023, DIFT), read once more, over short times.
 The velocity on the way to a few frames ago and to a few frames ahead is encoded by waves (as
 Rahimi and Recht 2007 do), so that the cosine of two codes falls smoothly with the difference of the
 velocities. Codes are shortened where a path cannot be trusted: where the step back does not lead to
-where the step forth came from (Sundaram et al. 2010).
+where the step forth came from (Sundaram et al. 2010). What is hidden before or after, and so has a
+path to one side only, is taken to move likewise on the other.
 """
 
 from __future__ import annotations
@@ -42,9 +43,8 @@ def describe_paths(features: Tensor) -> Tensor:
     sides = [_follow(forth, back, 1), _follow(back.flip(0), forth.flip(0), -1)]
     (later, trust_later), (earlier, trust_earlier) = sides
     earlier, trust_earlier = earlier.flip(0), trust_earlier.flip(0)
-    later[-1], trust_later[-1] = earlier[-1], trust_earlier[-1]  # there is no other side
-    earlier[0], trust_earlier[0] = later[0], trust_later[0]
-    return torch.cat([_encode(later, trust_later), _encode(earlier, trust_earlier)], 1)
+    ahead, behind = _encode(later) * trust_later, _encode(earlier) * trust_earlier
+    return torch.cat([ahead + (1 - trust_later) * behind, behind + (1 - trust_earlier) * ahead], 1)
 
 
 def _steps(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
@@ -136,8 +136,7 @@ def _at(steps: Tensor, place: Tensor) -> Tensor:
     )
 
 
-def _encode(velocity: Tensor, trust: Tensor) -> Tensor:
-    """(n, CHANNELS / 2, h, w) waves of velocities, as long as they are trusted, / sqrt(2)."""
+def _encode(velocity: Tensor) -> Tensor:
+    """(n, CHANNELS / 2, h, w) waves of velocities, of length 1 / sqrt(2)."""
     angles = torch.cat([wave * velocity for wave in WAVES], 1)
-    code = torch.cat([angles.cos(), angles.sin()], 1) / math.sqrt(2 * 2 * len(WAVES))
-    return code * trust
+    return torch.cat([angles.cos(), angles.sin()], 1) / math.sqrt(2 * 2 * len(WAVES))

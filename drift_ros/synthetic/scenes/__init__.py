@@ -16,8 +16,10 @@ from drift_ros.synthetic.types import Video
 
 BUILDERS: dict[str, Callable[[SceneSettings], Video]] = {
     crossing.NAME: crossing.build,
+    crossing.PARTLY: crossing.build_passing,
     random_scene.NAME: random_scene.build,
 }
+DEFAULTS = {crossing.PARTLY: SceneSettings(frames=48, rate=12)}  # where they are not those of all
 
 
 def names() -> list[str]:
@@ -32,7 +34,7 @@ def defaults(name: str) -> SceneSettings:
         SettingsError: there is nothing of this name.
     """
     if name in BUILDERS:
-        return SceneSettings()
+        return DEFAULTS.get(name) or SceneSettings()
     return RECIPES[_set_of(name)].defaults
 
 
@@ -43,7 +45,7 @@ def create(name: str, settings: SceneSettings | None = None) -> Video:
         SettingsError: nothing has this name, or it is a whole set.
     """
     if name in BUILDERS:
-        return BUILDERS[name](settings or SceneSettings())
+        return BUILDERS[name](settings or defaults(name))
     if name in RECIPES:
         raise SettingsError(
             f'{name} is a set of {RECIPES[name].videos} videos; name one, as in {name}-00, or take '

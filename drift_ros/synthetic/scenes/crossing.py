@@ -1,4 +1,4 @@
-"""Two balls that look alike and cross: one passes in front and almost hides the other."""
+"""Two balls that look alike and cross: one passes in front and hides the other, all or in part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from drift_ros.synthetic.shapes import Ball
 from drift_ros.synthetic.textures import marble, patches
 from drift_ros.synthetic.types import Camera
 
-NAME = 'crossing'
+NAME, PARTLY = 'crossing', 'passing'
 NEAR, FAR, WALL = 1.6, 2.0, 3.0  # m
 RADIUS = 0.16  # m, of the near ball
 WALL_COLOURS = [(58, 66, 74), (122, 118, 108), (92, 104, 88), (150, 140, 122), (78, 84, 104)]
@@ -21,7 +21,19 @@ BALL_COLOURS = [(150, 46, 30), (232, 120, 44), (250, 214, 150), (196, 74, 38)]
 
 
 def build(settings: SceneSettings) -> Scene:
-    """Make the scene; the balls have one texture and look equally large."""
+    """The scene in which the near ball hides the far one almost wholly."""
+    return _build(NAME, settings, 0.0)
+
+
+def build_passing(settings: SceneSettings) -> Scene:
+    """The scene in which the near ball passes lower, and hides the far one by half."""
+    return _build(PARTLY, settings, 0.15)
+
+
+def _build(name: str, settings: SceneSettings, apart: float) -> Scene:
+    """Balls with one texture that look equally large, and meet at heights that far apart, in shares
+    of half the image.
+    """
     rng = np.random.default_rng(settings.seed)
     camera = Camera(settings.width, settings.height, focal=0.9 * settings.width)
     margin = settings.width // 8
@@ -41,7 +53,7 @@ def build(settings: SceneSettings) -> Scene:
         Ball(),
         RADIUS,
         skin,
-        through(across(NEAR, (-0.35, 0.12, 0.06, 0.3, -0.1), 1), turns=0.45),
+        through(across(NEAR, (-0.35, 0.12, 0.06 + apart / 2, 0.3, -0.1), 1), turns=0.45),
     )
     far = Body(
         2,
@@ -49,7 +61,7 @@ def build(settings: SceneSettings) -> Scene:
         Ball(),
         RADIUS * FAR / NEAR,
         skin,
-        through(across(FAR, (0.4, -0.2, 0.06, -0.3, 0.2), -1), turns=-0.45),
+        through(across(FAR, (0.4, -0.2, 0.06 - apart / 2, -0.3, 0.2), -1), turns=-0.45),
     )
     eye = through([(-0.06, 0.02, 0), (0.03, -0.02, 0), (0.06, 0.02, 0)])
-    return Scene(NAME, settings, camera, wall, (near, far), eye, (noise(settings.noise),))
+    return Scene(name, settings, camera, wall, (near, far), eye, (noise(settings.noise),))
