@@ -138,6 +138,8 @@ class Feeder:
         if left:
             wanted = ', '.join(describe(p) for p in left)
             raise DriftError(f'prompts name frames that were not played: {wanted}')
+        if first:  # whole windows come by themselves
+            self._wait_for_room()
         return first
 
     def _send(self, bundle: Bundle) -> None:
@@ -149,11 +151,13 @@ class Feeder:
     def _wait_for_room(self) -> float:
         """Wait until the tracker cannot have to drop a frame; returns how long that took in s.
 
+        As many frames may wait before it as enter a window, and while it publishes the results of
+        one window it takes none in.
         Frames that get lost on the way are never answered: after a while they are given up.
         """
         begin = time.monotonic()
         seen, since = self.progress.results, begin
-        while self._under_way() >= max(1, 2 * self.progress.stride - 1):
+        while self._under_way() >= max(1, self.progress.stride):
             now = time.monotonic()
             if self.progress.results != seen:
                 self._longest = max(self._longest, now - since)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 NAMESPACE = '/drift_demo'
 NODE = f'{NAMESPACE}/tracker'
 START_TIMEOUT, ACTIVE_TIMEOUT, QUIET = 30.0, 300.0, 0.7
+FLUSH_TIMEOUT = 60.0  # s for the frames of a last window, which may be few
 INPUT, OUTPUT, LOG, PROMPTS = 'input', 'recorded', 'node.log', 'prompts.yaml'
 SHARED_MEMORY = 48 * 2**20  # bytes that config/fastdds.xml may need, and as much again
 NOT_OURS = ('use_sim_time', 'qos_overrides.')  # parameters that every ROS node has
@@ -249,7 +250,7 @@ def _play(
         )
         progress.update(task, description='wait for the last results')
         _quiet(listener, process.check)
-        client.change_state('deactivate')  # labels what waits for a window to fill
+        client.change_state('deactivate', 2 * FLUSH_TIMEOUT)  # labels what is left
         _quiet(listener, process.check)
         diagnostics = dict(listener.diagnostics)
     progress.update(task, description='read the recording')
@@ -292,6 +293,7 @@ def _command(executable: Path, topics: Topics, options: Options) -> list[str]:
         'autostart': 'true',
         'image_transport': 'compressed' if topics.compressed else 'raw',
         'missing_input_timeout': '0.0',
+        'service_timeout': f'{FLUSH_TIMEOUT}',
     }
     if options.features:
         parameters['features.name'] = options.features
