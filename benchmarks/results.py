@@ -50,6 +50,7 @@ def methods(untrained: Path) -> dict[str, tuple[str, ...]]:
     }
     for name in ('embedded', 'embedded-image', 'embedded-fused'):
         found[name] = ('--features', name)
+    found['embedded, no paths'] = ('--features', 'embedded', '--set', 'features.embedded.motion=0')
     found['embedded, bypass'] = (
         '--features', 'embedded', '--set', 'features.embedded.temporal=false',
     )  # fmt: skip

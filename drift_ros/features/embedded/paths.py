@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+PIECE = 16  # cells of a row that are matched at a time
 REACH = 6  # cells that a step is looked for in every direction
 TEMPERATURE = 0.05  # of the softmax over the likeness of cells
 NEARNESS = 0.05  # by which a squared cell of distance lowers its logarithm
@@ -53,35 +54,41 @@ def _steps(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """
     likeness = _likeness(first, second)  # from (y, x) to (y + dy, x + dx)
     side, height, width = 2 * REACH + 1, first.shape[1], first.shape[2]
-    turned = likeness.new_full((side, side, height + 2 * REACH, width + 2 * REACH), -torch.inf)
-    for down in range(side):
-        for right in range(side):
-            here = (slice(down, down + height), slice(right, right + width))
-            turned[-1 - down, -1 - right][here] = likeness[down, right]
-    inner = (..., slice(REACH, REACH + height), slice(REACH, REACH + width))
-    return _mean_step(likeness), _mean_step(turned[inner])
+    turned = functional.pad(likeness.flip(0, 1), (REACH,) * 4, value=-torch.inf)
+    far, wide = turned.shape[2:]
+    area = far * wide
+    back = turned.as_strided(  # from (y, x) to (y + dy, x + dx), as it is the other way round
+        (side, side, height, width), (side * area + wide, area + 1, wide, 1)
+    )
+    return _mean_step(likeness), _mean_step(back)
 
 
 def _likeness(first: Tensor, second: Tensor) -> Tensor:
     """(2 REACH + 1, 2 REACH + 1, h, w) logarithms of weights of the steps (dy, dx) of each cell;
     -inf where they leave the frame.
 
-    Rows meet rows as matrix products, of which the bands around the diagonal are kept.
+    Pieces of rows meet pieces of rows as matrix products, of which the bands around the diagonal
+    are kept.
     """
-    height, width = first.shape[1:]
-    side = 2 * REACH + 1
-    rows = first.permute(1, 2, 0).contiguous()  # (h, w, C)
-    wide = functional.pad(second, (REACH,) * 4).permute(1, 2, 0)  # (h + 2 REACH, w + 2 REACH, C)
-    inside = functional.pad(first.new_ones(height, width), (REACH,) * 4) > 0
-    across = wide.shape[1]
-    found = first.new_empty(side, side, height, width)
+    channels, height, width = first.shape
+    side, pieces, reached = 2 * REACH + 1, -(-width // PIECE), PIECE + 2 * REACH
+    spare = pieces * PIECE - width
+    rows = functional.pad(first, (0, spare)).permute(1, 2, 0)
+    rows = rows.reshape(height * pieces, PIECE, channels)
+    wide = functional.pad(second, (REACH, REACH + spare, REACH, REACH)).permute(1, 2, 0)
+    near = wide.unfold(1, reached, PIECE).contiguous()  # (h + 2 REACH, pieces, C, reached)
+    found = first.new_empty(side, side, height, pieces, PIECE)
+    area = PIECE * reached
     for down in range(side):
-        product = torch.bmm(rows, wide[down : down + height].transpose(1, 2))  # (h, w, across)
-        band = product.as_strided((side, height, width), (1, width * across, across + 1))
-        found[down] = band
+        product = torch.bmm(rows, near[down : down + height].flatten(0, 1))
+        found[down] = product.as_strided(
+            (side, height, pieces, PIECE), (1, pieces * area, area, reached + 1)
+        )
+    found = found.flatten(-2)[..., :width]
+    inside = functional.pad(first.new_ones(height, width), (REACH,) * 4) > 0
     smooth = functional.avg_pool2d(found.flatten(0, 1)[None], 3, 1, 1, count_include_pad=False)[0]
     away = torch.arange(-REACH, REACH + 1, device=first.device).square()
-    weight = smooth.view_as(found).div_(TEMPERATURE)
+    weight = smooth.view(found.shape).div_(TEMPERATURE)
     weight -= NEARNESS * (away[:, None] + away)[..., None, None]
     reachable = inside.unfold(0, side, 1).unfold(1, side, 1).permute(2, 3, 0, 1)
     return weight.masked_fill_(~reachable, -torch.inf)
@@ -89,11 +96,10 @@ def _likeness(first: Tensor, second: Tensor) -> Tensor:
 
 def _mean_step(likeness: Tensor) -> Tensor:
     """(2, h, w) steps x and y, weighted by the exponentials of their likeness."""
-    weights = likeness.flatten(0, 1).softmax(0).view_as(likeness)
     away = torch.arange(-REACH, REACH + 1, device=likeness.device, dtype=likeness.dtype)
-    across = torch.einsum('abhw,b->hw', weights, away)
-    down = torch.einsum('abhw,a->hw', weights, away)
-    return torch.stack([across, down])
+    steps = torch.stack([away.expand(len(away), -1), away[:, None].expand(-1, len(away))])
+    weights = likeness.flatten(0, 1).flatten(1).softmax(0)
+    return (steps.flatten(1) @ weights).view(2, *likeness.shape[2:])
 
 
 def _follow(forth: Tensor, back: Tensor, sign: int) -> tuple[Tensor, Tensor]:
