@@ -101,7 +101,7 @@ def write_results(
         'sequences': entries,
         'refused': dict(refused or {}),
         'count': [len(entries), len(entries) + len(refused or {})],
-        'settings': flatten(TrackerSettings()) | dict(settings or {}),
+        'settings': flatten(TrackerSettings()) | {'features.name': 'patch'} | dict(settings or {}),
         'machine': {'processor': 'Known CPU', 'cores': '2'},
         'versions': {'drift_ros': '0.1.0'},
         'dataset': {'layout': 'davis', 'path': 'clips'},

@@ -93,7 +93,8 @@ def test_folders_of_paths_are_plain_and_differ():
 
 
 def test_short_names_are_those_that_no_other_setting_has():
-    assert Axis('features.alpha', ()).short == 'alpha'
+    assert Axis('features.resolution', ()).short == 'resolution'
+    assert Axis('features.alpha', ()).short == 'features.alpha'
     assert Axis(TAU, ()).short == 'video.noise_level'
     assert Axis('propagation.window', ()).short == 'window'
 
