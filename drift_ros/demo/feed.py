@@ -153,6 +153,7 @@ class Feeder:
 
         As many frames may wait before it as enter a window, and while it publishes the results of
         one window it takes none in.
+
         Frames that get lost on the way are never answered: after a while they are given up.
         """
         begin = time.monotonic()

@@ -49,16 +49,16 @@ def measure(
             f'decoder blocks {blocks} are to be read: this model has blocks 0 to '
             f'{len(model.up) - 1}'
         )
-    unknown = Whitening(torch.zeros(0), torch.zeros(0, 0))
-    reading = Reading(snr, blocks, *(dict.fromkeys(blocks, unknown) for _ in range(2)))
+    unknown = {block: Whitening(torch.zeros(0), torch.zeros(0, 0)) for block in blocks}
+    reading = Reading(snr, blocks, unknown, unknown)
 
     def whitenings(temporal: bool) -> dict[int, Whitening]:
         extractor = EmbeddedExtractor(
             'measured', model, reading, temporal=temporal, device=device, dtype=torch.float32
         )
         outputs = [extractor.outputs(video.to(device), range(len(video))) for video in videos]
-        of_blocks = zip(*outputs, strict=True)
-        return {b: Whitening.measure(m) for b, m in zip(blocks, of_blocks, strict=True)}
+        maps = dict(zip(blocks, zip(*outputs, strict=True), strict=True))
+        return {block: Whitening.measure(maps[block]) for block in blocks}
 
     joined = whitenings(True) if model.config.temporal else {}
     return Reading(snr, blocks, joined, whitenings(False))

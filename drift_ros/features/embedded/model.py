@@ -57,7 +57,7 @@ class Stage(nn.Module):
         )
 
     def layer(self, index: int, features: Tensor, noise: Tensor, frames: int, join: bool) -> Tensor:
-        """(B * F, C', h, w) -> (B * F, C, h, w): one block and what follows it."""
+        """(B * F, C', h, w) through one block and what follows it."""
         features = self.blocks[index](features, noise)
         if self.spatial:
             features = self.spatial[index](features, frames)
@@ -122,12 +122,7 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
         self.head = nn.Conv2d(channels[0], 3 * patch**2, 3, padding=1)
 
     def forward(
-        self,
-        sample: Tensor,
-        log_snr: Tensor,
-        *,
-        blocks: Sequence[int] = (),
-        join: bool = True,
+        self, sample: Tensor, log_snr: Tensor, *, blocks: Sequence[int] = (), join: bool = True
     ) -> Tensor | list[Tensor]:
         """Predict the clean frames, or read features.
 
@@ -139,7 +134,7 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
             join: whether temporal layers are run. Without them every frame is seen alone.
 
         Returns:
-            (B, F, 3, H, W) x_0, or (B, F, C, h, w) output of each of `blocks`.
+            (B, F, 3, H, W) x_0, or (B, F, C, h, w) output of each block.
 
         Raises:
             SettingsError: there is no such block.

@@ -22,9 +22,7 @@ from torch.nn import functional
 from drift_ros.errors import CheckpointError
 
 FILE = 'reading.safetensors'
-WAYS = ('joined', 'alone')
 FLOOR = 0.01  # of the largest variance, added to all: directions of next to no variance stay small
-LEAST = 1e-12  # variance of what is always the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +39,11 @@ class Whitening:
         mean = cells.mean(1)
         centred = cells - mean[:, None]
         variances, directions = torch.linalg.eigh(centred @ centred.T / cells.shape[1])
-        scales = (variances + FLOOR * variances.max()).clamp_min(LEAST).rsqrt()
-        return cls(mean, directions * scales @ directions.T)
+        scales = (variances + FLOOR * variances.max()).rsqrt()
+        return cls(mean, (directions * scales) @ directions.T)
 
     def apply(self, features: Tensor) -> Tensor:
-        """(n, C, h, w) -> (n, C, h, w) float32."""
+        """(n, C, h, w) -> the same, float32."""
         return functional.conv2d(
             features.float() - self.mean[:, None, None], self.matrix[..., None, None]
         )
@@ -75,8 +73,8 @@ class Reading:
         """Write it beside the weights."""
         tensors = {
             f'{way}.{block}.{part}': tensor.cpu().contiguous().clone()
-            for way in WAYS
-            for block, whitening in getattr(self, way).items()
+            for way, known in (('joined', self.joined), ('alone', self.alone))
+            for block, whitening in known.items()
             for part, tensor in (('mean', whitening.mean), ('matrix', whitening.matrix))
         }
         blocks = ','.join(map(str, self.blocks))
@@ -100,12 +98,12 @@ class Reading:
                     block: Whitening(
                         tensors[f'{way}.{block}.mean'], tensors[f'{way}.{block}.matrix']
                     )
-                    for block in range(blocks[-1] + 1)
+                    for block in blocks
                     if f'{way}.{block}.mean' in tensors
                 }
-                for way in WAYS
+                for way in ('joined', 'alone')
             }
-            return cls(float(facts['snr']), blocks, **ways)
+            return cls(float(facts['snr']), blocks, ways['joined'], ways['alone'])
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise CheckpointError(
                 f'{path} is missing or damaged ({type(error).__name__}: {error}): take the folder '
@@ -114,13 +112,8 @@ class Reading:
 
 
 def describe(maps: Sequence[Tensor], whitenings: Sequence[Whitening]) -> Tensor:
-    """(n, sum of C, h, w) float32 descriptors on the finest grid of (n, C, h, w) maps.
-
-    Args:
-        maps: parts of the descriptors.
-        whitenings: one per part.
-    """
-    grid = max(m.shape[-2:] for m in maps)
+    """(n, sum of C, h, w) float32 descriptors on the grid of the last of (n, C, h, w) maps."""
+    grid = maps[-1].shape[-2:]
     parts = []
     for features, whitening in zip(maps, whitenings, strict=True):
         white = whitening.apply(features)

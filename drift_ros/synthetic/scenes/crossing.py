@@ -26,7 +26,7 @@ def build(settings: SceneSettings) -> Scene:
 
 
 def build_passing(settings: SceneSettings) -> Scene:
-    """The scene in which the near ball passes lower, and hides the far one by half."""
+    """The scene in which the near ball passes lower, and hides more than half of the far one."""
     return _build(PARTLY, settings, 0.15)
 
 
