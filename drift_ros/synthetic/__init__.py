@@ -11,7 +11,6 @@ from `clips`, or by number from `Clips`. docs/synthetic.md shows them.
 """
 
 from drift_ros.synthetic.clips import Clips, clips
-from drift_ros.synthetic.scene import Scene
 from drift_ros.synthetic.scenes import create, create_set, defaults, names
 from drift_ros.synthetic.scenes.random_scene import random_scene
 from drift_ros.synthetic.scenes.sets import VideoSet
@@ -32,7 +31,6 @@ __all__ = [
     'ObjectTruth',
     'PointTruth',
     'RandomSettings',
-    'Scene',
     'SceneSettings',
     'SyntheticFrame',
     'Video',

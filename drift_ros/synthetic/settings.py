@@ -16,15 +16,18 @@ class SceneSettings(Settings):
     rate: float = Field(24.0, gt=0, le=1000, description='Frames per second.')
     seed: int = Field(0, ge=0, le=2**31 - 1, description='Seed of everything random in the scene.')
     noise: float = Field(
-        3.0, ge=0, le=128, description='Standard deviation of the image noise in grey levels.'
+        3.0,
+        ge=0,
+        le=128,
+        description='Standard deviation of the sensor noise in grey levels at middle brightness.',
     )
 
 
 class VideoSettings(Settings):
     """Size and length of a generated video, and how many points it follows."""
 
-    width: int = Field(128, ge=16, le=4096, description='Width of the image in px.')
-    height: int = Field(128, ge=16, le=4096, description='Height of the image in px.')
+    width: int = Field(128, ge=16, le=8192, description='Width of the image in px.')
+    height: int = Field(128, ge=16, le=8192, description='Height of the image in px.')
     frames: int = Field(16, ge=1, le=100_000, description='Number of frames.')
     rate: float = Field(12.0, gt=0, le=1000, description='Frames per second.')
     points: int = Field(

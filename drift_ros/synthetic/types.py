@@ -116,7 +116,7 @@ class SyntheticFrame:
         labels: (H, W) uint8, id of the object seen at the pixel's centre, 0 = background.
         depth: (H, W) float32, distance along the optical axis in m, exact.
         objects: all objects, also hidden ones, ordered by id.
-        points: the same points in every frame of a video; None where it follows none.
+        points: the same points in every frame of a video.
     """
 
     index: int
@@ -125,7 +125,7 @@ class SyntheticFrame:
     labels: NDArray[np.uint8]
     depth: NDArray[np.float32]
     objects: tuple[ObjectTruth, ...]
-    points: PointTruth | None = None
+    points: PointTruth
 
 
 @dataclass(frozen=True, slots=True)

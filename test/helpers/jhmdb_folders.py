@@ -22,7 +22,7 @@ CALM = RandomSettings(
 def render(seed: int) -> tuple[list[NDArray[np.uint8]], NDArray[np.float64]]:
     """Pictures of a moving figure, and 15 points of it that are always seen: (frames, 15, 2)."""
     frames = list(synthetic.random_scene(seed, CALM))
-    points = [frame.points for frame in frames if frame.points is not None]
+    points = [frame.points for frame in frames]
     seen = np.all([p.visible for p in points], 0) & (points[0].ids == 1)
     chosen = np.flatnonzero(seen)[:JOINTS]
     assert len(chosen) == JOINTS, f'seed {seed} shows {len(chosen)} points all the time'

@@ -88,6 +88,20 @@ def test_an_unhidden_ball_is_wholly_visible_and_its_centre_known():
     assert truth.area == pytest.approx(np.pi * (60 * 0.4 / 3) ** 2, rel=0.06)
 
 
+def test_what_is_hidden_or_out_of_sight_keeps_its_centre_and_has_no_position():
+    still = np.ones((3, 1))
+    near = ball(1, 0.4, still * (0, 0, 2))
+    hidden = ball(2, 0.2, still * (0, 0, 4))
+    outside, behind = ball(3, 0.1, still * (9, 0, 2)), ball(4, 0.1, still * (0, 0, -2))
+    _, *unseen = world([near, hidden, outside, behind]).render(0).objects
+    assert [truth.area for truth in unseen] == [0, 0, 0]
+    assert [truth.full_area > 0 for truth in unseen] == [True, False, False]
+    for truth in unseen:
+        assert truth.visibility == 0
+        assert np.isnan(truth.position).all() and np.isnan(truth.centroid).all()
+    np.testing.assert_array_equal([t.centre for t in unseen], [(0, 0, 4), (9, 0, 2), (0, 0, -2)])
+
+
 def test_a_point_rolls_with_the_paint():
     size = 128
     x, y = np.meshgrid(np.linspace(20, 230, size), np.linspace(20, 230, size))

@@ -19,7 +19,7 @@ SETTINGS = synthetic.SceneSettings(width=96, height=72, frames=4, rate=10)
 
 
 @pytest.fixture(scope='module')
-def scene() -> synthetic.Scene:
+def scene() -> synthetic.Video:
     return synthetic.create('crossing', SETTINGS)
 
 
