@@ -43,6 +43,7 @@ from drift_ros.io.writers import (
     ResultWriter,
     name_by_index,
 )
+from drift_ros.paths import is_name
 from drift_ros.prompts import Prompt, TimedPrompt, read_prompts
 from drift_ros.settings import TrackerSettings, flatten
 from drift_ros.tracking import Frame, Tracker, TrackingResult
@@ -254,7 +255,8 @@ class TrackingRun:
         if not isinstance(self.source, FolderSource):
             return name_by_index
         stems = [file.stem for file in self.source.files]
-        return (lambda f: stems[f.index]) if len(set(stems)) == len(stems) else name_by_index
+        fit = len(set(stems)) == len(stems) and all(map(is_name, stems))
+        return (lambda f: stems[f.index]) if fit else name_by_index
 
     def _loop(self, tracker: Tracker, writers: Sequence[ResultWriter]) -> None:
         def put(results: Sequence[TrackingResult]) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from drift_ros.errors import OutputError
+from drift_ros.errors import OutputError, SourceError
+from drift_ros.paths import below, check_name
 
 RUN, FILES = 'run.json', 'files.txt'
 RUNNING, FINISHED, INTERRUPTED, FAILED = 'running', 'finished', 'interrupted', 'failed'
@@ -69,7 +70,7 @@ class RunFolder:
         try:
             if self._earlier:
                 self._delete()
-            foreign = [name for name in names if (self.path / name).exists()]
+            foreign = [name for name in names if os.path.lexists(self.path / name)]
             if foreign:
                 raise OutputError(
                     f'{self.path} holds {", ".join(foreign)} that no run of drift wrote: name '
@@ -82,9 +83,14 @@ class RunFolder:
             raise OutputError(f'cannot write the results to {self.path}: {error}') from None
 
     def created(self, path: Path) -> None:
-        """Note a file before it is made."""
+        """Note a file before it is made.
+
+        Raises:
+            SourceError: its name cannot stand in a list.
+        """
         assert self._files is not None, 'the run has not begun'
-        self._files.write(f'{path.relative_to(self.path).as_posix()}\n')
+        name = path.relative_to(self.path).as_posix()
+        self._files.write(f'{check_name(name)}\n')
 
     def save(self, state: str, **facts: Any) -> None:
         """Write `run.json`, as a whole or not at all."""
@@ -140,17 +146,17 @@ class RunFolder:
 
     def _delete(self) -> None:
         listed = self.path / FILES
-        root = self.path.resolve()
         folders = set()
         names = listed.read_text(encoding='utf-8').splitlines() if listed.exists() else []
         for name in [*names, FILES, RUN]:
-            file = root / name
-            if root not in file.parent.resolve().parents and file.parent.resolve() != root:
+            try:
+                file = below(self.path, name)
+            except SourceError:
                 continue  # somebody edited the list
             if file.is_file() or file.is_symlink():
                 file.unlink()
                 folders.add(file.parent)
-        for folder in folders - {root}:
+        for folder in folders - {self.path}:
             if not any(folder.iterdir()):
                 folder.rmdir()
 

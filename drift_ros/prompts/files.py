@@ -23,6 +23,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from drift_ros.errors import PromptError, SourceError
+from drift_ros.paths import below
 from drift_ros.prompts.types import Prompt
 from drift_ros.prompts.validate import MAX_ID
 
@@ -135,7 +136,8 @@ def _timed(entry: _Entry, path: Path, where: str) -> TimedPrompt:
     labels = [1] * len(entry.points) if entry.point_labels is None else entry.point_labels
     mask = None
     if entry.mask is not None:
-        mask = _mask(path.parent / entry.mask, entry.value, f'prompts file {path}: {where}.mask')
+        field = f'prompts file {path}: {where}.mask'
+        mask = _mask(below(path.parent, entry.mask, field), entry.value, field)
     prompt = Prompt(
         id=entry.id,
         name=entry.name,

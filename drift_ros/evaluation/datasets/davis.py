@@ -15,6 +15,7 @@ from drift_ros.evaluation.datasets.folders import ONE, FolderSequence, doubled, 
 from drift_ros.evaluation.datasets.selection import Selection, read_list
 from drift_ros.evaluation.types import Refusal
 from drift_ros.io.frames import stamp_of
+from drift_ros.paths import below
 
 FPS = 24.0
 IMAGES, ANNOTATIONS, SETS = 'JPEGImages', 'Annotations', 'ImageSets'
@@ -67,10 +68,7 @@ def open_davis(path: Path, selection: Selection) -> list[DavisSequence | Refusal
     if not images.is_dir():
         raise SourceError(f'there is no folder {images}: {_hint(path)}')
     chosen = selection.names(_split(path, selection) or subfolders(images))
-    return [
-        _open(name, images / name, annotations / selection.resolution / name, selection)
-        for name in chosen
-    ]
+    return [_open(name, images, annotations / selection.resolution, selection) for name in chosen]
 
 
 def _hint(path: Path) -> str:
@@ -103,6 +101,10 @@ def _split(path: Path, selection: Selection) -> list[str]:
 def _open(
     name: str, images: Path, annotations: Path, selection: Selection
 ) -> DavisSequence | Refusal:
+    try:
+        images, annotations = below(images, name), below(annotations, name)
+    except SourceError as error:
+        return Refusal(name, str(error))
     files = pictures(images)[: selection.limit]
     if len(files) < FEWEST:
         return Refusal(

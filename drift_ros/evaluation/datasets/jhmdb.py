@@ -23,6 +23,7 @@ from drift_ros.evaluation.datasets.selection import Selection, read_list
 from drift_ros.evaluation.poses import Joints, PoseSequence
 from drift_ros.evaluation.types import Refusal
 from drift_ros.io.frames import stamp_of
+from drift_ros.paths import below
 
 FPS = 30.0
 IMAGES, POSITIONS, SPLITS = 'Rename_Images', 'joint_positions', 'splits'
@@ -151,7 +152,7 @@ def open_jhmdb(path: Path, selection: Selection) -> list[JhmdbSequence | Refusal
         chosen = tuple(
             '/'.join(PurePosixPath(n).parts[-2:]) for n in read_list(selection.list_file)
         )
-    names = Selection(sequences=chosen).names([] if chosen else _default(path, selection.split))
+    names = Selection(chosen).names([] if chosen else _default(path, selection.split))
     return [_open(path, name, selection) for name in names]
 
 
@@ -183,7 +184,10 @@ def _tested(file: Path, kind: str) -> list[str]:
 
 
 def _open(path: Path, name: str, selection: Selection) -> JhmdbSequence | Refusal:
-    images, positions = path / IMAGES / name, path / POSITIONS / name / FILE
+    try:
+        images, positions = below(path / IMAGES, name), below(path / POSITIONS, f'{name}/{FILE}')
+    except SourceError as error:
+        return Refusal(name, str(error))
     files = pictures(images)
     if len(files) < FEWEST:
         return Refusal(name, f'{images} has {len(files)} pictures; expected {FEWEST} or more')

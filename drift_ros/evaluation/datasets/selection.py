@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from drift_ros.errors import SourceError
+from drift_ros.paths import check_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +44,15 @@ class Selection:
         """Names of the sequences to take, each once: chosen ones, else all that are present.
 
         Raises:
-            SourceError: the list cannot be read or is empty, or a name leads out of the data set.
+            SourceError: the list cannot be read or is empty, or a name leads out of the data set
+                or cannot be that of a folder.
         """
         chosen = list(self.sequences)
         if not chosen and self.list_file is not None:
             chosen = read_list(self.list_file)
-        for name in chosen:
-            path = PurePosixPath(name)
-            if path.is_absolute() or '..' in path.parts or not path.parts:
-                raise SourceError(
-                    f'{name!r} is no name of a sequence: expected the name of a folder in the data '
-                    f'set, such as {present[0] if present else "blackswan"}'
-                )
+        names = [check_name(name, 'the name of a sequence') for name in chosen or present]
         # 'a', 'a/' and './a' are one sequence, with one folder for its results
-        return list(dict.fromkeys(str(PurePosixPath(name)) for name in chosen or present))
+        return list(dict.fromkeys(str(PurePosixPath(name)) for name in names))
 
 
 def read_list(path: Path) -> list[str]:

@@ -17,6 +17,7 @@ from drift_ros.evaluation.datasets.folders import FolderSequence, doubled, pictu
 from drift_ros.evaluation.datasets.selection import Selection
 from drift_ros.evaluation.types import Refusal
 from drift_ros.io.frames import stamp_of
+from drift_ros.paths import below
 
 FPS = 30.0  # names of frames count at this rate: 00005 is 1/6 s behind 00000
 IMAGES, ANNOTATIONS, META = 'JPEGImages', 'Annotations', 'meta.json'
@@ -110,7 +111,7 @@ def open_youtube_vos(path: Path, selection: Selection) -> list[YoutubeSequence |
             )
     meta = _read_meta(path / META)
     return [
-        _open(name, images / name, annotations / name, meta.get(name, {}), selection)
+        _open(name, images, annotations, meta.get(name, {}), selection)
         for name in selection.names(subfolders(annotations))
     ]
 
@@ -122,6 +123,10 @@ def _open(
     meta: Mapping[int, Mapping[str, Any]],
     selection: Selection,
 ) -> YoutubeSequence | Refusal:
+    try:
+        images, annotations = below(images, name), below(annotations, name)
+    except SourceError as error:
+        return Refusal(name, str(error))
     files = pictures(images)
     if not files:
         return Refusal(name, f'{images} has no pictures')

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from drift_ros.errors import OutputError
+from drift_ros.evaluation.places import sequence_folder
 from drift_ros.evaluation.recorded.pictures import LiveSequence
 from drift_ros.evaluation.recorded.scoring import LiveScore, Request
 from drift_ros.evaluation.recorded.timing import Latency
@@ -74,7 +75,7 @@ def write(folder: Path, request: Request, live: LiveScore, overwrite: bool = Fal
     """
     if (folder / RUN).exists():
         raise OutputError(f'{folder} is of another run of drift: name a folder of its own')
-    place = folder / 'sequences' / live.score.name
+    place = sequence_folder(folder, live.score.name)
     if not overwrite and ((folder / RESULTS).exists() or place.exists()):
         raise OutputError(f'{folder} holds results: name another folder, or give --overwrite')
     make_empty(place, LABELS)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from drift_ros import features
 from drift_ros.errors import DriftError, OutputError
+from drift_ros.evaluation.places import sequence_folder
 from drift_ros.evaluation.types import AnnotatedSequence
 from drift_ros.settings import TrackerSettings
 from drift_ros.tracking import Frame
@@ -35,7 +36,9 @@ def write_feature_pictures(
         OutputError: a picture cannot be written.
         DriftError: the extractor cannot be made.
     """
-    places = [(sequence, folder / 'sequences' / sequence.name / PICTURE) for sequence in sequences]
+    places = [
+        (sequence, sequence_folder(folder, sequence.name) / PICTURE) for sequence in sequences
+    ]
     wanted = [(s, place) for s, place in places if place.parent.is_dir() and not place.exists()]
     if not wanted:
         return

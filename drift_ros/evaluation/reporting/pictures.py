@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from drift_ros.errors import DriftError
+from drift_ros.evaluation.places import sequence_folder
 from drift_ros.evaluation.reporting.features import PICTURE
 from drift_ros.evaluation.reporting.worst import Frame
 from drift_ros.evaluation.types import AnnotatedSequence, Labels
@@ -71,7 +72,7 @@ class Pictures:
 
     def features(self, name: str) -> dict[str, str] | None:
         """The principal directions of a sequence's features, if they were drawn."""
-        place = self._folder / 'sequences' / name / PICTURE
+        place = sequence_folder(self._folder, name) / PICTURE
         picture = cv2.imread(str(place)) if place.is_file() else None
         if picture is None or self._taken > BUDGET:
             return None
@@ -84,7 +85,7 @@ class Pictures:
         return {'caption': caption, 'src': source}
 
     def _result(self, sequence: AnnotatedSequence, index: int) -> Labels:
-        place = self._folder / 'sequences' / sequence.name / 'labels'
+        place = sequence_folder(self._folder, sequence.name) / 'labels'
         with Image.open(place / f'{sequence.frames[index]}.png') as image:
             return np.array(image, np.uint8)
 

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from drift_ros.errors import SourceError
+from drift_ros.evaluation.places import sequence_folder
 from drift_ros.evaluation.types import SequenceScore
 
 RESULTS = 'results.json'
@@ -131,7 +132,7 @@ def read_score(folder: Path, name: str) -> SequenceScore | None:
     Raises:
         SourceError: the file is missing or broken.
     """
-    place = folder / 'sequences' / name / 'score.json'
+    place = sequence_folder(folder, name) / 'score.json'
     record = _object(place)
     if not all('j' in obj for obj in record.get('objects', ({},))):
         return None

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from drift_ros.errors import DriftError, OutputError
+from drift_ros.evaluation.places import sequence_folder
 from drift_ros.evaluation.reporting.reading import read_score
 from drift_ros.evaluation.types import AnnotatedSequence, SequenceScore
 from drift_ros.visualization.overlay import colour_of, title
@@ -149,7 +150,7 @@ class RerunWatcher:
         """How many sequences were done before, and how many there are."""
         self._watcher.begin(done, count)
         for name in self._sequences:
-            if (self._folder / 'sequences' / name / 'score.json').is_file():
+            if (sequence_folder(self._folder, name) / 'score.json').is_file():
                 score = read_score(self._folder, name)
                 if score is not None:
                     self._add(score)
@@ -165,7 +166,7 @@ class RerunWatcher:
             self._add(found)
 
     def _add(self, score: SequenceScore) -> None:
-        labels = self._folder / 'sequences' / score.name / 'labels'
+        labels = sequence_folder(self._folder, score.name) / 'labels'
         sequence = copy.copy(self._sequences[score.name])  # what it keeps goes with it
         self._log.log(sequence, score, labels)
 

@@ -12,13 +12,14 @@ import drift_ros
 from drift_ros.errors import DriftError, OutputError
 from drift_ros.evaluation.datasets import DataSet
 from drift_ros.evaluation.methods import MethodSpec
+from drift_ros.evaluation.places import SEQUENCES, sequence_folder
 from drift_ros.evaluation.running.sequence import LABELS, delete_results
 from drift_ros.evaluation.running.tasks import SCORE, Score, Task, read_score
 from drift_ros.evaluation.types import AnnotatedSequence, Refusal
 from drift_ros.io.locks import writing_alone
 from drift_ros.io.runs import FAILED, FINISHED, INTERRUPTED, RUN, RUNNING, RunFolder
 
-COMMAND, SEQUENCES = 'evaluate', 'sequences'
+COMMAND = 'evaluate'
 REPORTS = ('results.json', 'results.csv', 'results.tex', 'report.html')
 SHOWN = 8  # names of sequences that a difference lists
 
@@ -64,6 +65,7 @@ class EvaluationFolder:
             yield
 
     def _begin(self, overwrite: bool) -> None:
+        self.of('any')  # refuses a link before anything is deleted
         command = self._run.earlier.get('run', {}).get('command')
         if self._run.earlier and command != COMMAND:
             raise OutputError(
@@ -94,8 +96,8 @@ class EvaluationFolder:
         self._run.save(state, **facts)
 
     def of(self, name: str) -> Path:
-        """Place of the results of a sequence."""
-        return self.path / SEQUENCES / name
+        """Place of the results of a sequence (see `sequence_folder`)."""
+        return sequence_folder(self.path, name)
 
     def score(self, name: str) -> Score | None:
         """The scores of a sequence that is done; None if it is not, or was refused."""

@@ -23,6 +23,7 @@ from drift_ros.evaluation.running.ray_worker import Answer, Worker, sizes_of
 from drift_ros.evaluation.running.sequence import make_empty
 from drift_ros.evaluation.running.tasks import Task, write_score
 from drift_ros.evaluation.running.workers import OnDone, OnFrame
+from drift_ros.paths import below
 
 log = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ def _write(task: Task, answer: Answer) -> None:
     """Put results where a run on this machine would have written them; score.json last."""
     make_empty(task.folder)
     for name, content in answer.files.items():
-        place = task.folder / name
+        place = below(task.folder, name, 'the file of a worker')
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)

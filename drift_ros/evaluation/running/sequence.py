@@ -162,7 +162,7 @@ def delete_results(folder: Path) -> None:
     results of `a/b` lie in the folder of `a`.
     """
     for place in [*folder.iterdir()] if folder.is_dir() else []:
-        if place.name == LABELS:
-            shutil.rmtree(place)
-        elif not place.is_dir():
+        if place.is_symlink() or not place.is_dir():
             place.unlink()
+        elif place.name == LABELS:
+            shutil.rmtree(place)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from drift_ros.errors import CheckpointError
+from drift_ros.paths import is_name
 
 STEMS = ('diffusion_pytorch_model', 'model', 'pytorch_model')  # diffusers, transformers (twice)
 HALF = (torch.float16, torch.bfloat16)
@@ -90,11 +91,15 @@ def weight_files(place: Path, dtype: torch.dtype = torch.float32) -> WeightFiles
 def _shards(index: Path) -> tuple[Path, ...]:
     try:
         names = sorted(set(json.loads(index.read_text())['weight_map'].values()))
-        paths = tuple(index.parent / name for name in names)
+        paths = tuple(index.parent / name for name in names if is_name(name))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f'{index} is not an index of shards ({type(error).__name__}: {error}): {AGAIN}'
         ) from None
+    if len(paths) < len(names):
+        raise CheckpointError(
+            f'{index} is not an index of shards: it names files in other folders; {AGAIN}'
+        )
     missing = [path.name for path in paths if not path.is_file()]
     if missing or not paths:
         raise CheckpointError(

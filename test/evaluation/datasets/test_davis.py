@@ -84,7 +84,7 @@ def test_a_list_file_chooses(tmp_path):
 
 @pytest.mark.parametrize('name', ['../other', '/etc', 'a/../../b'])
 def test_names_do_not_lead_out_of_the_data_set(tmp_path, name):
-    with pytest.raises(SourceError, match='no name of a sequence'):
+    with pytest.raises(SourceError, match='name of a sequence'):
         open_dataset('davis', davis_folder(tmp_path), Selection((name,)))
 
 
