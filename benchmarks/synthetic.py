@@ -23,7 +23,7 @@ from drift_ros.synthetic import RandomSettings, random_scene
 SIZES = ((128, 128), (160, 160), (320, 240))
 KINDS = {
     'mixed': {},
-    'figures': {'balls': 0.0},
+    'cutouts': {'balls': 0.0},
     'balls': {'balls': 1.0},
     'mixed, no points': {'points': 0},
 }

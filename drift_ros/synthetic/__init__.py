@@ -11,11 +11,7 @@ from `clips`, or by number from `Clips`. docs/synthetic.md shows them.
 """
 
 from drift_ros.synthetic.clips import Clips, clips
-from drift_ros.synthetic.scenes import create, create_set, defaults, names
-from drift_ros.synthetic.scenes.random_scene import random_scene
-from drift_ros.synthetic.scenes.sets import VideoSet
-from drift_ros.synthetic.settings import RandomSettings, SceneSettings, VideoSettings
-from drift_ros.synthetic.types import (
+from drift_ros.synthetic.ground_truth import (
     Camera,
     Clip,
     ObjectTruth,
@@ -23,6 +19,10 @@ from drift_ros.synthetic.types import (
     SyntheticFrame,
     Video,
 )
+from drift_ros.synthetic.scenes import create, create_set, defaults, names
+from drift_ros.synthetic.scenes.random_scene import random_scene
+from drift_ros.synthetic.scenes.sets import VideoSet
+from drift_ros.synthetic.settings import RandomSettings, SceneSettings, VideoSettings
 
 __all__ = [
     'Camera',

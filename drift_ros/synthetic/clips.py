@@ -8,9 +8,9 @@ from itertools import count
 from typing import Literal
 
 from drift_ros.errors import SettingsError
+from drift_ros.synthetic.ground_truth import Clip
 from drift_ros.synthetic.scenes.random_scene import random_scene
 from drift_ros.synthetic.settings import RandomSettings
-from drift_ros.synthetic.types import Clip
 
 LearningSplit = Literal['train', 'val']
 

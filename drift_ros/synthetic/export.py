@@ -13,7 +13,7 @@ from PIL import Image
 from drift_ros.errors import OutputError
 from drift_ros.io import messages
 from drift_ros.io.bag_writer import BagWriter
-from drift_ros.synthetic.types import ObjectTruth, SyntheticFrame, Video
+from drift_ros.synthetic.ground_truth import ObjectTruth, SyntheticFrame, Video
 from drift_ros.tracking.types import Frame, TrackedObject, TrackingResult
 from drift_ros.visualization.palette import PALETTE
 
@@ -35,7 +35,7 @@ def write_bag(
         scene: what to render.
         path: folder of the bag; it must not exist.
         depth: `16UC1` (millimetres; 0 where it is beyond 65.5 m) or `32FC1` (metres).
-        on_frame: told of every frame once it is written.
+        on_frame: called with every frame once it is written.
 
     Raises:
         OutputError: the bag cannot be written.
@@ -69,7 +69,7 @@ def write_davis(
     Args:
         scenes: what to render; names must differ.
         path: folder; it must not exist or be empty.
-        on_frame: told of every frame once it is written.
+        on_frame: called with every frame once it is written.
 
     Raises:
         OutputError: the folder exists and is not empty, or cannot be written.

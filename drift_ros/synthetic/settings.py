@@ -59,11 +59,9 @@ class RandomSettings(VideoSettings):
         0.2,
         ge=0,
         le=1,
-        description='Share of videos that show balls on a floor; the others show figures.',
+        description='Share of videos that show balls on a floor; the others show cutouts.',
     )
-    identical: float = Field(
-        0.5, ge=0, le=1, description='Share of videos with objects that look exactly alike.'
-    )
+    identical: float = Field(0.5, ge=0, le=1, description='Share of videos with identical objects.')
     camouflage: float = Field(
         0.3, ge=0, le=1, description='Share of objects in the colours of the background.'
     )
@@ -76,7 +74,7 @@ class RandomSettings(VideoSettings):
         1.0, ge=0, le=1, description='Strength of the bending of soft objects.'
     )
     floor: float = Field(
-        0.35, ge=0, le=1, description='Share of videos of figures that have a floor.'
+        0.35, ge=0, le=1, description='Share of videos of cutouts that have a floor.'
     )
     clutter: int = Field(3, ge=0, le=20, description='Most unlabelled things behind the objects.')
     occluders: float = Field(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.synthetic.types import Camera, ObjectTruth
+from drift_ros.synthetic.ground_truth import Camera, ObjectTruth
 from drift_ros.tracking.types import Roi
 
 

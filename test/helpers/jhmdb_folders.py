@@ -20,7 +20,7 @@ CALM = RandomSettings(
 
 
 def render(seed: int) -> tuple[list[NDArray[np.uint8]], NDArray[np.float64]]:
-    """Pictures of a moving figure, and 15 points of it that are always seen: (frames, 15, 2)."""
+    """Pictures of a moving cutout, and 15 points of it that are always seen: (frames, 15, 2)."""
     frames = list(synthetic.random_scene(seed, CALM))
     points = [frame.points for frame in frames]
     seen = np.all([p.visible for p in points], 0) & (points[0].ids == 1)

@@ -7,9 +7,9 @@ import pytest
 
 from drift_ros.synthetic import Camera, VideoSettings
 from drift_ros.synthetic.render.balls import BallActor, rolling
-from drift_ros.synthetic.render.finish import Finish
 from drift_ros.synthetic.render.light import Light
 from drift_ros.synthetic.render.planes import floor, wall
+from drift_ros.synthetic.render.sensor import Sensor
 from drift_ros.synthetic.render.tracks import moments, spline, wander
 from drift_ros.synthetic.render.view import View
 from drift_ros.synthetic.render.world import Lens, World
@@ -38,7 +38,7 @@ def world(balls, eye=None, frames=3, shadow=0.0, gloss=0.0) -> World:
         balls,
         Light(towards, ambient=0.6, diffuse=0.4, shadow=shadow, gloss=gloss),
         Lens(),
-        Finish(SEED),
+        Sensor(SEED),
         SEED,
     )
 

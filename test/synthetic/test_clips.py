@@ -119,17 +119,17 @@ def test_settings_choose_what_is_shown():
     calm = still.model_copy(update={'noise': 0.0, 'compression': 0.0, 'clutter': 0, 'occluders': 0})
     for seed in range(4):
         scene = synthetic.random_scene(seed, calm)
-        assert scene.finish.noise == 0 and scene.finish.quality == 0
+        assert scene.sensor.noise == 0 and scene.sensor.quality == 0
         assert all(actor.id for actor in scene.actors)
 
 
 def test_identical_objects_share_one_look():
-    alike = SMALL.model_copy(update={'balls': 0.0, 'identical': 1.0, 'fewest': 3, 'most': 6})
+    identical = SMALL.model_copy(update={'balls': 0.0, 'identical': 1.0, 'fewest': 3, 'most': 6})
     for seed in range(6):
-        actors = [actor for actor in synthetic.random_scene(seed, alike).actors if actor.id]
-        looks = [id(actor.figure) for actor in actors]
-        most = max(looks, key=looks.count)
-        twins = [actor for actor in actors if id(actor.figure) == most]
+        actors = [actor for actor in synthetic.random_scene(seed, identical).actors if actor.id]
+        appearances = [id(actor.cutout) for actor in actors]
+        most = max(appearances, key=appearances.count)
+        twins = [actor for actor in actors if id(actor.cutout) == most]
         assert len(twins) >= 2
         assert len({actor.size for actor in twins}) == 1
         ways = [actor.track.positions for actor in twins]

@@ -53,7 +53,7 @@ def test_the_same_number_gives_other_videos_in_other_splits():
 
 
 def test_noise_tiles_differ_between_splits():
-    from drift_ros.synthetic.looks.bank import bank
+    from drift_ros.synthetic.textures.noise import bank
 
     train, test = (bank(split).tiles[0].ravel() for split in ('train', 'test'))
     assert abs(np.corrcoef(train, test)[0, 1]) < 0.05

@@ -1,4 +1,4 @@
-"""The benchmark sets: sizes, names, look-alikes, and that they stay what they are."""
+"""The benchmark sets: sizes, names, identical objects, and that they stay what they are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from drift_ros import synthetic
 from drift_ros.errors import SettingsError
 from drift_ros.synthetic import SceneSettings, VideoSet
 from drift_ros.synthetic.render.balls import BallActor
-from drift_ros.synthetic.render.figures import FigureActor
+from drift_ros.synthetic.render.cutouts import CutoutActor
 from drift_ros.synthetic.scenes.sets import RECIPES
 
 KUBRIC = SceneSettings(width=80, height=60, frames=16, rate=12, noise=2)
@@ -40,7 +40,7 @@ def test_sizes_and_names(name):
 @pytest.mark.parametrize('name', list(RECIPES))
 def test_all_objects_look_the_same_and_are_seen_at_first(name, split):
     count = 2 if name == 'kubric-similar' else int(name[-1])
-    # one of balls and one of figures, where there are any
+    # one of balls and one of cutouts, where there are any
     for video in VideoSet(name, small(name), split)[:2]:
         found = objects(video)
         assert [actor.id for actor in found] == list(range(1, count + 1))
@@ -49,8 +49,8 @@ def test_all_objects_look_the_same_and_are_seen_at_first(name, split):
             assert len({actor.radius for actor in found}) == 1
             np.testing.assert_array_equal(found[0].turns[0], found[1].turns[0])
         else:
-            assert isinstance(found[0], FigureActor)
-            assert len({id(actor.figure) for actor in found}) == 1
+            assert isinstance(found[0], CutoutActor)
+            assert len({id(actor.cutout) for actor in found}) == 1
             assert len({actor.size for actor in found}) == 1
         for truth in video.render(0).objects:
             assert truth.visibility > 0.8 and truth.area >= 10

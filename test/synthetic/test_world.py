@@ -12,7 +12,7 @@ from drift_ros.synthetic.render.world import World
 SETTINGS = RandomSettings(width=80, height=64, frames=3, points=120)
 CASES = [
     pytest.param(SETTINGS.model_copy(update={'balls': share}), seed, id=f'{kind}-{seed}')
-    for kind, share in (('figures', 0.0), ('balls', 1.0))
+    for kind, share in (('cutouts', 0.0), ('balls', 1.0))
     for seed in range(8)
 ]
 
@@ -27,7 +27,7 @@ def with_actors(world: World, *actors) -> World:
         actors,
         world.light,
         world.lens,
-        world.finish,
+        world.sensor,
         world.seed,
     )
 
@@ -90,7 +90,7 @@ def test_the_picture_changes_where_objects_are_and_only_there(settings, seed):
     world = synthetic.random_scene(seed, settings)
     plain = {'gains': None, 'exposure': None, 'noise': 0.0, 'quality': 0}
     for name, value in plain.items():
-        object.__setattr__(world.finish, name, value)
+        object.__setattr__(world.sensor, name, value)
     object.__setattr__(world.light, 'shadow', 0.0)
     object.__setattr__(world, 'lens', type(world.lens)())
     frame, empty = world.render(1), with_actors(world).render(1)

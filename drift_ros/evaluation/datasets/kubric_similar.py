@@ -19,7 +19,7 @@ from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.selection import Selection
 from drift_ros.evaluation.types import Labels, Refusal
 from drift_ros.synthetic import SyntheticFrame, Video
-from drift_ros.synthetic.types import stamp
+from drift_ros.synthetic.ground_truth import stamp
 
 SPLIT = 'test'
 

@@ -1,1 +1,1 @@
-"""The renderer: a moving camera, planes, figures and balls, light, lens and sensor."""
+"""The renderer: a moving camera, planes, cutouts and balls, light, lens and sensor."""

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.synthetic.looks.colours import Texture
 from drift_ros.synthetic.render.light import Light
 from drift_ros.synthetic.render.raster import Blur, Floats, Raster, Region, put, region, times
 from drift_ros.synthetic.render.view import View
+from drift_ros.synthetic.textures.colours import Texture
 
 Array = NDArray[np.float64]
 Planes = Sequence[Floats]

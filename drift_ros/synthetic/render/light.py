@@ -1,4 +1,4 @@
-"""Light and the shadows that figures throw."""
+"""Light and the shadows that cutouts throw."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Light:
         diffuse: share of the lamp's.
         gloss: strength of highlights, 0..1.
         shadow: share of light that a shadow takes away, 0..1.
-        softness: width of a shadow's border, as a share of the figure's size.
+        softness: width of a shadow's border, as a share of the cutout's size.
     """
 
     directions: NDArray[np.float64]

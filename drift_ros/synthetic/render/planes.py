@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.synthetic.looks.colours import Texture
 from drift_ros.synthetic.render.raster import Floats
 from drift_ros.synthetic.render.view import View
+from drift_ros.synthetic.textures.colours import Texture
 
 FARTHEST = 1e4  # m
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.synthetic.types import Camera
+from drift_ros.synthetic.ground_truth import Camera
 
 Region = tuple[slice, slice]
 """Rows and columns."""

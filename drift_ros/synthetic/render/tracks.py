@@ -51,7 +51,7 @@ def wander(
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """How a figure moves.
+    """How a cutout moves.
 
     Attributes:
         positions: (d, 3) of its centre in m in the world.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from drift_ros.synthetic.types import Camera
+from drift_ros.synthetic.ground_truth import Camera
 
 Array = NDArray[np.float64]
 

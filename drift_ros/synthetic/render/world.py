@@ -10,17 +10,17 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_ros.synthetic.ground_truth import Camera, Clip, PointTruth, SyntheticFrame, stamp
 from drift_ros.synthetic.render.balls import BallActor
-from drift_ros.synthetic.render.finish import Finish
 from drift_ros.synthetic.render.light import Light
 from drift_ros.synthetic.render.planes import FARTHEST, Plane
 from drift_ros.synthetic.render.raster import Blur, Raster, Region, times
+from drift_ros.synthetic.render.sensor import Sensor
 from drift_ros.synthetic.render.tracks import Array
 from drift_ros.synthetic.render.view import View
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.synthetic.settings import VideoSettings
 from drift_ros.synthetic.truth import object_truth
-from drift_ros.synthetic.types import Camera, Clip, PointTruth, SyntheticFrame, stamp
 
 Inside = list[tuple[Region, NDArray[np.bool_]]]
 
@@ -95,7 +95,7 @@ class World:
         actors: with ids of their own, scenery aside; at most 240 surfaces altogether.
         light: the lamp.
         lens: blur.
-        finish: the sensor.
+        sensor: the sensor.
         seed: of the points.
     """
 
@@ -109,7 +109,7 @@ class World:
         actors: Sequence[Actor],
         light: Light,
         lens: Lens,
-        finish: Finish,
+        sensor: Sensor,
         seed: Seed,
     ) -> None:
         ids = [actor.id for actor in actors if actor.id]
@@ -126,7 +126,7 @@ class World:
         self.actors = tuple(actors)
         self.light = light
         self.lens = lens
-        self.finish = finish
+        self.sensor = sensor
         self.seed = seed
         self._firsts = [int(first) for first in firsts[:-1]]
         self._ids = np.zeros(256, np.uint8)
@@ -172,7 +172,7 @@ class World:
             for i, actor in sorted(enumerate(self.actors), key=lambda item: item[1].id)
             if actor.id
         )
-        image = self.finish.apply(raster.image, index)
+        image = self.sensor.apply(raster.image, index)
         moment = stamp(index, self.settings.rate)
         return SyntheticFrame(index, moment, image, labels, raster.depth, objects, points)
 
@@ -197,7 +197,7 @@ class World:
                 full = _full(insides[i], labels.shape[1:])
                 visibility[index, column] = areas[id_] / max(full, 1)
                 centres[index, column] = view.optical(self.actors[i].centre(index))
-            images[index] = self.finish.apply(raster.image, index)
+            images[index] = self.sensor.apply(raster.image, index)
         return Clip(
             self.name,
             images,

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from drift_ros.errors import SettingsError
+from drift_ros.synthetic.ground_truth import Video
 from drift_ros.synthetic.scenes import crossing, random_scene
 from drift_ros.synthetic.scenes.sets import RECIPES, HeldOut, VideoSet
 from drift_ros.synthetic.settings import SceneSettings
-from drift_ros.synthetic.types import Video
 
 BUILDERS: dict[str, Callable[[SceneSettings], Video]] = {
     crossing.NAME: crossing.build,

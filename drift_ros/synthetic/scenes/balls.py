@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from drift_ros.synthetic.looks.bank import COARSE, NoiseBank, bank
-from drift_ros.synthetic.looks.colours import Texture, colourise, palette
-from drift_ros.synthetic.looks.patterns import flat, gradient
-from drift_ros.synthetic.looks.surfaces import backdrop, grained, texture
 from drift_ros.synthetic.render.balls import BallActor, rolling
 from drift_ros.synthetic.render.planes import Plane, floor, wall
 from drift_ros.synthetic.render.tracks import Array, wander
 from drift_ros.synthetic.render.world import World
-from drift_ros.synthetic.scenes.finishing import random_finish, random_lens, random_light
-from drift_ros.synthetic.scenes.staging import Stage, stage_balls
+from drift_ros.synthetic.scenes.ball_layout import Viewpoint, place_balls
+from drift_ros.synthetic.scenes.imaging import random_lens, random_light, random_sensor
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.synthetic.settings import RandomSettings
+from drift_ros.synthetic.textures.colours import Texture, colourise, palette
+from drift_ros.synthetic.textures.noise import COARSE, NoiseBank, bank
+from drift_ros.synthetic.textures.patterns import flat, gradient
+from drift_ros.synthetic.textures.surfaces import backdrop, grained, texture
 
-LAYOUT, MOTION, LOOKS, SCENERY, LIGHT, FINISH, NOISE, POINTS = range(8)
+LAYOUT, MOTION, TEXTURES, SCENERY, LIGHT, SENSOR, NOISE, POINTS = range(8)
 
 
 def ball_world(
@@ -28,7 +28,7 @@ def ball_world(
     settings: RandomSettings,
     seed: Seed,
     count: int | None = None,
-    alike: bool | None = None,
+    identical: bool | None = None,
     cross: bool | None = None,
 ) -> World:
     """A random video of balls.
@@ -38,28 +38,28 @@ def ball_world(
         settings: what it is like.
         seed: of everything in it.
         count: number of balls; None draws it.
-        alike: whether all look the same; None draws it.
+        identical: whether all have one appearance; None draws it.
         cross: whether at least two hide each other in the image at some time; None: as it comes.
     """
     rng = seed.child(LAYOUT).generator()
     count = count or int(rng.integers(max(settings.fewest, 2), max(settings.most, 2) + 1))
-    alike = rng.random() < settings.identical if alike is None else alike
+    identical = rng.random() < settings.identical if identical is None else identical
     cross = (rng.random() < settings.crossing or None) if cross is None else cross
-    stage, radii, positions = stage_balls(seed.child(MOTION), settings, count, alike, cross)
+    viewpoint, radii, positions = place_balls(seed.child(MOTION), settings, count, identical, cross)
     noise = bank(seed.split)
-    looks = [
-        _skin(seed.child(LOOKS, 0 if alike else i).generator(), noise, settings)
-        for i in range(1 if alike else count)
+    skins = [
+        _skin(seed.child(TEXTURES, 0 if identical else i).generator(), noise, settings)
+        for i in range(1 if identical else count)
     ]
     rng = seed.child(MOTION, 0).generator()
-    # Look-alikes also start turned alike, so that only their motion tells them apart.
-    turns = [_turn(rng)] * count if alike else [_turn(rng) for _ in range(count)]
+    # Identical balls start with one orientation, so that only their motion tells them apart.
+    turns = [_turn(rng)] * count if identical else [_turn(rng) for _ in range(count)]
     actors = [
         BallActor(
             i + 1,
             f'ball {i + 1}',
             float(radii[i]),
-            looks[0 if alike else i],
+            skins[0 if identical else i],
             positions[i],
             rolling(positions[i], float(radii[i]), turns[i]),
         )
@@ -67,23 +67,23 @@ def ball_world(
     ]
     rng = seed.child(LAYOUT, 1).generator()
     eye = np.zeros((settings.frames, 6))
-    eye[:, 4] = -stage.pitch
+    eye[:, 4] = -viewpoint.pitch
     if rng.random() < 0.6:
         amount = settings.camera * rng.exponential(0.5)
         eye += wander(
             rng, settings.frames, amount * np.array([0.12, 0.05, 0.12, 0.02, 0.015, 0.01])
         )
-    finishing = seed.child(FINISH).generator()
+    imaging = seed.child(SENSOR).generator()
     return World(
         name,
         settings,
-        stage.camera,
+        viewpoint.camera,
         eye,
-        _planes(seed.child(SCENERY).generator(), noise, settings, stage),
+        _planes(seed.child(SCENERY).generator(), noise, settings, viewpoint),
         actors,
         random_light(seed.child(LIGHT).generator(), settings),
-        random_lens(finishing, settings, stage.distance),
-        random_finish(finishing, settings, seed.child(NOISE)),
+        random_lens(imaging, settings, viewpoint.distance),
+        random_sensor(imaging, settings, seed.child(NOISE)),
         seed.child(POINTS),
     )
 
@@ -103,7 +103,7 @@ def _skin(rng: np.random.Generator, noise: NoiseBank, settings: RandomSettings) 
 
 
 def _planes(
-    rng: np.random.Generator, noise: NoiseBank, settings: RandomSettings, stage: Stage
+    rng: np.random.Generator, noise: NoiseBank, settings: RandomSettings, viewpoint: Viewpoint
 ) -> list[Plane]:
     """A floor that fades into the horizon, and a dim wall behind it."""
     side = int(1.5 * max(settings.width, settings.height))
@@ -118,10 +118,11 @@ def _planes(
         back = colourise(gradient(size, rng, noise), sky)
     else:
         back = backdrop(size, rng, noise)
-    far = stage.distance * rng.uniform(2, 4)
-    haze = tuple(float(c) for c in sky.mean(0)) if rng.random() < 0.5 else None
-    width = 3 * far
+    far = viewpoint.distance * rng.uniform(2, 4)
+    red, green, blue = (float(c) for c in sky.mean(0))
+    haze = (red, green, blue) if rng.random() < 0.5 else None
+    width, reach = 3 * far, viewpoint.reach
     return [
         wall(back, far, width),
-        floor(ground, stage.height, 2.5 * stage.distance, float(stage.reach), haze, 1.5 * far),  # type: ignore[arg-type]
+        floor(ground, viewpoint.height, 2.5 * viewpoint.distance, reach, haze, 1.5 * far),
     ]

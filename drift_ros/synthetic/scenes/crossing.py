@@ -5,23 +5,23 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from drift_ros.synthetic.looks.bank import bank
-from drift_ros.synthetic.looks.colours import colourise
-from drift_ros.synthetic.looks.patterns import veins
-from drift_ros.synthetic.looks.surfaces import leaves
+from drift_ros.synthetic.ground_truth import Camera
 from drift_ros.synthetic.render.balls import BallActor
-from drift_ros.synthetic.render.finish import Finish
 from drift_ros.synthetic.render.light import Light
 from drift_ros.synthetic.render.planes import wall
+from drift_ros.synthetic.render.sensor import Sensor
 from drift_ros.synthetic.render.tracks import Array, moments, spline
 from drift_ros.synthetic.render.world import Lens, World
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.synthetic.settings import SceneSettings, VideoSettings
-from drift_ros.synthetic.types import Camera
+from drift_ros.synthetic.textures.colours import colourise
+from drift_ros.synthetic.textures.noise import bank
+from drift_ros.synthetic.textures.patterns import veins
+from drift_ros.synthetic.textures.surfaces import leaves
 
 NAME, PARTLY = 'crossing', 'passing'
 CROSSINGS = 3  # the word of these scenes below a split
-LOOKS, NOISE, POINTS = range(3)
+TEXTURES, NOISE, POINTS = range(3)
 NEAR, FAR, WALL = 1.6, 2.0, 3.0  # m
 RADIUS = 0.16  # m, of the near ball
 TURNS = 0.45  # that the balls make about their upright axes
@@ -45,7 +45,7 @@ def _build(name: str, settings: SceneSettings, apart: float) -> World:
     shares of half the image.
     """
     seed = Seed('test', (CROSSINGS, settings.seed))
-    rng, noise = seed.child(LOOKS).generator(), bank(seed.split)
+    rng, noise = seed.child(TEXTURES).generator(), bank(seed.split)
     camera = Camera(settings.width, settings.height, focal=0.9 * settings.width)
     margin = settings.width // 8
     size = settings.height + 2 * margin, settings.width + 2 * margin
@@ -75,7 +75,7 @@ def _build(name: str, settings: SceneSettings, apart: float) -> World:
         [near, far],
         Light(np.tile(LAMP, (settings.frames, 1)), diffuse=0.6, shadow=0.0),
         Lens(),
-        Finish(seed.child(NOISE), noise=settings.noise),
+        Sensor(seed.child(NOISE), noise=settings.noise),
         seed.child(POINTS),
     )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from drift_ros.synthetic.render.world import World
 from drift_ros.synthetic.scenes.balls import ball_world
-from drift_ros.synthetic.scenes.figures import figure_world
+from drift_ros.synthetic.scenes.cutouts import cutout_world
 from drift_ros.synthetic.seeds import Seed, Split
 from drift_ros.synthetic.settings import RandomSettings, SceneSettings
 
 NAME = 'random'
-KIND, BALLS, FIGURES = range(3)
+KIND, BALLS, CUTOUTS = range(3)
 RANDOM = 1  # the word of all random videos below a split
 
 
@@ -28,11 +28,11 @@ def random_scene(
     name = f'random-{split}-{seed:06d}'
     if root.child(KIND).generator().random() < settings.balls:
         return ball_world(name, settings, root.child(BALLS))
-    return figure_world(name, settings, root.child(FIGURES))
+    return cutout_world(name, settings, root.child(CUTOUTS))
 
 
 def build(settings: SceneSettings) -> World:
-    """The random video of a seed, to look at; its noise is at most what the settings say."""
+    """The random video of a seed; its noise is at most what the settings say."""
     values = settings.model_dump()
     seed = values.pop('seed')
     return random_scene(seed, RandomSettings(**values))

@@ -1,4 +1,4 @@
-"""The benchmark sets: fixed videos of objects that look exactly alike.
+"""The benchmark sets: fixed videos of identical objects.
 
 Their seeds lie in the splits `test`, for reporting, and `val`, for choosing settings, where no
 training video can be.
@@ -13,14 +13,14 @@ from typing import Literal, overload
 from drift_ros.errors import SettingsError
 from drift_ros.synthetic.render.world import World
 from drift_ros.synthetic.scenes.balls import ball_world
-from drift_ros.synthetic.scenes.figures import figure_world
+from drift_ros.synthetic.scenes.cutouts import cutout_world
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.synthetic.settings import RandomSettings, SceneSettings
 
 HeldOut = Literal['test', 'val']
 SETS = 2  # the word of all sets below a split
 TRIES = 60
-LOOK = (96, 72)  # size in px at which drafts of figures are judged
+LOOK = (96, 72)  # size in px at which drafts of cutouts are judged
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Recipe:
         description: one line.
         videos: how many.
         objects: how many in each.
-        figures: every which video shows figures in place of balls; 0: none.
+        cutouts: every which video shows cutouts in place of balls; 0: none.
         defaults: size, length, rate and noise that belong to the set.
     """
 
@@ -40,7 +40,7 @@ class Recipe:
     description: str
     videos: int
     objects: int
-    figures: int
+    cutouts: int
     defaults: SceneSettings
 
 
@@ -101,10 +101,10 @@ class VideoSet(Sequence[World]):
         name = self.names[number]
         seed = Seed(self.split, (SETS, self.recipe.number, number))
         settings = self._random_settings()
-        if self.recipe.figures and number % self.recipe.figures == 0:
-            return _figures(name, settings, seed)
+        if self.recipe.cutouts and number % self.recipe.cutouts == 0:
+            return _cutouts(name, settings, seed)
         cross = number % 3 != 2 or None  # every third is left to chance
-        return ball_world(name, settings, seed, self.recipe.objects, alike=True, cross=cross)
+        return ball_world(name, settings, seed, self.recipe.objects, identical=True, cross=cross)
 
     @property
     def names(self) -> list[str]:
@@ -138,16 +138,16 @@ class VideoSet(Sequence[World]):
         )
 
 
-def _figures(name: str, settings: RandomSettings, seed: Seed) -> World:
+def _cutouts(name: str, settings: RandomSettings, seed: Seed) -> World:
     """The first draft in which all are seen at first, and some hide others later."""
     small = settings.model_copy(
         update={'width': LOOK[0], 'height': LOOK[0] * settings.height // settings.width}
     )
     small = small.model_copy(update={'points': 0, 'frames': min(settings.frames, 24)})
     for draft in range(TRIES):
-        if _good(figure_world(name, small, seed.child(draft), alike=True)):
+        if _good(cutout_world(name, small, seed.child(draft), identical=True)):
             break
-    return figure_world(name, settings, seed.child(draft), alike=True)
+    return cutout_world(name, settings, seed.child(draft), identical=True)
 
 
 def _good(world: World) -> bool:

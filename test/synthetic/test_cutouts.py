@@ -1,4 +1,4 @@
-"""Figures: joints, bends, and points that stay on the paint."""
+"""Cutouts: joints, bends, and points that stay on the paint."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drift_ros.synthetic import Camera, VideoSettings
-from drift_ros.synthetic.forms import outlines
-from drift_ros.synthetic.forms.creatures import CREATURES, REACH
-from drift_ros.synthetic.forms.figure import Figure, Joint, Part, waves
-from drift_ros.synthetic.forms.random_figure import random_figure
-from drift_ros.synthetic.forms.sprite import DISTANCE, sprite
-from drift_ros.synthetic.looks.bank import bank
-from drift_ros.synthetic.render.figures import FigureActor
-from drift_ros.synthetic.render.finish import Finish
+from drift_ros.synthetic.render.cutouts import CutoutActor
 from drift_ros.synthetic.render.light import Light
 from drift_ros.synthetic.render.planes import wall
+from drift_ros.synthetic.render.sensor import Sensor
 from drift_ros.synthetic.render.tracks import Track
 from drift_ros.synthetic.render.world import Lens, World
 from drift_ros.synthetic.seeds import Seed
+from drift_ros.synthetic.sprites import outlines
+from drift_ros.synthetic.sprites.creatures import CREATURES, REACH
+from drift_ros.synthetic.sprites.cutout import Cutout, Joint, Part, waves
+from drift_ros.synthetic.sprites.random_cutout import random_cutout
+from drift_ros.synthetic.sprites.sprite import DISTANCE, sprite
+from drift_ros.synthetic.textures.noise import bank
 
 SEED = Seed('val', (7,))
 CAMERA = Camera(96, 80, 90.0)
@@ -33,7 +33,7 @@ def ramp(size: int) -> np.ndarray:
     return np.stack([x, y, 250 - x / 2 - y / 2], -1).astype(np.uint8)
 
 
-def world(figure: Figure, track: Track, size: float = 0.5) -> World:
+def world(cutout: Cutout, track: Track, size: float = 0.5) -> World:
     frames = len(track.positions)
     even = np.tile([0.0, 0.0, -1.0], (frames, 1))
     return World(
@@ -42,10 +42,10 @@ def world(figure: Figure, track: Track, size: float = 0.5) -> World:
         CAMERA,
         np.zeros((frames, 6)),
         [wall(np.full((64, 64, 3), 90, np.uint8), 6.0, 12.0)],
-        [FigureActor(1, 'figure', figure, size, track)],
+        [CutoutActor(1, 'cutout', cutout, size, track)],
         Light(even, ambient=1.0, diffuse=0.0, shadow=0.0),
         Lens(),
-        Finish(SEED),
+        Sensor(SEED),
         SEED,
     )
 
@@ -97,13 +97,13 @@ def test_joints_hang_on_each_other():
 @pytest.mark.parametrize('radius', [0.3, 0.8])
 def test_the_distance_of_a_disc(radius):
     part = sprite(outlines.fill([outlines.ellipse(radius, radius)], 128, 1.0), ramp(128), 1.0)
-    rows, columns = np.indices(part.form.shape[:2])
+    rows, columns = np.indices(part.geometry.shape[:2])
     x = part.corner[0] + (columns + 0.5) / part.scale
     y = part.corner[1] + (rows + 0.5) / part.scale
     expected = np.hypot(x, y) - radius
     near = abs(expected) < 0.1
     # OpenCV also fills the pixels that an outline runs through
-    assert abs(part.form[..., DISTANCE] - expected)[near].max() < 1.8 / part.scale
+    assert abs(part.geometry[..., DISTANCE] - expected)[near].max() < 1.8 / part.scale
     assert part.area == pytest.approx(np.pi * (radius + 0.5 / part.scale) ** 2, rel=0.03)
     points = part.sample(np.random.default_rng(0), 500)
     assert np.hypot(*points.T).max() < radius
@@ -115,7 +115,7 @@ def test_points_keep_the_colour_they_lie_on(bent):
     mask = outlines.fill([outlines.ellipse(0.9, 0.7)], 192, 1.4)
     part = Part(sprite(mask, ramp(192), 1.4, bulge=0.0))
     bend = waves(np.random.default_rng(3), 1.0) if bent else None
-    video = world(Figure('disc', (part,), bend), moving())
+    video = world(Cutout('disc', (part,), bend), moving())
     (_, places, _), _ = video._points
     index = (places[:, :2] + 1.4) * 192 / 2.8 - 0.5
     expected = 20 + 210 * index / 191
@@ -132,15 +132,15 @@ def test_points_keep_the_colour_they_lie_on(bent):
 
 @pytest.mark.parametrize('make', sorted(set(CREATURES), key=lambda make: make.__name__))
 def test_points_of_creatures_keep_the_colour_they_lie_on(make):
-    figure = make(np.random.default_rng(5), ramp(192))
-    video = world(figure, moving(), size=0.45)
+    cutout = make(np.random.default_rng(5), ramp(192))
+    video = world(cutout, moving(), size=0.45)
     (_, places, parts), _ = video._points
     for frame in video:
         chosen = np.flatnonzero(frame.points.visible[: len(places)])
         assert len(chosen) > 60
         errors = []
         for i in chosen:
-            own = figure.parts[parts[i]].sprite
+            own = cutout.parts[parts[i]].sprite
             u, v = np.rint((places[i, :2] - own.corner) * own.scale - 0.5).astype(int)
             x, y = np.rint(frame.points.positions[i]).astype(int)
             errors.append(abs(own.colours[v, u].astype(int) - frame.image[y, x]).max())
@@ -160,16 +160,16 @@ def test_outlines_keep_within_the_raster():
 @pytest.mark.parametrize('make', sorted(set(CREATURES), key=lambda make: make.__name__))
 def test_creatures_fit_their_texture_and_stand_on_their_feet(make):
     for seed in range(8):
-        figure = make(np.random.default_rng(seed), ramp(96))
-        corners = np.concatenate([part.sprite.bounds for part in figure.parts])
+        cutout = make(np.random.default_rng(seed), ramp(96))
+        corners = np.concatenate([part.sprite.bounds for part in cutout.parts])
         assert abs(corners).max() <= REACH + 0.05
-        if figure.upright:
-            assert figure.foot == pytest.approx(corners[:, 1].max(), abs=0.12)
+        if cutout.upright:
+            assert cutout.foot == pytest.approx(corners[:, 1].max(), abs=0.12)
 
 
 def test_the_form_does_not_depend_on_the_resolution():
     for word in range(12):
         seed = SEED.child(word)
-        small, large = (random_figure(seed, bank('val'), texels) for texels in (64, 160))
+        small, large = (random_cutout(seed, bank('val'), texels) for texels in (64, 160))
         assert small.name == large.name and len(small.parts) == len(large.parts)
         np.testing.assert_allclose(small.areas, large.areas, rtol=0.35, atol=0.02)

@@ -1,6 +1,6 @@
-"""Figures with limbs and wheels: animals, people, birds, fish, vehicles.
+"""Cutouts with limbs and wheels: animals, people, birds, fish, vehicles.
 
-They look to the left or to the right in units of about their half length; the feet are at the
+They face the left or to the right in units of about their half length; the feet are at the
 bottom. Proportions are random.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import cv2
 import numpy as np
 
-from drift_ros.synthetic.forms.figure import Bend, Figure, Joint, Part
-from drift_ros.synthetic.forms.outlines import Polygon, box, capsule, ellipse, fill, rounded
-from drift_ros.synthetic.forms.sprite import sprite
-from drift_ros.synthetic.looks.colours import Texture
+from drift_ros.synthetic.sprites.cutout import Bend, Cutout, Joint, Part
+from drift_ros.synthetic.sprites.outlines import Polygon, box, capsule, ellipse, fill, rounded
+from drift_ros.synthetic.sprites.sprite import sprite
+from drift_ros.synthetic.textures.colours import Texture
 
 REACH = 1.6  # units that the texture spans to each side
 
@@ -27,7 +27,7 @@ def _at(polygon: Polygon, x: float, y: float) -> Polygon:
     return polygon + np.array([x, y])
 
 
-def quadruped(rng: np.random.Generator, colours: Texture) -> Figure:
+def quadruped(rng: np.random.Generator, colours: Texture) -> Cutout:
     """A dog, horse or cow: legs with knees, neck, head, ears, tail."""
     girth, height = rng.uniform(0.25, 0.42), rng.uniform(0.5, 0.95)
     parts: list[tuple[list[Polygon], tuple[Joint, ...], float]] = []
@@ -66,8 +66,8 @@ def quadruped(rng: np.random.Generator, colours: Texture) -> Figure:
     return _assemble('quadruped', rng, colours, parts, eye=(head[0] - 0.08, head[1] - 0.05))
 
 
-def person(rng: np.random.Generator, colours: Texture) -> Figure:
-    """A walking or dancing figure."""
+def person(rng: np.random.Generator, colours: Texture) -> Cutout:
+    """A walking or dancing cutout."""
     parts: list[tuple[list[Polygon], tuple[Joint, ...], float]] = []
     wide, swing = rng.uniform(0.2, 0.32), rng.uniform(0.25, 0.7)
     arm, leg = rng.uniform(0.06, 0.1), rng.uniform(0.09, 0.14)
@@ -93,7 +93,7 @@ def person(rng: np.random.Generator, colours: Texture) -> Figure:
     return _assemble('person', rng, colours, parts)
 
 
-def bird(rng: np.random.Generator, colours: Texture) -> Figure:
+def bird(rng: np.random.Generator, colours: Texture) -> Cutout:
     """A bird that beats its wings."""
     swing = rng.uniform(0.3, 0.9)
     wing: Point = (0.05, -0.1)
@@ -113,7 +113,7 @@ def bird(rng: np.random.Generator, colours: Texture) -> Figure:
     return _assemble('bird', rng, colours, parts, eye=(-0.76, -0.29), upright=False)
 
 
-def fish(rng: np.random.Generator, colours: Texture) -> Figure:
+def fish(rng: np.random.Generator, colours: Texture) -> Cutout:
     """A fish or a snake: waves run along the body."""
     slender = rng.uniform(0.1, 0.5)
     tail = np.array([(0.7, 0), (1.2, -0.9 * slender - 0.15), (1.05, 0), (1.2, 0.9 * slender + 0.1)])
@@ -126,7 +126,7 @@ def fish(rng: np.random.Generator, colours: Texture) -> Figure:
     return _assemble('fish', rng, colours, parts, eye=eye, upright=False, bend=bend)
 
 
-def vehicle(rng: np.random.Generator, colours: Texture) -> Figure:
+def vehicle(rng: np.random.Generator, colours: Texture) -> Cutout:
     """A car, van or cart on turning wheels."""
     length, height, radius = 1.1, rng.uniform(0.25, 0.45), rng.uniform(0.2, 0.3)
     body = rounded(rng)
@@ -152,7 +152,7 @@ def vehicle(rng: np.random.Generator, colours: Texture) -> Figure:
     return _assemble('vehicle', rng, painted, parts, foot=height + radius)
 
 
-CREATURES: tuple[Callable[[np.random.Generator, Texture], Figure], ...] = (
+CREATURES: tuple[Callable[[np.random.Generator, Texture], Cutout], ...] = (
     quadruped,
     quadruped,
     person,
@@ -171,8 +171,8 @@ def _assemble(
     upright: bool = True,
     bend: Bend | None = None,
     foot: float | None = None,
-) -> Figure:
-    """A figure that looks to either side, with an eye painted on."""
+) -> Cutout:
+    """A cutout that faces either side, with an eye painted on."""
     size = colours.shape[0]
     if eye is not None:
         colours = colours.copy()
@@ -191,7 +191,7 @@ def _assemble(
         for polygons, joints, lift in outlines
     )
     lowest = max(float(polygon[:, 1].max()) for polygons, _, _ in outlines for polygon in polygons)
-    return Figure(name, parts, bend, foot or lowest, upright)
+    return Cutout(name, parts, bend, foot or lowest, upright)
 
 
 def _mirrored(

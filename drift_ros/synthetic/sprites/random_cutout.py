@@ -1,32 +1,32 @@
-"""A figure of any kind."""
+"""A cutout of any kind."""
 
 from __future__ import annotations
 
-from drift_ros.synthetic.forms import outlines
-from drift_ros.synthetic.forms.creatures import CREATURES
-from drift_ros.synthetic.forms.figure import Figure, Part, waves
-from drift_ros.synthetic.forms.sprite import sprite
-from drift_ros.synthetic.looks.bank import NoiseBank
-from drift_ros.synthetic.looks.colours import Colours
-from drift_ros.synthetic.looks.surfaces import leaves, texture
 from drift_ros.synthetic.seeds import Seed
+from drift_ros.synthetic.sprites import outlines
+from drift_ros.synthetic.sprites.creatures import CREATURES
+from drift_ros.synthetic.sprites.cutout import Cutout, Part, waves
+from drift_ros.synthetic.sprites.sprite import sprite
+from drift_ros.synthetic.textures.colours import Colours
+from drift_ros.synthetic.textures.noise import NoiseBank
+from drift_ros.synthetic.textures.surfaces import leaves, texture
 
 SHAPES, LETTERS = 0.5, 0.08  # shares of kinds; the rest are creatures
 SPAN = 1.4  # units that the raster of a flat shape reaches to each side
 
 
-def random_figure(
+def random_cutout(
     seed: Seed,
     bank: NoiseBank,
     texels: int,
     colours: Colours | None = None,
     deformation: float = 1.0,
     limbs: bool = True,
-) -> Figure:
-    """A flat shape that may bend, letters, or a figure with limbs.
+) -> Cutout:
+    """A flat shape that may bend, letters, or a cutout with limbs.
 
     Args:
-        seed: of its look; its form does not depend on `texels`.
+        seed: of its appearance; its geometry does not depend on `texels`.
         bank: noise tiles.
         texels: side of its raster in px.
         colours: of its texture; None draws them.
@@ -49,4 +49,4 @@ def random_figure(
         bulge = rng.choice([0.0, 0.2, 0.5, 0.9])
     part = Part(sprite(mask, surface, SPAN, bulge))
     soft = deformation * rng.random() if rng.random() < 0.6 else 0.0
-    return Figure(name, (part,), waves(rng, soft) if soft > 0.02 else None)
+    return Cutout(name, (part,), waves(rng, soft) if soft > 0.02 else None)

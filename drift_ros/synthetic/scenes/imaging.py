@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from drift_ros.synthetic.render.finish import Finish
 from drift_ros.synthetic.render.light import Light
+from drift_ros.synthetic.render.sensor import Sensor
 from drift_ros.synthetic.render.tracks import spline, wander
 from drift_ros.synthetic.render.world import Lens
 from drift_ros.synthetic.seeds import Seed
@@ -37,7 +37,7 @@ def random_lens(rng: np.random.Generator, settings: RandomSettings, focus: float
     return Lens(shutter, focus * rng.uniform(0.85, 1.2), blur)
 
 
-def random_finish(rng: np.random.Generator, settings: RandomSettings, seed: Seed) -> Finish:
+def random_sensor(rng: np.random.Generator, settings: RandomSettings, seed: Seed) -> Sensor:
     """Uneven light, drifting exposure, noise and compression, each in some videos."""
     frames = settings.frames
     gains = exposure = None
@@ -51,7 +51,7 @@ def random_finish(rng: np.random.Generator, settings: RandomSettings, seed: Seed
         balance = wander(rng, frames, rng.uniform(0.0, 0.06, 3))
         exposure = (1 + level + balance).clip(0.4, 1.8).astype(np.float32)
     grainy = rng.random() < 0.7
-    return Finish(
+    return Sensor(
         seed,
         None if gains is None else gains.astype(np.float32),
         exposure,

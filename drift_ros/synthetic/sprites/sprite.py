@@ -9,24 +9,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.synthetic.forms.outlines import Mask
-from drift_ros.synthetic.looks.colours import Texture
+from drift_ros.synthetic.sprites.outlines import Mask
+from drift_ros.synthetic.textures.colours import Texture
 
 MARGIN = 4  # texels around the outline, and the raster's sides are multiples of it
 LEVELS = 3
 DISTANCE, NORMAL_X, NORMAL_Y, HEIGHT = range(4)
 
 Level = tuple[Texture, NDArray[np.float32], float]
-"""Colours, form, and texels per unit."""
+"""Colours, geometry, and texels per unit."""
 
 
 @dataclass(frozen=True)
 class Sprite:
-    """A raster (h, w) in the units of a figure.
+    """A raster (h, w) in the units of a cutout.
 
     Attributes:
         colours: (h, w, 3) uint8 RGB.
-        form: (h, w, 4) float32: distance to the outline in units (negative inside), the two
+        geometry: (h, w, 4) float32: distance to the outline in units (negative inside), the two
             components of the surface normal in the image plane, and how far the surface stands
             out towards the camera in units.
         corner: its upper left corner in units.
@@ -34,23 +34,23 @@ class Sprite:
     """
 
     colours: Texture
-    form: NDArray[np.float32]
+    geometry: NDArray[np.float32]
     corner: NDArray[np.float64]
     scale: float
 
     @cached_property
     def levels(self) -> list[Level]:
         """At full, half and quarter size, for when it is seen from afar."""
-        levels = [(self.colours, self.form, self.scale)]
+        levels = [(self.colours, self.geometry, self.scale)]
         for _ in range(LEVELS - 1):
-            colours, form, scale = levels[-1]
-            height, width = form.shape[:2]
+            colours, geometry, scale = levels[-1]
+            height, width = geometry.shape[:2]
             if height % 2 or width % 2 or min(height, width) < MARGIN * 2:
                 break
             half = (width // 2, height // 2)
             colours = cv2.resize(colours, half, interpolation=cv2.INTER_AREA)
-            form = cv2.resize(form, half, interpolation=cv2.INTER_AREA)
-            levels.append((colours, form, scale / 2))
+            geometry = cv2.resize(geometry, half, interpolation=cv2.INTER_AREA)
+            levels.append((colours, geometry, scale / 2))
         return levels
 
     def level(self, scale: float) -> Level:
@@ -61,7 +61,7 @@ class Sprite:
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """(4, 2) corners of a box around the outline in units."""
-        rows, columns = np.nonzero(self.form[..., DISTANCE] <= 0)
+        rows, columns = np.nonzero(self.geometry[..., DISTANCE] <= 0)
         left, right = columns.min() - 1, columns.max() + 2
         top, bottom = rows.min() - 1, rows.max() + 2
         corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
@@ -70,11 +70,11 @@ class Sprite:
     @cached_property
     def area(self) -> float:
         """Its area in square units."""
-        return float(np.count_nonzero(self.form[..., DISTANCE] <= 0)) / self.scale**2
+        return float(np.count_nonzero(self.geometry[..., DISTANCE] <= 0)) / self.scale**2
 
     def sample(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
         """Points (count, 2) in units, evenly spread over the inside, off its edge where it can."""
-        distance = self.form[..., DISTANCE]
+        distance = self.geometry[..., DISTANCE]
         rows, columns = np.nonzero(distance < max(-0.04, float(distance.min()) / 2))
         chosen = rng.integers(len(rows), size=count)
         return self.corner + (np.stack([columns, rows], -1)[chosen] + 0.5) / self.scale
@@ -88,7 +88,7 @@ def sprite(mask: Mask, colours: Texture, reach: float, bulge: float = 0.3) -> Sp
             keeps off the edges.
         colours: (n, n, 3) uint8, what lies on it.
         reach: in units.
-        bulge: height of the relief in units; 0 makes a cardboard figure.
+        bulge: height of the relief in units; 0 makes a cardboard cutout.
     """
     scale = mask.shape[0] / (2 * reach)
     left, top, width, height = cv2.boundingRect(mask)
@@ -100,18 +100,18 @@ def sprite(mask: Mask, colours: Texture, reach: float, bulge: float = 0.3) -> Sp
         for start, length in ((top, height), (left, width))
     )
     corner = np.array([crop[1].start, crop[0].start]) / scale - reach
-    form = _form(np.ascontiguousarray(mask[crop]), np.float32(scale), np.float32(bulge))
-    return Sprite(np.ascontiguousarray(colours[crop]), form, corner, scale)
+    geometry = _geometry(np.ascontiguousarray(mask[crop]), np.float32(scale), np.float32(bulge))
+    return Sprite(np.ascontiguousarray(colours[crop]), geometry, corner, scale)
 
 
-def _form(mask: Mask, scale: np.float32, bulge: np.float32) -> NDArray[np.float32]:
+def _geometry(mask: Mask, scale: np.float32, bulge: np.float32) -> NDArray[np.float32]:
     outside = cv2.distanceTransform(255 - mask, cv2.DIST_L2, 5)
     inside = cv2.distanceTransform(mask, cv2.DIST_L2, 5)
     # Either distance is to the nearest px of the other kind; the outline is half a px before it.
     texels = np.where(mask > 0, np.float32(0.5) - inside, outside - np.float32(0.5))
     distance = cv2.GaussianBlur(texels, (0, 0), 0.7) / scale
-    form = np.zeros((*mask.shape, 4), np.float32)
-    form[..., DISTANCE] = distance
+    geometry = np.zeros((*mask.shape, 4), np.float32)
+    geometry[..., DISTANCE] = distance
     if bulge > 0:
         depth = max(float(-distance.min()), 1e-3)
         slope = np.clip(1 + distance / np.float32(depth), 0, 1)
@@ -120,6 +120,6 @@ def _form(mask: Mask, scale: np.float32, bulge: np.float32) -> NDArray[np.float3
         x = -cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=float(scale) / 8)
         y = -cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=float(scale) / 8)
         length = np.sqrt(x * x + y * y + 1)
-        form[..., NORMAL_X], form[..., NORMAL_Y] = x / length, y / length
-        form[..., HEIGHT] = height
-    return form
+        geometry[..., NORMAL_X], geometry[..., NORMAL_Y] = x / length, y / length
+        geometry[..., HEIGHT] = height
+    return geometry

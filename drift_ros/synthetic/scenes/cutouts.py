@@ -1,4 +1,4 @@
-"""Figures before a textured background: the most varied of the generated videos."""
+"""Cutouts before a textured background: the most varied of the generated videos."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from drift_ros.synthetic.forms.figure import Figure
-from drift_ros.synthetic.forms.random_figure import random_figure
-from drift_ros.synthetic.looks.bank import NoiseBank, bank
-from drift_ros.synthetic.looks.colours import Colours, palette
-from drift_ros.synthetic.looks.surfaces import backdrop, leaves, texture
-from drift_ros.synthetic.render.figures import FigureActor
+from drift_ros.synthetic.ground_truth import Camera
+from drift_ros.synthetic.render.cutouts import CutoutActor
 from drift_ros.synthetic.render.planes import Plane, floor, wall
 from drift_ros.synthetic.render.tracks import Array, Track, wander
 from drift_ros.synthetic.render.world import World
 from drift_ros.synthetic.scenes.camera_paths import camera_path
-from drift_ros.synthetic.scenes.finishing import random_finish, random_lens, random_light
+from drift_ros.synthetic.scenes.imaging import random_lens, random_light, random_sensor
 from drift_ros.synthetic.scenes.paths import apart, crossing, roaming
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.synthetic.settings import RandomSettings
-from drift_ros.synthetic.types import Camera
+from drift_ros.synthetic.sprites.cutout import Cutout
+from drift_ros.synthetic.sprites.random_cutout import random_cutout
+from drift_ros.synthetic.textures.colours import Colours, palette
+from drift_ros.synthetic.textures.noise import NoiseBank, bank
+from drift_ros.synthetic.textures.surfaces import backdrop, leaves, texture
 
-LAYOUT, MOTION, LOOKS, SCENERY, LIGHT, FINISH, NOISE, POINTS = range(8)
-TEXELS = (48, 512)  # least and most texels along a figure's raster
+LAYOUT, MOTION, TEXTURES, SCENERY, LIGHT, SENSOR, NOISE, POINTS = range(8)
+TEXELS = (48, 512)  # least and most texels along a cutout's raster
 
 
 @dataclass(frozen=True)
@@ -49,16 +49,16 @@ class Layout:
         return min(self.camera.width, self.camera.height) / 2 * depth / self.camera.focal
 
 
-def figure_world(
-    name: str, settings: RandomSettings, seed: Seed, alike: bool | None = None
+def cutout_world(
+    name: str, settings: RandomSettings, seed: Seed, identical: bool | None = None
 ) -> World:
-    """A random video of figures; each aspect has a random stream of its own.
+    """A random video of cutouts; each aspect has a random stream of its own.
 
     Args:
         name: its name.
         settings: what it is like.
         seed: of everything in it.
-        alike: whether all objects look the same; None draws it, and how many do.
+        identical: whether all objects have one appearance; None draws it, and how many do.
     """
     rng = seed.child(LAYOUT).generator()
     layout = _layout(rng, settings)
@@ -67,23 +67,23 @@ def figure_world(
     count = int(rng.integers(settings.fewest, settings.most + 1))
     radii = _radii(rng, count, settings)
     drawn = rng.random() < settings.identical and count > 1
-    groups = np.zeros(count, int) if alike else _groups(rng, count, drawn and alike is None)
-    alike = drawn if alike is None else alike
+    groups = np.zeros(count, int) if identical else _groups(rng, count, drawn and identical is None)
+    identical = drawn if identical is None else identical
     radii = radii[groups]
-    depths = layout.depth * (1 + np.where(alike, 0.06, 0.2) * rng.permutation(_spread(count)))
-    looks = _looks(seed.child(LOOKS), settings, layout, noise, colours, groups, radii)
+    depths = layout.depth * (1 + np.where(identical, 0.06, 0.2) * rng.permutation(_spread(count)))
+    cutouts = _cutouts(seed.child(TEXTURES), settings, layout, noise, colours, groups, radii)
     ways = _ways(seed.child(MOTION).generator(), settings, layout, radii)
     actors = [
-        FigureActor(
+        CutoutActor(
             i + 1,
-            f'{looks[group].name} {i + 1}',
-            looks[group],
+            f'{cutouts[group].name} {i + 1}',
+            cutouts[group],
             radius * layout.metres(layout.depth),
             _track(
                 seed.child(MOTION, i).generator(),
                 settings,
                 layout,
-                looks[group],
+                cutouts[group],
                 ways[i],
                 float(depths[i]),
                 radius * layout.metres(layout.depth),
@@ -97,7 +97,7 @@ def figure_world(
     leader = actors[0].track.positions
     follow = np.arctan2(leader[:, :2], leader[:, 2:]) if rng.random() < 0.35 else None
     eye = camera_path(rng, settings.frames, settings.camera, follow)
-    finishing = seed.child(FINISH).generator()
+    imaging = seed.child(SENSOR).generator()
     return World(
         name,
         settings,
@@ -106,8 +106,8 @@ def figure_world(
         planes,
         [*things, *actors],
         random_light(seed.child(LIGHT).generator(), settings),
-        random_lens(finishing, settings, layout.depth),
-        random_finish(finishing, settings, seed.child(NOISE)),
+        random_lens(imaging, settings, layout.depth),
+        random_sensor(imaging, settings, seed.child(NOISE)),
         seed.child(POINTS),
     )
 
@@ -129,10 +129,10 @@ def _radii(rng: np.random.Generator, count: int, settings: RandomSettings) -> Ar
     return np.exp(rng.uniform(np.log(low), np.log(high), count))
 
 
-def _groups(rng: np.random.Generator, count: int, alike: bool) -> np.ndarray:
-    """The number of its look for every object."""
+def _groups(rng: np.random.Generator, count: int, identical: bool) -> np.ndarray:
+    """The index of its appearance for every object."""
     groups = np.arange(count)
-    if alike:
+    if identical:
         groups[rng.permutation(count)[: int(rng.integers(2, count + 1))]] = count - 1
         groups[groups == count - 1] = groups.max()
     return groups
@@ -142,7 +142,7 @@ def _spread(count: int) -> Array:
     return np.linspace(-1, 1, count) if count > 1 else np.zeros(1)
 
 
-def _looks(
+def _cutouts(
     seed: Seed,
     settings: RandomSettings,
     layout: Layout,
@@ -150,18 +150,18 @@ def _looks(
     colours: Colours,
     groups: np.ndarray,
     radii: Array,
-) -> dict[int, Figure]:
-    looks: dict[int, Figure] = {}
+) -> dict[int, Cutout]:
+    cutouts: dict[int, Cutout] = {}
     for group, radius in zip(groups, radii, strict=True):
-        if int(group) in looks:
+        if int(group) in cutouts:
             continue
         rng = seed.child(int(group)).generator()
-        look = seed.child(int(group), 0)
+        kind = seed.child(int(group), 0)
         own = colours if rng.random() < settings.camouflage else None
         pixels = 1.6 * radius * min(settings.width, settings.height)
         texels = int(np.clip(pixels, *TEXELS))
-        looks[int(group)] = random_figure(look, noise, texels, own, settings.deformation)
-    return looks
+        cutouts[int(group)] = random_cutout(kind, noise, texels, own, settings.deformation)
+    return cutouts
 
 
 def _ways(
@@ -181,7 +181,7 @@ def _track(
     rng: np.random.Generator,
     settings: RandomSettings,
     layout: Layout,
-    figure: Figure,
+    cutout: Cutout,
     way: Array,
     depth: float,
     size: float,
@@ -193,7 +193,7 @@ def _track(
     positions = np.stack([way[:, 0] * unit * z, way[:, 1] * unit * z, z], axis=-1)
     angles = np.zeros(frames)
     stretch = np.ones((frames, 2))
-    if figure.upright:
+    if cutout.upright:
         angles += wander(rng, frames, 0.06 * strength)[:, 0]
     elif rng.random() < 0.7:
         turn = strength * rng.choice([0.2, 0.8, 2.5])
@@ -202,9 +202,9 @@ def _track(
         squeeze = 0.35 * strength * rng.random()
         stretch[:, 0] = np.cos(np.clip(wander(rng, frames, squeeze * 2.5)[:, 0], -1.1, 1.1))
     if layout.ground is not None:
-        foot = figure.foot * size * np.abs(stretch[:, 1])
-        limit = layout.ground - (foot if figure.upright else 1.1 * size)
-        positions[:, 1] = limit if figure.upright else np.minimum(positions[:, 1], limit)
+        foot = cutout.foot * size * np.abs(stretch[:, 1])
+        limit = layout.ground - (foot if cutout.upright else 1.1 * size)
+        positions[:, 1] = limit if cutout.upright else np.minimum(positions[:, 1], limit)
     turns = seconds * strength * rng.uniform(0.4, 2.2)
     gait = rng.random() + np.linspace(0, turns, frames)
     return Track(positions, angles, stretch, gait)
@@ -216,7 +216,7 @@ def _scenery(
     layout: Layout,
     noise: NoiseBank,
     colours: Colours,
-) -> tuple[list[FigureActor], list[Plane]]:
+) -> tuple[list[CutoutActor], list[Plane]]:
     rng = seed.generator()
     short = min(settings.width, settings.height)
     # The texture spans more than the camera sees at rest.
@@ -240,17 +240,17 @@ def _scenery(
         radius = own.uniform(0.15, 0.6)
         texels = int(np.clip(1.6 * radius * short, *TEXELS))
         palette_ = colours if own.random() < 0.6 else None
-        figure = random_figure(seed.child(i, 0), noise, texels, palette_, limbs=False)
+        cutout = random_cutout(seed.child(i, 0), noise, texels, palette_, limbs=False)
         place = own.uniform(-1.1, 1.1, 2) * layout.half
         if hides and abs(place).max() < 0.5:  # occluders leave most of the middle free
             place[int(own.integers(2))] *= 2.5
         at = layout.metres(depth) * place
         scale = radius * layout.metres(depth)
         if layout.ground is not None:
-            at[1] = min(at[1], layout.ground - max(figure.foot, 1.1) * scale)
+            at[1] = min(at[1], layout.ground - max(cutout.foot, 1.1) * scale)
         track = Track.at(np.tile([*at, depth], (settings.frames, 1)))
-        angle = 0.0 if figure.upright else own.uniform(0, 2 * np.pi)
+        angle = 0.0 if cutout.upright else own.uniform(0, 2 * np.pi)
         tall = np.array([own.uniform(0.4, 1), own.uniform(1, 2)]) if hides else np.ones(2)
         track = Track(track.positions, track.angles + angle, track.stretch * tall, track.gait)
-        things.append(FigureActor(0, f'scenery {i}', figure, scale, track))
+        things.append(CutoutActor(0, f'scenery {i}', cutout, scale, track))
     return things, planes

@@ -5,9 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from drift_ros.synthetic.looks.bank import COARSE, GRAIN, NoiseBank
-from drift_ros.synthetic.looks.colours import Colours, Texture, colourise, palette, scaled
-from drift_ros.synthetic.looks.patterns import Size, pattern
+from drift_ros.synthetic.textures.colours import Colours, Texture, colourise, palette, scaled
+from drift_ros.synthetic.textures.noise import COARSE, GRAIN, NoiseBank
+from drift_ros.synthetic.textures.patterns import Size, pattern
 
 LEAF_POINTS = 12
 CALM = 0.07  # share of vivid palettes in backgrounds

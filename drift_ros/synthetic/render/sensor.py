@@ -16,7 +16,7 @@ MARGIN = 48  # px by which the field of noise is larger than the image
 
 
 @dataclass(frozen=True)
-class Finish:
+class Sensor:
     """Uneven and changing light, exposure, sensor noise, compression.
 
     Attributes:

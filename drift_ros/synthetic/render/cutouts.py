@@ -1,4 +1,4 @@
-"""Figures in the world: they face the camera, as cut-outs with a relief do."""
+"""Cutouts in the world: they face the camera, as cut-outs with a relief do."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.synthetic.forms.figure import Affine, Figure, Part
-from drift_ros.synthetic.forms.sprite import DISTANCE, Sprite
-from drift_ros.synthetic.looks.colours import Texture
 from drift_ros.synthetic.render.light import Light, drop_shadow
 from drift_ros.synthetic.render.raster import Blur, Floats, Raster, Region, put, region, times
 from drift_ros.synthetic.render.tracks import Track
 from drift_ros.synthetic.render.view import View
+from drift_ros.synthetic.sprites.cutout import Affine, Cutout, Part
+from drift_ros.synthetic.sprites.sprite import DISTANCE, Sprite
+from drift_ros.synthetic.textures.colours import Texture
 
 Array = NDArray[np.float64]
 FRINGE = 2.0  # px around an outline that it can touch
@@ -23,7 +23,7 @@ FRINGE = 2.0  # px around an outline that it can touch
 
 @dataclass(frozen=True)
 class Placement:
-    """Where units of a figure are in the image.
+    """Where units of a cutout are in the image.
 
     Attributes:
         centre: (2,) px.
@@ -45,10 +45,10 @@ class Patch:
     Attributes:
         number: of the part.
         part: the part.
-        affine: (2, 3) from its units to the figure's.
+        affine: (2, 3) from its units to the cutout's.
         where: its region of the image.
         colour: (h, w, 3) uint8.
-        form: (h, w, 4), as a sprite's.
+        geometry: (h, w, 4), as a sprite's.
     """
 
     number: int
@@ -56,17 +56,17 @@ class Patch:
     affine: Affine
     where: Region
     colour: Texture
-    form: Floats
+    geometry: Floats
 
 
 @dataclass(frozen=True)
-class FigureActor:
-    """A figure on its way.
+class CutoutActor:
+    """A cutout on its way.
 
     Attributes:
         id: in the label map, 1..254; 0: it is scenery.
         name: its name.
-        figure: its look.
+        cutout: its appearance.
         size: m per unit.
         track: its motion.
         drop: how far what lies behind it is away, as a share of its size: the way of its shadow.
@@ -74,7 +74,7 @@ class FigureActor:
 
     id: int
     name: str
-    figure: Figure
+    cutout: Cutout
     size: float
     track: Track
     drop: float = 0.3
@@ -82,12 +82,12 @@ class FigureActor:
     @property
     def surfaces(self) -> int:
         """Number of its parts."""
-        return len(self.figure.parts)
+        return len(self.cutout.parts)
 
     @cached_property
     def affines(self) -> list[Array]:
-        """Of every part, (d, 2, 3) from its units to the figure's."""
-        return [part.affines(self.track.gait) for part in self.figure.parts]
+        """Of every part, (d, 2, 3) from its units to the cutout's."""
+        return [part.affines(self.track.gait) for part in self.cutout.parts]
 
     def centre(self, index: int) -> Array:
         """(3,) in the world in m."""
@@ -118,18 +118,18 @@ class FigureActor:
             return []
         towards = view.rotation @ light.directions[index]
         patches = []
-        for number, part in enumerate(self.figure.parts):
+        for number, part in enumerate(self.cutout.parts):
             affine = self.affines[number][index]
             where = self._region(view, placement, part.sprite, affine, FRINGE + blur.reach)
             if where is None:
                 continue
-            colour, form = self._fields(placement, part.sprite, affine, where, index)
-            patches.append(Patch(number, part, affine, where, colour, form))
+            colour, geometry = self._fields(placement, part.sprite, affine, where, index)
+            patches.append(Patch(number, part, affine, where, colour, geometry))
         if light.shadow > 0 and self.drop > 0:
             self._shadow(raster, placement, patches, towards, light)
         full = []
         for patch in patches:
-            distance, x, y, height = cv2.split(patch.form)
+            distance, x, y, height = cv2.split(patch.geometry)
             cover = np.clip(np.float32(0.5) - distance * np.float32(placement.scale), 0, 1)
             depth = height * np.float32(-self.size)
             depth += np.float32(placement.z - self.size * patch.part.lift)
@@ -143,18 +143,18 @@ class FigureActor:
         self, view: View, placement: Placement, sprite: Sprite, affine: Affine, margin: float
     ) -> Region | None:
         corners = sprite.bounds @ affine[:, :2].T + affine[:, 2]
-        if self.figure.bend is not None:
-            margin += self.figure.bend.extent * float(np.abs(placement.matrix).sum(1).max())
+        if self.cutout.bend is not None:
+            margin += self.cutout.bend.extent * float(np.abs(placement.matrix).sum(1).max())
         return region(view.camera, corners @ placement.matrix.T + placement.centre, margin)
 
     def _fields(
         self, placement: Placement, sprite: Sprite, affine: Affine, where: Region, index: int
     ) -> tuple[Texture, Floats]:
-        """Colours (h, w, 3) and form (h, w, 4) of a part in a region."""
-        colours, form, scale = sprite.level(placement.scale)
+        """Colours (h, w, 3) and geometry (h, w, 4) of a part in a region."""
+        colours, geometry, scale = sprite.level(placement.scale)
         rows, columns = where
         width, height = columns.stop - columns.start, rows.stop - rows.start
-        # px of the region -> units of the figure (bent) -> units of the sprite -> texels
+        # px of the region -> units of the cutout (bent) -> units of the sprite -> texels
         there = np.empty((2, 3))
         there[:, :2] = placement.matrix
         there[:, 2] = placement.centre - (columns.start, rows.start)
@@ -163,14 +163,14 @@ class FigureActor:
         inner[:, 2] -= scale * sprite.corner + 0.5
         # Beyond the raster the distance at its edge holds on, which lies outside the outline.
         border = cv2.BORDER_REPLICATE
-        bend = self.figure.bend
+        bend = self.cutout.bend
         if bend is None:
             inner[:, 2] += inner[:, :2] @ outer[:, 2]
             inner[:, :2] = inner[:, :2] @ outer[:, :2]
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
             picture, field = (
                 cv2.warpAffine(a, inner, (width, height), flags=flags, borderMode=border)
-                for a in (colours, form)
+                for a in (colours, geometry)
             )
             return picture, field
         i = np.arange(width, dtype=np.float32)
@@ -180,7 +180,7 @@ class FigureActor:
         (a, b, c), (d, e, f) = inner.astype(np.float32)
         x, y = a * u + b * v + c, d * u + e * v + f
         picture = cv2.remap(colours, x, y, cv2.INTER_LINEAR, borderMode=border)
-        return picture, cv2.remap(form, x, y, cv2.INTER_LINEAR, borderMode=border)
+        return picture, cv2.remap(geometry, x, y, cv2.INTER_LINEAR, borderMode=border)
 
     def _shaded(
         self,
@@ -216,7 +216,7 @@ class FigureActor:
             rows, columns = patch.where
             part = whole[rows.start - top : rows.stop - top, columns.start - left :]
             part = part[:, : columns.stop - columns.start]
-            np.copyto(part, np.float32(1), where=patch.form[..., DISTANCE] <= 0)
+            np.copyto(part, np.float32(1), where=patch.geometry[..., DISTANCE] <= 0)
         way = -towards[:2] * self.drop * placement.scale
         blur = light.softness * placement.scale
         where = slice(top, bottom), slice(left, right)
@@ -224,12 +224,12 @@ class FigureActor:
 
     def sample(self, rng: np.random.Generator, count: int) -> tuple[Array, NDArray[np.intp]]:
         """Points fixed on it: places (count, 3) and the numbers of their parts (count,)."""
-        shares = self.figure.areas / self.figure.areas.sum()
+        shares = self.cutout.areas / self.cutout.areas.sum()
         parts = rng.choice(len(shares), count, p=shares)
         places = np.zeros((count, 3))
         for number in np.unique(parts):
             chosen = parts == number
-            part = self.figure.parts[number]
+            part = self.cutout.parts[number]
             places[chosen, :2] = part.sprite.sample(rng, int(chosen.sum()))
         return places, parts
 
@@ -246,7 +246,7 @@ class FigureActor:
             chosen = parts == number
             affine = self.affines[number][index]
             units[chosen] = places[chosen, :2] @ affine[:, :2].T + affine[:, 2]
-        if self.figure.bend is not None:
-            x, y = self.figure.bend.bend(units[:, 0], units[:, 1], gait)
+        if self.cutout.bend is not None:
+            x, y = self.cutout.bend.bend(units[:, 0], units[:, 1], gait)
             units = np.stack([x, y], axis=-1)
         return units @ placement.matrix.T + placement.centre, np.ones(len(places), bool)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.synthetic.looks.bank import Values
+from drift_ros.synthetic.textures.noise import Values
 
 Colours = NDArray[np.float32]
 """(N, 3) float32 RGB in 0..255."""

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from drift_ros.synthetic.looks.bank import COARSE, NoiseBank, Values
+from drift_ros.synthetic.textures.noise import COARSE, NoiseBank, Values
 
 Size = tuple[int, int]
 Pattern = Callable[[Size, np.random.Generator, NoiseBank], Values]

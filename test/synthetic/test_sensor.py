@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from drift_ros.synthetic import Camera
-from drift_ros.synthetic.render.finish import Finish
 from drift_ros.synthetic.render.planes import wall
 from drift_ros.synthetic.render.raster import Blur, Raster, line, put
+from drift_ros.synthetic.render.sensor import Sensor
 from drift_ros.synthetic.render.view import View
 from drift_ros.synthetic.seeds import Seed
 
@@ -21,40 +21,40 @@ def grey(value: float = 128.0) -> np.ndarray:
 
 def test_without_anything_the_picture_stays():
     image = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.float32)
-    np.testing.assert_array_equal(Finish(SEED).apply(image.copy(), 0), image)
+    np.testing.assert_array_equal(Sensor(SEED).apply(image.copy(), 0), image)
 
 
 @pytest.mark.parametrize('value', [60, 128, 200])
 def test_noise_grows_with_the_light(value):
-    finish = Finish(SEED, noise=5.0)
-    noisy = [finish.apply(grey(value), i).astype(float) for i in (0, 1)]
+    sensor = Sensor(SEED, noise=5.0)
+    noisy = [sensor.apply(grey(value), i).astype(float) for i in (0, 1)]
     expected = 5 * np.sqrt(0.5 + 0.5 * value / 128)
     assert noisy[0].std() == pytest.approx(expected, rel=0.06)
     correlation = np.corrcoef(noisy[0].ravel(), noisy[1].ravel())[0, 1]
     assert abs(correlation) < 0.05
-    np.testing.assert_array_equal(noisy[0], Finish(SEED, noise=5.0).apply(grey(value), 0))
+    np.testing.assert_array_equal(noisy[0], Sensor(SEED, noise=5.0).apply(grey(value), 0))
 
 
 def test_exposure_gains_and_tone_curve():
     exposure = np.array([[1, 1, 1], [0.5, 1, 1.5]], np.float32)
-    found = Finish(SEED, exposure=exposure).apply(grey(), 1)
+    found = Sensor(SEED, exposure=exposure).apply(grey(), 1)
     assert found[0, 0].tolist() == [64, 128, 192]
     gains = np.ones((2, 3, 3), np.float32)
     gains[1, :, 0] = 0.5
-    uneven = Finish(SEED, gains=gains).apply(grey(), 1)
+    uneven = Sensor(SEED, gains=gains).apply(grey(), 1)
     assert uneven[30, 2, 0] < 80 < 120 < uneven[30, 70, 0]
-    assert Finish(SEED, gamma=2.0).apply(grey(), 0)[0, 0, 0] == 64
-    corners = Finish(SEED, vignette=0.4).apply(grey(), 0)
+    assert Sensor(SEED, gamma=2.0).apply(grey(), 0)[0, 0, 0] == 64
+    corners = Sensor(SEED, vignette=0.4).apply(grey(), 0)
     assert corners[0, 0, 0] == round(128 * 0.6) and corners[30, 40, 0] == 128
 
 
 def test_compression_loses_and_keeps_the_order_of_channels():
     image = np.random.default_rng(0).uniform(0, 255, (64, 64, 3)).astype(np.float32)
     image[..., 0] = 200
-    rough, fine = (Finish(SEED, quality=q).apply(image.copy(), 0) for q in (30, 95))
+    rough, fine = (Sensor(SEED, quality=q).apply(image.copy(), 0) for q in (30, 95))
     errors = [abs(found - image)[..., 1].mean() for found in (rough, fine)]
     assert errors[0] > errors[1] > 0
-    flat = Finish(SEED, quality=90).apply(
+    flat = Sensor(SEED, quality=90).apply(
         np.float32([[[200, 50, 10]]]).repeat(16, 0).repeat(16, 1), 0
     )
     assert abs(flat[8, 8].astype(int) - (200, 50, 10)).max() < 6

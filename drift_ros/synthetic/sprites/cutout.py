@@ -1,4 +1,4 @@
-"""Figures: one or more sprites joined together that swing, spin and bend."""
+"""Cutouts: one or more sprites joined together that swing, spin and bend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.synthetic.forms.sprite import Sprite
+from drift_ros.synthetic.sprites.sprite import Sprite
 
 Affine = NDArray[np.float64]
 """(2, 3) matrix that takes (x, y, 1) to (x, y)."""
@@ -21,7 +21,7 @@ class Joint:
     """Turns a part about a point of what it hangs on.
 
     Attributes:
-        at: the point in units of the figure.
+        at: the point in units of the cutout.
         rest: angle in rad without motion.
         swing: amplitude in rad of the swing about it.
         phase: of the swing, in turns.
@@ -62,7 +62,7 @@ class Part:
     lift: float = 0.0
 
     def affines(self, gait: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(d, 2, 3) from the sprite's units to the figure's at moments (d,) of the gait."""
+        """(d, 2, 3) from the sprite's units to the cutout's at moments (d,) of the gait."""
         matrices = np.broadcast_to(np.eye(3), (len(gait), 3, 3))
         for joint in self.joints:
             matrices = matrices @ joint.matrices(gait)
@@ -71,9 +71,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Bend:
-    """A smooth displacement that runs through the figure as waves.
+    """A smooth displacement that runs through the cutout as waves.
 
-    A place p of the bent figure shows the place p + sum_i a_i sin(2 pi (k_i . p + t f_i + phi_i))
+    A place p of the bent cutout shows the place p + sum_i a_i sin(2 pi (k_i . p + t f_i + phi_i))
     of the unbent one. The sum of 2 pi |a_i| |k_i| is at most 1/2, so it can be inverted.
 
     Attributes:
@@ -94,7 +94,7 @@ class Bend:
         return float(np.linalg.norm(self.amplitudes, axis=-1).sum())
 
     def unbend(self, x: NDArray, y: NDArray, gait: float) -> tuple[NDArray, NDArray]:
-        """Places of the unbent figure shown at places of the bent one."""
+        """Places of the unbent cutout shown at places of the bent one."""
         u, v = x, y
         for a, k, phase, rate in zip(
             self.amplitudes, self.waves, self.phases, self.rates, strict=True
@@ -108,7 +108,7 @@ class Bend:
         return u, v
 
     def bend(self, x: NDArray, y: NDArray, gait: float) -> tuple[NDArray, NDArray]:
-        """Where places of the unbent figure are seen."""
+        """Where places of the unbent cutout are seen."""
         p, q = x, y
         for _ in range(ROUNDS):
             u, v = self.unbend(p, q, gait)
@@ -119,8 +119,8 @@ class Bend:
 
 
 @dataclass(frozen=True)
-class Figure:
-    """What an object looks like and how it moves in itself.
+class Cutout:
+    """The appearance of an object and how it moves in itself.
 
     Attributes:
         name: what it is.

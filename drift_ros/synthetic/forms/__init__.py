@@ -1,1 +1,0 @@
-"""What objects are made of: outlines, sprites of one part, and figures of several."""

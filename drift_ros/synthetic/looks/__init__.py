@@ -1,1 +1,0 @@
-"""What surfaces look like: noise, patterns, colours and the textures made of them."""

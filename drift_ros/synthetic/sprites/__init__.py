@@ -1,0 +1,1 @@
+"""What objects are made of: outlines, sprites of one part, and cutouts of several."""
