@@ -22,7 +22,7 @@ PARAMETERS_HEADER = """\
 All parameters of the node `tracker`, and the settings of `drift track` (which ignores the ones that
 are only for the node). Those marked with * may change while the node runs; the others while it is
 not configured. A value out of range and an unknown name are refused. Made by `drift docs` from the
-models in `drift_ros/settings.py` and `drift_ros/ros/settings.py`.
+models in `drift_ros/settings.py` and `drift_ros/node_settings.py`.
 
 """
 INTERFACES_HEADER = """\
@@ -61,8 +61,8 @@ def docs(
 
 def pages() -> dict[str, str]:
     """Path below the root -> text of every generated file."""
+    from drift_ros.node_settings import NodeSettings
     from drift_ros.reference import commented_yaml, markdown_table
-    from drift_ros.ros.settings import NodeSettings
 
     return {
         'config/tracker.yaml': YAML_HEADER + commented_yaml(NodeSettings(), indent='    '),

@@ -10,7 +10,7 @@ import yaml
 
 from drift_ros import resources
 from drift_ros.errors import SettingsError
-from drift_ros.ros.settings import NodeSettings
+from drift_ros.node_settings import NodeSettings
 from drift_ros.settings import TrackerSettings, build, fields, flatten, read_yaml
 
 # What a parameters file may hold besides the node's own parameters.

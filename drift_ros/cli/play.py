@@ -43,7 +43,7 @@ def play(
 ) -> None:
     """Publish a bag's messages with their timing, like `ros2 bag play`."""
     try:
-        from drift_ros.ros.playback import Player, node_of_its_own
+        from drift_ros.ros.tools.playback import Player, node_of_its_own
     except ImportError:
         raise NoRosError(
             '`drift play` needs ROS 2: source its setup file, or use the environment of `make env`'

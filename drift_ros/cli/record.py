@@ -37,8 +37,8 @@ def record(
 ) -> None:
     """Record topics into a bag until Ctrl-C, like `ros2 bag record`."""
     try:
-        from drift_ros.ros.bag_recording import BagRecorder
-        from drift_ros.ros.playback import node_of_its_own
+        from drift_ros.ros.tools.bag_recording import BagRecorder
+        from drift_ros.ros.tools.playback import node_of_its_own
     except ImportError:
         raise NoRosError(
             '`drift record` needs ROS 2: source its setup file, or use the environment of '

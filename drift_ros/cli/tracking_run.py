@@ -30,11 +30,9 @@ from rich.table import Table
 from rich.text import Text
 
 import drift_ros
-from drift_ros.cli.interrupts import interrupts_held
 from drift_ros.errors import DeviceError, PromptError, SourceError
 from drift_ros.io.bags import SUFFIXES as BAG_SUFFIXES
 from drift_ros.io.frames import FolderSource, open_source
-from drift_ros.io.runs import FAILED, FILES, FINISHED, INTERRUPTED, RunFolder
 from drift_ros.io.writers import (
     BagResultWriter,
     CsvWriter,
@@ -45,6 +43,8 @@ from drift_ros.io.writers import (
 )
 from drift_ros.paths import is_name
 from drift_ros.prompts import Prompt, TimedPrompt, read_prompts
+from drift_ros.runs.interrupts import interrupts_held
+from drift_ros.runs.run_folder import FAILED, FILES, FINISHED, INTERRUPTED, RunFolder
 from drift_ros.settings import TrackerSettings, flatten
 from drift_ros.tracking import Frame, Tracker, TrackingResult
 

@@ -10,8 +10,8 @@ from typing import Any
 from drift_ros.errors import DriftError
 from drift_ros.io.bag_writer import BagWriter
 from drift_ros.io.messages import CAMERA_INFO, IMAGE, TRACKS, raw_stamp
-from drift_ros.ros.playback import message_type
-from drift_ros.ros.recording import Recorder
+from drift_ros.ros.tools.playback import message_type
+from drift_ros.ros.tools.recording import Recorder
 
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
 POLL = 0.02

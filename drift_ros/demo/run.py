@@ -33,8 +33,8 @@ from drift_ros.errors import DriftError, OutputError, SourceError
 from drift_ros.io import recorded
 from drift_ros.io.bags import BagReader
 from drift_ros.io.messages import raw_stamp
+from drift_ros.node_settings import NodeSettings
 from drift_ros.prompts.files import TimedPrompt, read_prompts
-from drift_ros.ros.settings import NodeSettings
 from drift_ros.settings import build, flatten, read_yaml
 from drift_ros.synthetic.export import write_bag
 from drift_ros.visualization.overlay import title
@@ -198,8 +198,8 @@ def _play(
     _configure_dds()
     try:
         from drift_ros.demo.listening import Listener
-        from drift_ros.ros.client import ClientError, Spinner, TrackerClient
-        from drift_ros.ros.sending import Sender
+        from drift_ros.ros.tools.client import ClientError, Spinner, TrackerClient
+        from drift_ros.ros.tools.sending import Sender
     except ImportError as error:
         raise DriftError(
             f'the demo needs ROS 2 and the built package ({error}): run `make build`, or source '

@@ -16,8 +16,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from drift_ros.errors import DriftError, FrameError
 from drift_ros.io.images import decode_compressed, to_rgb
+from drift_ros.node_settings import NodeSettings
 from drift_ros.ros.positions import Positions
-from drift_ros.ros.settings import NodeSettings
 from drift_ros.ros.stamps import nanoseconds
 from drift_ros.ros.worker import Incoming
 from drift_ros.tracking.types import Frame

@@ -18,6 +18,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from drift_ros.errors import DriftError, SettingsError
+from drift_ros.node_settings import NodeSettings, tracker_settings
 from drift_ros.ros import logs
 from drift_ros.ros.commands import Commands
 from drift_ros.ros.diagnostics import Diagnostics
@@ -25,7 +26,6 @@ from drift_ros.ros.inputs import Inputs
 from drift_ros.ros.outputs import Outputs
 from drift_ros.ros.parameters import Parameters, unused_qos_overrides
 from drift_ros.ros.positions import Positions
-from drift_ros.ros.settings import NodeSettings, tracker_settings
 from drift_ros.ros.worker import Worker
 from drift_ros.tracking.tracker import Tracker
 from drift_ros.tracking.types import TrackingResult

@@ -21,8 +21,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from drift_ros.errors import SettingsError
+from drift_ros.node_settings import NodeSettings, dynamic_names
 from drift_ros.reference import bounds, constraints, kind, marks
-from drift_ros.ros.settings import NodeSettings, dynamic_names
 from drift_ros.settings import build, fields, flatten
 
 # Parameters that rclpy itself declares.

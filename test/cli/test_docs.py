@@ -7,7 +7,7 @@ import yaml
 
 from drift_ros.cli.docs import docs, pages
 from drift_ros.errors import OutputError
-from drift_ros.ros.settings import NodeSettings
+from drift_ros.node_settings import NodeSettings
 from drift_ros.settings import build, fields, flatten, read_yaml
 
 ROOT = Path(__file__).parents[2]

@@ -344,7 +344,7 @@ def test_a_bag_as_input(track: Track, tmp_path: Path) -> None:
 def test_ctrl_c_waits_until_a_result_is_written() -> None:
     script = (
         'import os, signal, time\n'
-        'from drift_ros.cli.interrupts import interrupts_held\n'
+        'from drift_ros.runs.interrupts import interrupts_held\n'
         'try:\n'
         '    with interrupts_held():\n'
         '        os.kill(os.getpid(), signal.SIGINT); time.sleep(0.01); print("whole")\n'

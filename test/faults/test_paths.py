@@ -19,9 +19,9 @@ from drift_ros.evaluation.running import Options, evaluate
 from drift_ros.evaluation.running.folder import EvaluationFolder
 from drift_ros.evaluation.types import Refusal
 from drift_ros.features.checkpoints.files import weight_files
-from drift_ros.io.runs import RunFolder
 from drift_ros.paths import below, is_name
 from drift_ros.prompts import read_prompts
+from drift_ros.runs.run_folder import RunFolder
 
 LEADING_OUT = ('../victim', 'a/../../victim', '/etc', '..', '.', '', 'a\0b', 'a\\b', 'a\nb')
 BARE = Options(pictures=False)

@@ -18,8 +18,8 @@ from std_msgs.msg import String
 from drift_ros.errors import OutputError
 from drift_ros.io.bags import BagReader
 from drift_ros.ros import stamps
-from drift_ros.ros.bag_recording import BagRecorder
-from drift_ros.ros.playback import node_of_its_own
+from drift_ros.ros.tools.bag_recording import BagRecorder
+from drift_ros.ros.tools.playback import node_of_its_own
 
 
 @pytest.fixture

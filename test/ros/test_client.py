@@ -20,9 +20,9 @@ from drift_ros.io.messages import raw_stamp
 from drift_ros.msg import TrackedObjectArray
 from drift_ros.prompts.types import Prompt
 from drift_ros.ros import messages
-from drift_ros.ros.client import ClientError, Spinner, TrackerClient, prompt_message
-from drift_ros.ros.recording import Recorder
 from drift_ros.ros.stamps import header, nanoseconds
+from drift_ros.ros.tools.client import ClientError, Spinner, TrackerClient, prompt_message
+from drift_ros.ros.tools.recording import Recorder
 
 
 @pytest.fixture

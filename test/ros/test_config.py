@@ -10,7 +10,7 @@ import yaml
 
 pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 
-from drift_ros.ros.settings import NodeSettings, tracker_settings
+from drift_ros.node_settings import NodeSettings, tracker_settings
 from drift_ros.settings import build, flatten, read_yaml
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config'

@@ -35,7 +35,7 @@ def test_it_compiles_and_declares_what_is_promised() -> None:
 
 def test_overridden_parameters_exist() -> None:
     pytest.importorskip('rclpy', reason='the room ros needs rclpy')
-    from drift_ros.ros.settings import NodeSettings
+    from drift_ros.node_settings import NodeSettings
     from drift_ros.settings import fields
 
     tree = ast.parse(FILE.read_text())

@@ -14,8 +14,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from drift_ros.errors import SettingsError
+from drift_ros.node_settings import NodeSettings, dynamic_names
 from drift_ros.ros.parameters import Parameters
-from drift_ros.ros.settings import NodeSettings, dynamic_names
 from drift_ros.settings import fields, flatten
 
 Make = Callable[..., tuple[Node, Parameters]]

@@ -24,8 +24,8 @@ from std_msgs.msg import String
 from drift_ros.errors import SourceError
 from drift_ros.io.bag_writer import BagWriter
 from drift_ros.ros import messages
-from drift_ros.ros.playback import Player
 from drift_ros.ros.stamps import nanoseconds
+from drift_ros.ros.tools.playback import Player
 
 FRAMES, STEP = 10, 20_000_000  # ns
 
@@ -139,7 +139,7 @@ def test_a_topic_that_is_not_there_lists_those_that_are(ear: Ear, bag: Path) -> 
 def test_types_that_are_not_installed_are_left_out_by_name(
     ear: Ear, bag: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from drift_ros.ros import playback
+    from drift_ros.ros.tools import playback
 
     find = playback.message_type
 

@@ -19,8 +19,8 @@ from drift_ros.evaluation.recorded.timing import Latency
 from drift_ros.evaluation.reporting.report import write_report
 from drift_ros.evaluation.reporting.results import RESULTS, results, sequence_entry, write_results
 from drift_ros.evaluation.running.sequence import LABELS, make_empty
-from drift_ros.io.atomic import write_text
 from drift_ros.io.writers import save_labels
+from drift_ros.runs.atomic import write_text
 
 SCORE, RUN = 'score.json', 'run.json'
 

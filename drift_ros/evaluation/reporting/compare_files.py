@@ -19,7 +19,7 @@ from drift_ros.evaluation.reporting.comparison import (
     record,
 )
 from drift_ros.evaluation.reporting.reading import known
-from drift_ros.io.atomic import write_text
+from drift_ros.runs.atomic import write_text
 from drift_ros.visualization.charts import Interval, interval_chart
 from drift_ros.visualization.pages import render, row
 

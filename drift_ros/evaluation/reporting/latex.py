@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from drift_ros.evaluation.reporting.reading import Results, read_results
-from drift_ros.io.atomic import write_text
+from drift_ros.runs.atomic import write_text
 
 ESCAPED = {
     '\\': r'\textbackslash{}', '&': r'\&', '%': r'\%', '$': r'\$', '#': r'\#', '_': r'\_',

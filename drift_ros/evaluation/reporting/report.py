@@ -13,7 +13,7 @@ from drift_ros.evaluation.reporting.published import differences, published_for
 from drift_ros.evaluation.reporting.reading import Results, flat, read_results, read_score
 from drift_ros.evaluation.reporting.worst import Frame, frames_of, worst_frames
 from drift_ros.evaluation.types import AnnotatedSequence, SequenceScore
-from drift_ros.io.atomic import write_text
+from drift_ros.runs.atomic import write_text
 from drift_ros.visualization.charts import Line, line_chart
 from drift_ros.visualization.overlay import colour_of, title
 from drift_ros.visualization.pages import card, css, error_legend, legend, render

@@ -17,7 +17,7 @@ import numpy as np
 from drift_ros.environment import machine, versions
 from drift_ros.evaluation.metrics import statistics, switches
 from drift_ros.evaluation.types import ObjectScore, SequenceScore
-from drift_ros.io.atomic import write_text
+from drift_ros.runs.atomic import write_text
 
 RESULTS, TABLE = 'results.json', 'results.csv'
 SWITCHES = 'switches'

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from drift_ros.errors import OutputError
 from drift_ros.evaluation.reporting import tables
 from drift_ros.evaluation.sweep import Axis, Outcome, ranked
-from drift_ros.io.atomic import write_text
+from drift_ros.runs.atomic import write_text
 from drift_ros.visualization.charts import SERIES, Line, line_chart, standalone
 from drift_ros.visualization.pages import legend, render, row
 

@@ -16,8 +16,8 @@ from drift_ros.evaluation.places import SEQUENCES, sequence_folder
 from drift_ros.evaluation.running.sequence import LABELS, delete_results
 from drift_ros.evaluation.running.tasks import SCORE, Score, Task, read_score
 from drift_ros.evaluation.types import AnnotatedSequence, Refusal
-from drift_ros.io.locks import writing_alone
-from drift_ros.io.runs import FAILED, FINISHED, INTERRUPTED, RUN, RUNNING, RunFolder
+from drift_ros.runs.locks import writing_alone
+from drift_ros.runs.run_folder import FAILED, FINISHED, INTERRUPTED, RUN, RUNNING, RunFolder
 
 COMMAND = 'evaluate'
 REPORTS = ('results.json', 'results.csv', 'results.tex', 'report.html')

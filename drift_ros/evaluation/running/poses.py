@@ -20,7 +20,7 @@ from drift_ros.evaluation.poses.pictures import write_pictures
 from drift_ros.evaluation.running.memory import peak_device_memory, peak_memory, restart_peaks
 from drift_ros.evaluation.running.sequence import OnFrame, make_empty, nothing
 from drift_ros.evaluation.types import Method, PoseScore
-from drift_ros.io.atomic import write_text
+from drift_ros.runs.atomic import write_text
 
 TABLE = 'joints.csv'
 

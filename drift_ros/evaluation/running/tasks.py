@@ -22,7 +22,7 @@ from drift_ros.evaluation.types import (
     Refusal,
     SequenceScore,
 )
-from drift_ros.io.atomic import write_text
+from drift_ros.runs.atomic import write_text
 
 log = logging.getLogger(__name__)
 

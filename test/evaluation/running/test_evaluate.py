@@ -18,7 +18,7 @@ from drift_ros.evaluation.methods import Flow, FlowSettings, Ours, PlugIn
 from drift_ros.evaluation.running import Options, Task, evaluate
 from drift_ros.evaluation.running.workers import run_tasks
 from drift_ros.evaluation.types import SequenceScore
-from drift_ros.io.runs import RunFolder
+from drift_ros.runs.run_folder import RunFolder
 from drift_ros.settings import TrackerSettings, build
 
 BARE = Options(pictures=False)

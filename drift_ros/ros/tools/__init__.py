@@ -1,0 +1,1 @@
+"""Tools beside the node: its client, playing bags into topics, recording topics into bags."""
