@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PLANTED = [
-    ('evaluation.types', 'drift_ros.ros.tools.client'),
+    ('evaluation.scores', 'drift_ros.ros.tools.client'),
     ('training.settings', 'drift_ros.ros.node'),
     ('io.depth', 'diagnostic_msgs'),
     ('synthetic.settings', 'torch'),

@@ -17,7 +17,7 @@ from drift_ros.evaluation.datasets import open_dataset
 from drift_ros.evaluation.methods import Flow
 from drift_ros.evaluation.running import Options, evaluate
 from drift_ros.evaluation.running.folder import EvaluationFolder
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 from drift_ros.features.checkpoints.files import weight_files
 from drift_ros.paths import below, is_name
 from drift_ros.prompts import read_prompts

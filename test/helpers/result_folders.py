@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from drift_ros.evaluation.types import ObjectScore, SequenceScore
+from drift_ros.evaluation.scores import ObjectScore, SequenceScore
 from drift_ros.settings import TrackerSettings, flatten
 from drift_ros.visualization.palette import PALETTE
 

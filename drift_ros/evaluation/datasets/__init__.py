@@ -14,7 +14,8 @@ from typing import Any, cast
 
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.selection import Selection
-from drift_ros.evaluation.types import AnnotatedSequence, Refusal
+from drift_ros.evaluation.protocols import AnnotatedSequence
+from drift_ros.evaluation.scores import Refusal
 
 LAYOUTS = {
     'davis': 'davis:open_davis',

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from drift_ros.errors import SourceError
-from drift_ros.evaluation.types import Labels
+from drift_ros.evaluation.protocols import Labels
 from drift_ros.visualization.palette import PALETTE
 
 VOID = 255  # of DAVIS: not to be scored; the only value of a binary mask

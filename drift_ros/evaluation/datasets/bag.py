@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.folders import ONE, digest_of
 from drift_ros.evaluation.datasets.selection import Selection
-from drift_ros.evaluation.types import Labels, Refusal
+from drift_ros.evaluation.protocols import Labels
+from drift_ros.evaluation.scores import Refusal
 from drift_ros.io.bag_images import BagImages, Place
 from drift_ros.io.bags import BagReader, is_bag
 from drift_ros.io.labels import label_topic

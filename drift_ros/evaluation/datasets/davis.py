@@ -13,7 +13,7 @@ from pathlib import Path
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.folders import ONE, FolderSequence, doubled, pictures, subfolders
 from drift_ros.evaluation.datasets.selection import Selection, read_list
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 from drift_ros.io.frames import stamp_of
 from drift_ros.paths import below
 

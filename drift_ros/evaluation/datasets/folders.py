@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.annotations import VOID, read_annotation
-from drift_ros.evaluation.types import Labels
+from drift_ros.evaluation.protocols import Labels
 from drift_ros.io.frames import natural
 from drift_ros.io.images import decode
 

@@ -21,7 +21,7 @@ from drift_ros.evaluation.datasets.folders import digest_of, pictures, read_pict
 from drift_ros.evaluation.datasets.matlab import read_matrix
 from drift_ros.evaluation.datasets.selection import Selection, read_list
 from drift_ros.evaluation.poses import Joints, PoseSequence
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 from drift_ros.io.frames import stamp_of
 from drift_ros.paths import below
 

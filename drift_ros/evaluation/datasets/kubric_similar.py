@@ -17,7 +17,8 @@ import drift_ros
 from drift_ros import synthetic
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.selection import Selection
-from drift_ros.evaluation.types import Labels, Refusal
+from drift_ros.evaluation.protocols import Labels
+from drift_ros.evaluation.scores import Refusal
 from drift_ros.synthetic import SyntheticFrame, Video
 from drift_ros.synthetic.ground_truth import stamp
 

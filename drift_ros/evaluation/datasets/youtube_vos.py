@@ -15,7 +15,7 @@ from typing import Any
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.folders import FolderSequence, doubled, pictures, subfolders
 from drift_ros.evaluation.datasets.selection import Selection
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 from drift_ros.io.frames import stamp_of
 from drift_ros.paths import below
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from drift_ros.evaluation.types import Labels
+from drift_ros.evaluation.protocols import Labels
 from drift_ros.settings import Settings, flatten
 
 NAME = 'flow'

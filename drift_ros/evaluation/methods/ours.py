@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.evaluation.types import Labels
+from drift_ros.evaluation.protocols import Labels
 from drift_ros.prompts.types import Prompt
 from drift_ros.settings import TrackerSettings, build, flatten
 from drift_ros.tracking import Frame, Tracker, TrackingResult

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.errors import DriftError, SettingsError
-from drift_ros.evaluation.types import Labels
+from drift_ros.evaluation.protocols import Labels
 
 MAX_ID = 254
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from drift_ros.evaluation.types import Method
+from drift_ros.evaluation.protocols import Method
 
 
 class MethodSpec(Protocol):

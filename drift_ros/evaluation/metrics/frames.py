@@ -9,7 +9,7 @@ import numpy as np
 
 from drift_ros.evaluation.metrics.following import follower, ious
 from drift_ros.evaluation.metrics.masks import boundary_f
-from drift_ros.evaluation.types import Labels
+from drift_ros.evaluation.protocols import Labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.evaluation.types import PoseScore
+from drift_ros.evaluation.scores import PoseScore
 
 BODY = 0.6  # of the diagonal of the box
 ALPHAS = (0.1, 0.2)

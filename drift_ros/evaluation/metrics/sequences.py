@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.metrics.frames import score_frame
-from drift_ros.evaluation.types import Labels, ObjectScore, SequenceScore
+from drift_ros.evaluation.protocols import Labels
+from drift_ros.evaluation.scores import ObjectScore, SequenceScore
 
 
 class Scorer:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from drift_ros.evaluation.poses.types import LOST, Joints
+from drift_ros.evaluation.poses.pose_sequence import LOST, Joints
 
 SIGMA = 0.5  # cells
 TOP = 3  # cells that a joint is read from

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from drift_ros.evaluation.poses.labels import draw_joints, read_joints
-from drift_ros.evaluation.poses.types import Joints
+from drift_ros.evaluation.poses.pose_sequence import Joints
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.propagation import Memory
 from drift_ros.settings import TrackerSettings

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
+from drift_ros.evaluation.protocols import Labels
 from drift_ros.evaluation.recorded.matching import by_id, by_overlap, renaming
 from drift_ros.evaluation.recorded.timeline import Timeline
-from drift_ros.evaluation.types import Labels
 from drift_ros.io.observations import Observations
 
 Matching = Literal['id', 'overlap']

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.evaluation.metrics import ious
-from drift_ros.evaluation.types import Labels
+from drift_ros.evaluation.protocols import Labels
 
 
 def by_id(results: Collection[int], objects: Collection[int]) -> dict[int, int]:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from drift_ros.errors import OutputError
 from drift_ros.evaluation.places import sequence_folder
-from drift_ros.evaluation.recorded.pictures import LiveSequence
+from drift_ros.evaluation.recorded.live_sequence import LiveSequence
 from drift_ros.evaluation.recorded.scoring import LiveScore, Request
 from drift_ros.evaluation.recorded.timing import Latency
 from drift_ros.evaluation.reporting.report import write_report

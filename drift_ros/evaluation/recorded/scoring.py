@@ -15,7 +15,7 @@ from drift_ros.evaluation.recorded.aligned import Aligned, Matching, align, list
 from drift_ros.evaluation.recorded.timeline import Timeline
 from drift_ros.evaluation.recorded.timing import Latency, arrivals, clock_problem, latency
 from drift_ros.evaluation.recorded.topics import find_camera, find_results, overlay_beside
-from drift_ros.evaluation.types import SequenceScore
+from drift_ros.evaluation.scores import SequenceScore
 from drift_ros.io.bags import BagReader
 from drift_ros.io.recorded import observations, read_tracks
 from drift_ros.io.stamps import no_pairs

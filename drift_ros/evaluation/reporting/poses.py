@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from drift_ros.evaluation.metrics import pck
-from drift_ros.evaluation.types import PoseScore
+from drift_ros.evaluation.scores import PoseScore
 
 
 def pose_entry(score: PoseScore) -> dict[str, Any]:

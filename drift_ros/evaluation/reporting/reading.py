@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.places import sequence_folder
-from drift_ros.evaluation.types import SequenceScore
+from drift_ros.evaluation.scores import SequenceScore
 
 RESULTS = 'results.json'
 MEASURES = (

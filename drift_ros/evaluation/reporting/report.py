@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from drift_ros.evaluation.protocols import AnnotatedSequence
 from drift_ros.evaluation.reporting import tables
+from drift_ros.evaluation.reporting.frame_comparisons import FrameComparisons
 from drift_ros.evaluation.reporting.live import live_facts
-from drift_ros.evaluation.reporting.pictures import Pictures
 from drift_ros.evaluation.reporting.published import differences, published_for
 from drift_ros.evaluation.reporting.reading import Results, flat, read_results, read_score
 from drift_ros.evaluation.reporting.worst import Frame, frames_of, worst_frames
-from drift_ros.evaluation.types import AnnotatedSequence, SequenceScore
+from drift_ros.evaluation.scores import SequenceScore
 from drift_ros.runs.atomic import write_text
 from drift_ros.visualization.charts import Line, line_chart
 from drift_ros.visualization.overlay import colour_of, title
@@ -39,11 +40,13 @@ def write_report(folder: Path, sequences: Iterable[AnnotatedSequence] = ()) -> P
     """
     results = read_results(folder)
     scores = {name: read_score(folder, name) for name in results.sequences}
-    pictures = Pictures(folder, sequences)
+    pictures = FrameComparisons(folder, sequences)
     return write_text(folder / 'report.html', _page(results, scores, pictures))
 
 
-def _page(results: Results, scores: dict[str, SequenceScore | None], pictures: Pictures) -> str:
+def _page(
+    results: Results, scores: dict[str, SequenceScore | None], pictures: FrameComparisons
+) -> str:
     published = published_for(results)
     scored = [score for score in scores.values() if score is not None]
     worst = worst_frames(scored, WORST, WORST_PER_SEQUENCE)
@@ -118,7 +121,7 @@ def _sequence(
     number: int,
     score: SequenceScore | None,
     worst: Sequence[Frame],
-    pictures: Pictures,
+    pictures: FrameComparisons,
 ) -> dict[str, Any]:
     name, entry = list(results.sequences.items())[number]
     frames = frames_of(score) if score is not None else []

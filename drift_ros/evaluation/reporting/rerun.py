@@ -13,8 +13,9 @@ from PIL import Image
 
 from drift_ros.errors import DriftError, OutputError
 from drift_ros.evaluation.places import sequence_folder
+from drift_ros.evaluation.protocols import AnnotatedSequence
 from drift_ros.evaluation.reporting.reading import read_score
-from drift_ros.evaluation.types import AnnotatedSequence, SequenceScore
+from drift_ros.evaluation.scores import SequenceScore
 from drift_ros.visualization.overlay import colour_of, title
 
 if TYPE_CHECKING:

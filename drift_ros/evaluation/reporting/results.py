@@ -16,7 +16,7 @@ import numpy as np
 
 from drift_ros.environment import machine, versions
 from drift_ros.evaluation.metrics import statistics, switches
-from drift_ros.evaluation.types import ObjectScore, SequenceScore
+from drift_ros.evaluation.scores import ObjectScore, SequenceScore
 from drift_ros.runs.atomic import write_text
 
 RESULTS, TABLE = 'results.json', 'results.csv'

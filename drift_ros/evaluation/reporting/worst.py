@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from drift_ros.evaluation.types import SequenceScore
+from drift_ros.evaluation.scores import SequenceScore
 
 APART = 5  # frames between two that are shown, so that they show different mistakes
 

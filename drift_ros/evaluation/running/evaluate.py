@@ -22,7 +22,7 @@ from drift_ros.evaluation.running.folder import (
 from drift_ros.evaluation.running.poses import check_method
 from drift_ros.evaluation.running.tasks import Score, Task, run_task, write_score
 from drift_ros.evaluation.running.workers import run_tasks, visible_devices
-from drift_ros.evaluation.types import PoseScore, Refusal
+from drift_ros.evaluation.scores import PoseScore, Refusal
 
 Found = Score | Refusal
 

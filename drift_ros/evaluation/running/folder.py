@@ -13,9 +13,10 @@ from drift_ros.errors import DriftError, OutputError
 from drift_ros.evaluation.datasets import DataSet
 from drift_ros.evaluation.methods import MethodSpec
 from drift_ros.evaluation.places import SEQUENCES, sequence_folder
+from drift_ros.evaluation.protocols import AnnotatedSequence
 from drift_ros.evaluation.running.sequence import LABELS, delete_results
 from drift_ros.evaluation.running.tasks import SCORE, Score, Task, read_score
-from drift_ros.evaluation.types import AnnotatedSequence, Refusal
+from drift_ros.evaluation.scores import Refusal
 from drift_ros.runs.locks import writing_alone
 from drift_ros.runs.run_folder import FAILED, FINISHED, INTERRUPTED, RUN, RUNNING, RunFolder
 

@@ -16,10 +16,11 @@ from drift_ros.evaluation.methods import MethodSpec, Ours
 from drift_ros.evaluation.methods.ours import TrackerMethod
 from drift_ros.evaluation.metrics.pck import distances
 from drift_ros.evaluation.poses import Joints, PoseSequence, PoseTracker
-from drift_ros.evaluation.poses.pictures import write_pictures
+from drift_ros.evaluation.poses.pose_drawing import write_pictures
+from drift_ros.evaluation.protocols import Method
 from drift_ros.evaluation.running.memory import peak_device_memory, peak_memory, restart_peaks
 from drift_ros.evaluation.running.sequence import OnFrame, make_empty, nothing
-from drift_ros.evaluation.types import Method, PoseScore
+from drift_ros.evaluation.scores import PoseScore
 from drift_ros.runs.atomic import write_text
 
 TABLE = 'joints.csv'

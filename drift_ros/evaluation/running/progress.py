@@ -16,7 +16,7 @@ from rich.progress import (
 )
 
 from drift_ros.evaluation.running.tasks import Score
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 
 
 class Bars:

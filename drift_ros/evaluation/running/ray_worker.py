@@ -15,8 +15,9 @@ from pathlib import Path
 import drift_ros
 from drift_ros.errors import DriftError, SourceError
 from drift_ros.evaluation.methods import MethodSpec
+from drift_ros.evaluation.protocols import AnnotatedSequence, Method
 from drift_ros.evaluation.running.tasks import SCORE, Score, Task, run_task
-from drift_ros.evaluation.types import AnnotatedSequence, Method, Refusal
+from drift_ros.evaluation.scores import Refusal
 
 Sizes = Mapping[Path, int]
 

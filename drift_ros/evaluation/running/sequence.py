@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from drift_ros.errors import DriftError, OutputError, SourceError
 from drift_ros.evaluation.metrics import Scorer
+from drift_ros.evaluation.protocols import AnnotatedSequence, Labels, Method
 from drift_ros.evaluation.running.memory import peak_device_memory, peak_memory, restart_peaks
-from drift_ros.evaluation.running.pictures import Pictures
-from drift_ros.evaluation.types import AnnotatedSequence, Labels, Method, SequenceScore
+from drift_ros.evaluation.running.overlay_video import OverlayVideo
+from drift_ros.evaluation.scores import SequenceScore
 from drift_ros.io.writers import save_labels
 
 LABELS = 'labels'
@@ -61,7 +62,7 @@ class _Run:
         self.scorer = Scorer(sequence.name, sequence.objects, sequence.given)
         self.scored = frozenset(sequence.scored)
         self.names = list(sequence.frames)
-        self.pictures = Pictures(folder, sequence) if pictures else None
+        self.pictures = OverlayVideo(folder, sequence) if pictures else None
         self.size: tuple[int, ...] = ()
         self.next = 0  # number of the frame whose labels come next
         self.waiting: dict[int, NDArray[np.uint8]] = {}  # images of frames without labels

@@ -12,16 +12,10 @@ from typing import Any
 
 from drift_ros.errors import DriftError, OutputError
 from drift_ros.evaluation.poses import PoseSequence
+from drift_ros.evaluation.protocols import AnnotatedSequence, Method
 from drift_ros.evaluation.running.poses import run_poses
 from drift_ros.evaluation.running.sequence import OnFrame, nothing, run_sequence
-from drift_ros.evaluation.types import (
-    AnnotatedSequence,
-    Method,
-    ObjectScore,
-    PoseScore,
-    Refusal,
-    SequenceScore,
-)
+from drift_ros.evaluation.scores import ObjectScore, PoseScore, Refusal, SequenceScore
 from drift_ros.runs.atomic import write_text
 
 log = logging.getLogger(__name__)

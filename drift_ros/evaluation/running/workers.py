@@ -22,7 +22,7 @@ from typing import Any
 from drift_ros.errors import DriftError
 from drift_ros.evaluation.methods import MethodSpec
 from drift_ros.evaluation.running.tasks import Score, Task, run_task, write_score
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 
 FRAME, DONE, FAILED = 'frame', 'done', 'failed'
 PATIENCE = 5.0  # s that a process gets to end

@@ -16,7 +16,7 @@ from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets import open_dataset
 from drift_ros.evaluation.datasets.bag import BagSequence
 from drift_ros.evaluation.datasets.selection import Selection
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 from drift_ros.io import messages
 
 COUNT = 5

@@ -19,7 +19,7 @@ from davis_folders import (
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets import Selection, open_dataset
 from drift_ros.evaluation.datasets.davis import DavisSequence
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 
 
 def one(root: Path, name: str = 'boxes', **selection) -> DavisSequence:

@@ -21,7 +21,7 @@ from drift_ros.evaluation.reporting.latex import latex
 from drift_ros.evaluation.reporting.reading import read_results
 from drift_ros.evaluation.reporting.report import write_report
 from drift_ros.evaluation.running import Options, evaluate
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 from drift_ros.settings import TrackerSettings, build
 
 SEEDS = {'wave__one': 8, 'wave__two': 5, 'sit__three': 3}

@@ -10,7 +10,7 @@ import pytest
 from drift_ros import synthetic
 from drift_ros.errors import SettingsError
 from drift_ros.evaluation.datasets import Selection, open_dataset
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 
 
 def test_the_set_of_the_paper():

@@ -8,7 +8,7 @@ from davis_folders import labels_at, save_annotation, youtube_folder
 
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets import Selection, open_dataset
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 
 
 def opened(root, **selection):

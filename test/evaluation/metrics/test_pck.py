@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from drift_ros.evaluation.metrics.pck import distances, found_share, measures, pck
-from drift_ros.evaluation.types import PoseScore
+from drift_ros.evaluation.scores import PoseScore
 
 LOST = (-1.0, -1.0)
 

@@ -12,7 +12,7 @@ from result_folders import boxes, write_results
 from drift_ros.errors import OutputError
 from drift_ros.evaluation.reporting.reading import read_score
 from drift_ros.evaluation.reporting.rerun import RerunLog, RerunWatcher
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 
 SCORES = {'clips/a b': [(0.9, 0.8), (0.5, 0.6)], 'c': [(0.7, 0.75)]}
 

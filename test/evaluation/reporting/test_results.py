@@ -13,7 +13,7 @@ from drift_ros.evaluation.reporting.results import (
     sequence_entry,
     write_results,
 )
-from drift_ros.evaluation.types import ObjectScore, SequenceScore
+from drift_ros.evaluation.scores import ObjectScore, SequenceScore
 
 
 def score(name: str, *j: float, seconds: float | None = 4.0) -> SequenceScore:

@@ -17,7 +17,7 @@ from drift_ros.evaluation.datasets import DataSet, Selection, open_dataset
 from drift_ros.evaluation.methods import Flow, FlowSettings, Ours, PlugIn
 from drift_ros.evaluation.running import Options, Task, evaluate
 from drift_ros.evaluation.running.workers import run_tasks
-from drift_ros.evaluation.types import SequenceScore
+from drift_ros.evaluation.scores import SequenceScore
 from drift_ros.runs.run_folder import RunFolder
 from drift_ros.settings import TrackerSettings, build
 

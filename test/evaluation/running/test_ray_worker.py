@@ -15,7 +15,7 @@ from drift_ros.evaluation.methods import Flow, PlugIn
 from drift_ros.evaluation.running import Task, evaluate, run_task
 from drift_ros.evaluation.running.on_ray import RayRunner
 from drift_ros.evaluation.running.ray_worker import Answer, Worker, sizes_of
-from drift_ros.evaluation.types import Refusal
+from drift_ros.evaluation.scores import Refusal
 
 
 @pytest.fixture

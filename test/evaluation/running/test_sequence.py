@@ -23,9 +23,10 @@ from PIL import Image
 from drift_ros.errors import DriftError, SourceError
 from drift_ros.evaluation.datasets import Selection, open_dataset
 from drift_ros.evaluation.metrics import jaccard
+from drift_ros.evaluation.protocols import AnnotatedSequence, Labels
 from drift_ros.evaluation.running import Task, run_sequence, run_task
 from drift_ros.evaluation.running.tasks import read_score
-from drift_ros.evaluation.types import AnnotatedSequence, Labels, Refusal
+from drift_ros.evaluation.scores import Refusal
 
 
 class Oracle:

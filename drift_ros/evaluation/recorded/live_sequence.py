@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
+from drift_ros.evaluation.protocols import Labels
 from drift_ros.evaluation.recorded.scoring import LiveScore, Request
 from drift_ros.evaluation.recorded.topics import overlay_beside
-from drift_ros.evaluation.types import Labels
 from drift_ros.io.bag_images import BagImages, Place
 from drift_ros.io.bags import BagReader
 from drift_ros.io.stamps import pair

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
-from drift_ros.evaluation.types import Labels
+from drift_ros.evaluation.protocols import Labels
 
 Joints = NDArray[np.float64]  # (J, 2): (x, y) in px, (0, 0) is the centre of the first pixel
 LOST = -1.0  # both coordinates of a joint that was not found

@@ -1,4 +1,4 @@
-"""Pictures for the report: frame, truth, result and errors side by side; features as colours."""
+"""Pictures of the report: frame, truth, result and errors side by side; features as colours."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from PIL import Image
 
 from drift_ros.errors import DriftError
 from drift_ros.evaluation.places import sequence_folder
+from drift_ros.evaluation.protocols import AnnotatedSequence, Labels
 from drift_ros.evaluation.reporting.features import PICTURE
 from drift_ros.evaluation.reporting.worst import Frame
-from drift_ros.evaluation.types import AnnotatedSequence, Labels
 from drift_ros.visualization.contact_sheet import side_by_side
 from drift_ros.visualization.pages import jpeg
 
@@ -24,7 +24,7 @@ QUALITY = 80
 BUDGET = 12 * 2**20  # characters of pictures in one page; beyond, sequences come without
 
 
-class Pictures:
+class FrameComparisons:
     """Makes the pictures of one report, as long as they do not make it too large.
 
     Args:

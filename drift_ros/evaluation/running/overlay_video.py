@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from drift_ros.errors import OutputError
-from drift_ros.evaluation.types import AnnotatedSequence, Labels
+from drift_ros.evaluation.protocols import AnnotatedSequence, Labels
 from drift_ros.io.frames import DEFAULT_FPS
 from drift_ros.io.video import VideoWriter
 from drift_ros.tracking.measure import measure
@@ -21,7 +21,7 @@ OVERLAY, SHEET = 'overlay.mp4', 'sheet.png'
 TILES = 12
 
 
-class Pictures:
+class OverlayVideo:
     """Draws every frame of a sequence.
 
     Args:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from drift_ros.errors import OutputError
-from drift_ros.evaluation.poses.types import Joints, PoseSequence
+from drift_ros.evaluation.poses.pose_sequence import Joints, PoseSequence
 from drift_ros.io.video import VideoWriter
 from drift_ros.visualization.contact_sheet import contact_sheet
 from drift_ros.visualization.overlay import BLACK, WHITE, Picture, colour_of
