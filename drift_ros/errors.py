@@ -2,6 +2,8 @@
 do.
 """
 
+import reprlib
+
 
 class DriftError(Exception):
     """Base of all errors that drift_ros raises on purpose."""
@@ -37,6 +39,20 @@ class SourceError(DriftError):
 
 class OutputError(DriftError):
     """An output place cannot be used, for example because it holds another run."""
+
+
+class _Shown(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxlong = self.maxother = 120  # characters
+
+
+_SHOWN = _Shown()
+
+
+def shown(value: object) -> str:
+    """How a value is written in code, in about a line whatever it is."""
+    return _SHOWN.repr(value)
 
 
 def first_line(error: BaseException) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from drift_ros.errors import SettingsError
+from drift_ros.errors import SettingsError, shown
 from drift_ros.settings_file import read_yaml as read_yaml  # for all who read settings
 
 Model = TypeVar('Model', bound='Settings')
@@ -411,7 +411,7 @@ def build(model: type[Model], values: Mapping[str, Any]) -> Model:
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)
             hint = f'; did you mean {close[0]!r}?' if close else f'; known are: {", ".join(known)}'
-            raise SettingsError(f'unknown setting {name!r}{hint}')
+            raise SettingsError(f'unknown setting {shown(name)}{hint}')
         *groups, leaf = name.split('.')
         place = nested
         for group in groups:
@@ -425,4 +425,4 @@ def build(model: type[Model], values: Mapping[str, Any]) -> Model:
 
 def _explain(error: Any) -> str:
     name = '.'.join(str(part) for part in error['loc'])
-    return f'setting {name!r} is {error["input"]!r}: {error["msg"]}'
+    return f'setting {name!r} is {shown(error["input"])}: {error["msg"]}'

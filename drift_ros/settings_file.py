@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from drift_ros import documents
+from drift_ros.documents import DocumentError
 from drift_ros.errors import SettingsError
 
 NODE = 'tracker'  # of several nodes in one file, the one that is meant
@@ -28,8 +28,8 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = documents.read_yaml(path)
+    except DocumentError as error:
         raise SettingsError(f'cannot read settings from {path}: {error}') from None
     content = {} if content is None else content
     if not isinstance(content, dict):

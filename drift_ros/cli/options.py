@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from drift_ros import resources
+from drift_ros.documents import DocumentError, parse_yaml
 from drift_ros.errors import SettingsError
 from drift_ros.node_settings import NodeSettings
 from drift_ros.settings import TrackerSettings, build, fields, flatten, read_yaml
@@ -97,6 +96,6 @@ def assigned(text: str) -> tuple[str, Any]:
     if not sign:
         raise SettingsError(f'--set {text!r} must be name=value, such as propagation.top_k=5')
     try:
-        return name.strip(), yaml.safe_load(value) if value.strip() else ''
-    except yaml.YAMLError as error:
-        raise SettingsError(f'--set {text!r}: the value is no YAML: {error}') from None
+        return name.strip(), parse_yaml(value) if value.strip() else ''
+    except DocumentError as error:
+        raise SettingsError(f'--set {name}: the value cannot be read: {error}') from None

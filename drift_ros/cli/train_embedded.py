@@ -92,8 +92,7 @@ def train_embedded(
 
 def _values(assignments: Any) -> dict[str, Any]:
     """Dotted names and values of NAME=VALUE."""
-    import yaml
-
+    from drift_ros.documents import DocumentError, parse_yaml
     from drift_ros.errors import SettingsError
 
     values = {}
@@ -102,7 +101,7 @@ def _values(assignments: Any) -> dict[str, Any]:
         if not equals:
             raise SettingsError(f'--set {text!r} is not of the form NAME=VALUE')
         try:
-            values[name.strip()] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise SettingsError(f'--set {text!r}: cannot read the value') from None
+            values[name.strip()] = parse_yaml(value)
+        except DocumentError as error:
+            raise SettingsError(f'--set {name}: the value cannot be read: {error}') from None
     return values

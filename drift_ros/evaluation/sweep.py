@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from drift_ros import features
+from drift_ros.documents import DocumentError, parse_yaml
 from drift_ros.errors import DriftError, OutputError, SettingsError
 from drift_ros.evaluation.reporting.reading import Results
 from drift_ros.settings import TrackerSettings, build, fields
@@ -83,9 +82,9 @@ def parse_axis(text: str) -> Axis:
             f'--over {text!r} must be name=value,value,..., such as propagation.top_k=5,10'
         )
     try:
-        values = tuple(yaml.safe_load(piece) for piece in pieces)
-    except yaml.YAMLError as error:
-        raise SettingsError(f'--over {text!r}: a value is no YAML: {error}') from None
+        values = tuple(parse_yaml(piece) for piece in pieces)
+    except DocumentError as error:
+        raise SettingsError(f'--over {name}: a value cannot be read: {error}') from None
     known = [field for field, _ in fields(TrackerSettings)]
     if name not in known:
         build(TrackerSettings, {name: values[0]})  # which says what is meant

@@ -12,6 +12,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
 from drift_ros.errors import FrameError, SourceError, first_line
+from drift_ros.io.bag_checks import limit_metadata
 from drift_ros.io.bag_types import BagTypes
 from drift_ros.io.closing import Closing
 from drift_ros.io.images import ENCODINGS, decode_compressed, to_rgb
@@ -20,6 +21,7 @@ from drift_ros.io.skipped import Skipped
 from drift_ros.tracking.types import Frame
 
 log = logging.getLogger('drift_ros.io')
+limit_metadata()
 
 METADATA = 'metadata.yaml'
 SUFFIXES = ('.mcap', '.db3')

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
+from drift_ros.documents import DocumentError, read_yaml
 from drift_ros.errors import SourceError
 from drift_ros.io import messages
 
@@ -75,9 +75,9 @@ def read_calibration(path: str | Path) -> Calibration:
             not positive).
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+        content = read_yaml(Path(path))
         calibration = Calibration.model_validate(content)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except DocumentError as error:
         raise SourceError(f'cannot read the calibration {path}: {error}') from error
     except ValidationError as error:
         first = error.errors()[0]

@@ -9,19 +9,19 @@ nanosecond.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from drift_ros.documents import DocumentError, read_json, read_yaml
 from drift_ros.errors import PromptError, SourceError
 from drift_ros.paths import below
 from drift_ros.prompts.types import Prompt
@@ -29,6 +29,8 @@ from drift_ros.prompts.validate import MAX_ID
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 BINARY_VALUE = 255  # of a PNG that only says object or not
+LONGEST = 300  # characters of a problem
+SHOWN = 8  # problems of a file, or values of a picture, that an error lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +114,15 @@ def read_prompts(path: str | Path) -> list[TimedPrompt]:
     if path.suffix.lower() == '.png':
         return _from_annotation(path)
     try:
-        text = path.read_text(encoding='utf-8')
-        content = json.loads(text) if path.suffix.lower() == '.json' else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        content = read_json(path) if path.suffix.lower() == '.json' else read_yaml(path)
+    except DocumentError as error:
         raise SourceError(f'cannot read prompts from {path}: {error}') from None
     try:
         entries = _File.model_validate(content).prompts
     except ValidationError as error:
-        problems = '; '.join(_explain(problem) for problem in error.errors())
-        raise PromptError(f'prompts file {path}: {problems}') from None
+        problems = [_explain(problem) for problem in error.errors()[:SHOWN]]
+        more = f'; and {error.error_count() - SHOWN} more' if error.error_count() > SHOWN else ''
+        raise PromptError(f'prompts file {path}: {"; ".join(problems)}{more}') from None
     counts = Counter(entry.id for entry in entries if entry.id != 0)
     twice = sorted(id_ for id_, count in counts.items() if count > 1)
     if twice:
@@ -197,12 +199,12 @@ def _read_values(path: Path) -> NDArray[Any]:
 
 
 def _some(values: Any) -> str:
-    shown = ', '.join(str(int(value)) for value in list(values)[:8])
-    return f'{shown}, ...' if len(values) > 8 else shown
+    shown = ', '.join(str(int(value)) for value in list(values)[:SHOWN])
+    return f'{shown}, ...' if len(values) > SHOWN else shown
 
 
 def _explain(problem: Any) -> str:
     field = '.'.join(str(part) for part in problem['loc']) or 'content'
     given = problem['input']
     shown = f' is {given!r}' if isinstance(given, (str, int, float, bool, type(None))) else ''
-    return f'{field}{shown}: {problem["msg"]}'
+    return shorten(f'{field}{shown}: {problem["msg"]}', LONGEST)

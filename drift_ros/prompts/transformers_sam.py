@@ -6,7 +6,6 @@ these models need torchvision, which not every installation has.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from drift_ros.documents import DocumentError, read_json
 from drift_ros.errors import CheckpointError
 from drift_ros.prompts.queries import Query, batches, is_given, queries
 from drift_ros.prompts.types import Prompt
@@ -183,7 +183,7 @@ def load(
     model_class, segmenter = (SamModel, Sam) if kind == 'sam' else (Sam2Model, Sam2)
     options: dict[str, Any] = {}
     if kind == 'sam2_video':
-        settings = json.loads((folder / 'config.json').read_text())
+        settings = read_json(folder / 'config.json')
         parts = {'vision_config', 'prompt_encoder_config', 'mask_decoder_config'} & set(settings)
         options['config'] = Sam2Config(**{part: settings[part] for part in parts})
     try:
@@ -214,8 +214,8 @@ def _model_type(folder: Path) -> str:
             f'for example from `hf download facebook/sam2.1-hiera-tiny --local-dir {folder}`'
         )
     try:
-        kind = json.loads(config.read_text())['model_type']
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        kind = read_json(config)['model_type']
+    except (DocumentError, KeyError, TypeError) as error:
         raise CheckpointError(
             f'{config} names no model_type ({error!r}); download it again'
         ) from None

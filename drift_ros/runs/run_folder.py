@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from drift_ros.documents import DocumentError, read_json
 from drift_ros.errors import OutputError, SourceError
 from drift_ros.paths import below, check_name
 
@@ -132,8 +133,8 @@ class RunFolder:
         if not place.exists():
             return {}
         try:
-            record = json.loads(place.read_text(encoding='utf-8'))
-        except (OSError, ValueError) as error:
+            record = read_json(place)
+        except DocumentError as error:
             raise OutputError(
                 f'cannot read {place} of an earlier run ({error}): name another folder for the '
                 'results, or delete this file and what that run wrote'

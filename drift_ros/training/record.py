@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 import drift_ros
+from drift_ros.documents import read_json
 from drift_ros.errors import OutputError
 from drift_ros.training.settings import TrainingSettings
 
@@ -57,7 +58,7 @@ class Losses:
 def describe(folder: Path, settings: TrainingSettings, device: torch.device) -> None:
     """Add this start to `training.json`: when what ran with which seeds, versions and machine."""
     path = folder / 'training.json'
-    starts = json.loads(path.read_text()) if path.is_file() else []
+    starts = read_json(path) if path.is_file() else []
     starts.append(
         {
             'settings': settings.model_dump(mode='json'),

@@ -6,12 +6,12 @@ given in the first annotation that shows it and scored in all later ones.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from drift_ros.documents import LARGEST, DocumentError, read_json
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.folders import FolderSequence, doubled, pictures, subfolders
 from drift_ros.evaluation.datasets.selection import Selection
@@ -154,12 +154,12 @@ def _read_meta(file: Path) -> dict[str, dict[int, Mapping[str, Any]]]:
     if not file.is_file():
         return {}
     try:
-        videos = json.loads(file.read_text(encoding='utf-8'))['videos']
+        videos = read_json(file, LARGEST, LARGEST)['videos']
         return {
             name: {int(id_): dict(entry) for id_, entry in video['objects'].items()}
             for name, video in videos.items()
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (DocumentError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SourceError(
             f'cannot read {file}: {error!r}; expected {{"videos": {{NAME: {{"objects": {{ID: '
             '{"category": ..., "frames": [...]}}}}}'

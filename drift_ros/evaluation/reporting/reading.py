@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from drift_ros.documents import LARGEST, DocumentError, read_json
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.places import sequence_folder
 from drift_ros.evaluation.scores import SequenceScore
@@ -168,8 +168,8 @@ def flat(nested: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
 
 def _object(place: Path) -> dict[str, Any]:
     try:
-        record = json.loads(place.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as error:
+        record = read_json(place, LARGEST, LARGEST)
+    except DocumentError as error:
         raise SourceError(f'cannot read {place}: {error}') from None
     if not isinstance(record, dict):
         raise SourceError(f'{place} was not written by drift evaluate: it is no mapping')

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from drift_ros.documents import LARGEST, DocumentError, read_json
 from drift_ros.errors import DriftError, OutputError
 from drift_ros.evaluation.poses import PoseSequence
 from drift_ros.evaluation.protocols import AnnotatedSequence, Method
@@ -90,7 +91,7 @@ def write_score(folder: Path, found: Score | Refusal) -> None:
 def read_score(folder: Path) -> Score | Refusal | None:
     """What `write_score` wrote; None if there is nothing whole."""
     try:
-        record = json.loads((folder / SCORE).read_text(encoding='utf-8'))
+        record = read_json(folder / SCORE, LARGEST, LARGEST)
         if 'refused' in record:
             return Refusal(record['name'], record['refused'])
         if 'joints' in record:
@@ -99,7 +100,7 @@ def read_score(folder: Path) -> Score | Refusal | None:
         if not objects:
             return None
         return SequenceScore(**_tuples(record) | {'objects': objects})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (DocumentError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +10,14 @@ from typing import Any
 
 import torch
 
+from drift_ros.documents import DocumentError, parse_json, read_json
 from drift_ros.errors import CheckpointError
 from drift_ros.paths import is_name
 
 STEMS = ('diffusion_pytorch_model', 'model', 'pytorch_model')  # diffusers, transformers (twice)
 HALF = (torch.float16, torch.bfloat16)
 AGAIN = 'delete it and download it again'
+MAX_HEADER = 1 << 24  # bytes of the header of a safetensors file; large models have 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,9 @@ def weight_files(place: Path, dtype: torch.dtype = torch.float32) -> WeightFiles
 
 def _shards(index: Path) -> tuple[Path, ...]:
     try:
-        names = sorted(set(json.loads(index.read_text())['weight_map'].values()))
+        names = sorted(set(read_json(index, MAX_HEADER, MAX_HEADER)['weight_map'].values()))
         paths = tuple(index.parent / name for name in names if is_name(name))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (DocumentError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f'{index} is not an index of shards ({type(error).__name__}: {error}): {AGAIN}'
         ) from None
@@ -140,14 +141,16 @@ def _header(path: Path) -> tuple[dict[str, Any], int]:
     try:
         with path.open('rb') as file:
             length = int.from_bytes(file.read(8), 'little')
-            text = file.read(min(length, size))
+            text = file.read(min(length, size, MAX_HEADER))
+        if length > MAX_HEADER:
+            raise ValueError(f'its header has {length} bytes, more than {MAX_HEADER}')
         if len(text) < length:
             raise CheckpointError(
                 f'{path} is cut off at {size} bytes, inside its header: the download was '
                 f'interrupted, {AGAIN}'
             )
-        header = json.loads(text)
+        header = parse_json(text.decode(), MAX_HEADER)
         ends = [e['data_offsets'][1] for name, e in header.items() if name != '__metadata__']
         return header, 8 + length + max(ends, default=0)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (DocumentError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise CheckpointError(f'{path} is not a safetensors file ({error}): {AGAIN}') from None

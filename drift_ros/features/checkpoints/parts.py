@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from drift_ros.documents import DocumentError, read_json
 from drift_ros.errors import CheckpointError
 from drift_ros.features.checkpoints.files import weight_files
 
@@ -41,8 +41,8 @@ def read_config(folder: Path, part: str = '.', name: str = 'config.json') -> dic
             'of model'
         )
     try:
-        config = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        config = read_json(path)
+    except DocumentError as error:
         raise CheckpointError(f'{path} is not a configuration: {error}') from None
     if not isinstance(config, dict) or not config:
         raise CheckpointError(f'{path} is not a configuration: expected a mapping with entries')
