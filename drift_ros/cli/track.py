@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from drift_ros.cli import tracker_options as tracker
+
+if TYPE_CHECKING:
+    from drift_ros.offline.tracking_run import TrackingRun
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +56,7 @@ def track(
     node) and run.json.
     """
     from drift_ros.cli.options import tracker_settings
-    from drift_ros.cli.tracking_run import Request, TrackingRun, report
+    from drift_ros.offline.tracking_run import Request, TrackingRun
 
     request = Request(
         source=source.expanduser(),
@@ -70,5 +73,65 @@ def track(
         if run.folder.finished and not overwrite:
             typer.echo(f'{request.out} already holds the finished run; nothing was recomputed')
             return
-        run.execute()
-    report(run)
+        _execute(run)
+    _report(run)
+
+
+def _execute(run: TrackingRun) -> None:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        Task,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f'{speed:.1f} frames/s' if speed else '', style='progress.data.speed')
+
+    source = run.source
+    with Progress(
+        TextColumn('{task.description}', markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        Rate(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as progress:
+        task = progress.add_task(source.name, total=source.count)
+        run.execute(lambda done: progress.update(task, completed=done))
+        if source.count is not None:
+            progress.update(task, completed=source.count)
+
+
+def _report(run: TrackingRun) -> None:
+    """Print what a run found and where it lies."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from drift_ros.offline.tracking_run import BAG, LABELS, OVERLAY, TRACKS
+
+    console = Console()
+    counts, out = run.counts, run.request.out
+    skipped = run.source.skipped.total
+    console.print(
+        f'{counts.results} frames in {counts.seconds:.1f} s ({counts.rate:.1f} frames/s)'
+        + (f', {skipped} skipped (see {out / "run.json"})' if skipped else ''),
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table('id', 'name', 'visible frames', 'mean score', box=None, header_style='bold')
+    for id_, seen in sorted(counts.objects.items()):
+        score = '' if seen.mean_score is None else f'{seen.mean_score:.2f}'
+        table.add_row(str(id_), Text(seen.name), f'{seen.visible} of {seen.frames}', score)
+    console.print(table)
+    written = [f'{LABELS}/', TRACKS]
+    written += [OVERLAY] * run.request.overlay + [f'{BAG}/'] * run.request.bag
+    console.print(f'{out}: {", ".join(written)}', highlight=False, markup=False, soft_wrap=True)

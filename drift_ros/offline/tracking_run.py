@@ -1,4 +1,4 @@
-"""One run of `drift track`: checks, the loop over the frames, and what is said about it."""
+"""One run over a recording: checks, the loop over the frames, and its record."""
 
 from __future__ import annotations
 
@@ -16,18 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.table import Table
-from rich.text import Text
 
 import drift_ros
 from drift_ros.errors import DeviceError, PromptError, SourceError
@@ -54,7 +42,7 @@ VERSIONS = ('torch', 'numpy', 'diffusers', 'transformers')
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked for on the command line."""
+    """What is to be tracked, and what is to be written."""
 
     source: Path
     prompts: Path
@@ -68,13 +56,18 @@ class Request:
 
 
 @dataclass
-class Seen:
-    """What was seen of one target."""
+class TargetCounts:
+    """In how many frames one target was listed and visible, and its scores there."""
 
     name: str
     frames: int = 0
     visible: int = 0
     score: float = 0.0  # sum over the visible frames
+
+    @property
+    def mean_score(self) -> float | None:
+        """Over the visible frames; None if there are none."""
+        return self.score / self.visible if self.visible else None
 
 
 @dataclass
@@ -83,13 +76,13 @@ class Counts:
 
     results: int = 0
     seconds: float = 0.0
-    objects: dict[int, Seen] = field(default_factory=dict)
+    objects: dict[int, TargetCounts] = field(default_factory=dict)
 
     def add(self, result: TrackingResult) -> None:
         """Count one result."""
         self.results += 1
         for obj in result.objects:
-            seen = self.objects.setdefault(obj.id, Seen(obj.name))
+            seen = self.objects.setdefault(obj.id, TargetCounts(obj.name))
             seen.frames += 1
             seen.visible += obj.visible
             seen.score += obj.score if obj.visible else 0.0
@@ -171,8 +164,11 @@ class TrackingRun:
         stats = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
         return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
 
-    def execute(self) -> None:
+    def execute(self, on_frame: Callable[[int], None] = lambda done: None) -> None:
         """Track all frames and write all results.
+
+        Args:
+            on_frame: called after every frame with the number of frames that are done.
 
         Raises:
             DriftError: something was wrong; what was written before stays.
@@ -186,7 +182,7 @@ class TrackingRun:
         state, problem = FAILED, ''
         try:
             with ExitStack() as stack:
-                self._loop(tracker, self._open_writers(stack))
+                self._loop(tracker, self._open_writers(stack), on_frame)
             self._check_prompts()
             state = FINISHED
         except KeyboardInterrupt:
@@ -258,7 +254,9 @@ class TrackingRun:
         fit = len(set(stems)) == len(stems) and all(map(is_name, stems))
         return (lambda f: stems[f.index]) if fit else name_by_index
 
-    def _loop(self, tracker: Tracker, writers: Sequence[ResultWriter]) -> None:
+    def _loop(
+        self, tracker: Tracker, writers: Sequence[ResultWriter], on_frame: Callable[[int], None]
+    ) -> None:
         def put(results: Sequence[TrackingResult]) -> None:
             for result in results:
                 with interrupts_held():  # so that a frame is in all files or in none
@@ -266,18 +264,14 @@ class TrackingRun:
                         writer.write(result)
                     self.counts.add(result)
 
-        with _progress() as progress:
-            task = progress.add_task(self.source.name, total=self.source.count)
-            for frame in self.source.frames():
-                here = self.plan.take(frame)
-                late = tracker.stats.late
-                put(tracker.step(frame, [p.prompt for p in here]))
-                if tracker.stats.late > late:
-                    self.plan.left += here
-                progress.update(task, completed=frame.index + 1)
-            put(tracker.flush())
-            if self.source.count is not None:
-                progress.update(task, completed=self.source.count)
+        for frame in self.source.frames():
+            here = self.plan.take(frame)
+            late = tracker.stats.late
+            put(tracker.step(frame, [p.prompt for p in here]))
+            if tracker.stats.late > late:
+                self.plan.left += here
+            on_frame(frame.index + 1)
+        put(tracker.flush())
 
     def _facts(self, tracker: Tracker) -> dict[str, Any]:
         counts = self.counts
@@ -303,51 +297,13 @@ class TrackingRun:
                     'name': seen.name,
                     'frames': seen.frames,
                     'visible': seen.visible,
-                    'mean_score': seen.score / seen.visible if seen.visible else None,
+                    'mean_score': seen.mean_score,
                 }
                 for id_, seen in sorted(counts.objects.items())
             },
             'seconds': round(counts.seconds, 3),
             'frames_per_second': round(counts.rate, 3),
         }
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f'{speed:.1f} frames/s' if speed else '', style='progress.data.speed')
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn('{task.description}', markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-
-
-def report(run: TrackingRun) -> None:
-    """Print what a run found and where it lies."""
-    console = Console()
-    counts, out = run.counts, run.request.out
-    skipped = run.source.skipped.total
-    console.print(
-        f'{counts.results} frames in {counts.seconds:.1f} s ({counts.rate:.1f} frames/s)'
-        + (f', {skipped} skipped (see {out / "run.json"})' if skipped else ''),
-        highlight=False,
-        soft_wrap=True,
-    )
-    table = Table('id', 'name', 'visible frames', 'mean score', box=None, header_style='bold')
-    for id_, seen in sorted(counts.objects.items()):
-        score = f'{seen.score / seen.visible:.2f}' if seen.visible else ''
-        table.add_row(str(id_), Text(seen.name), f'{seen.visible} of {seen.frames}', score)
-    console.print(table)
-    written = [f'{LABELS}/', TRACKS]
-    written += [OVERLAY] * run.request.overlay + [f'{BAG}/'] * run.request.bag
-    console.print(f'{out}: {", ".join(written)}', highlight=False, markup=False, soft_wrap=True)
 
 
 def _is_on(prompt: TimedPrompt, frame: Frame) -> bool:

@@ -1,0 +1,1 @@
+"""Offline tracking: every frame of a recording through the tracker, results into a folder."""
