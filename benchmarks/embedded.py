@@ -35,7 +35,8 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
+from drift_ros.descriptors import Descriptors
+from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.features.device import choose_device
 from drift_ros.features.embedded.create import load
 from drift_ros.features.embedded.extractor import EmbeddedExtractor
@@ -205,12 +206,12 @@ class WithPaths(FeatureExtractor):
         self.device, self.dtype = inner.device, inner.dtype
         self.window_length, self.size_multiple = 16, inner.size_multiple
 
-    def extract(self, window: Window) -> FeatureMap:
+    def extract(self, window: Window) -> Descriptors:
         """As the image model does, and paths; every frame of the window counts."""
         maps = self.inner.extract(Window(window.images, window.stamps, len(window.stamps)))
         paths = self.motion * describe_paths(maps.features)
         both = torch.cat([maps.features, paths], 1)[-window.new :]
-        return FeatureMap(both, maps.stride)
+        return Descriptors.of(both, maps.stride)
 
 
 def _row(kind: str, blocks: str, snr: float, norm: str, motion: float) -> dict[str, Any]:

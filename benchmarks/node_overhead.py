@@ -36,7 +36,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
-from drift_ros.features import FeatureExtractor, FeatureMap, Window, registry
+from drift_ros.features import Descriptors, FeatureExtractor, Window, registry
 from drift_ros.msg import TrackedObjectArray
 from drift_ros.prompts import Prompt
 from drift_ros.ros import messages
@@ -60,11 +60,11 @@ class Constant(FeatureExtractor):
         self.device = torch.device('cpu' if settings.device == 'auto' else settings.device)
         self.dtype = torch.float32
 
-    def extract(self, window: Window) -> FeatureMap:
+    def extract(self, window: Window) -> Descriptors:
         """One constant channel."""
         height, width = window.images.shape[2:]
         shape = (window.new, 1, height // CELL, width // CELL)
-        return FeatureMap(torch.ones(shape, device=self.device), CELL)
+        return Descriptors.of(torch.ones(shape, device=self.device), CELL)
 
 
 class Recorder(Latencies):

@@ -245,16 +245,16 @@ class WindowSettings(Settings):
         0,
         ge=0,
         le=128,
-        description='Frames that the extractor sees together; 0 takes the length that the model '
-        'was made for.',
+        description='Frames that the extractor sees together, or, if it takes a stream frame by '
+        'frame, remembers; 0 takes the length that the model was made for.',
     )
     stride: int = Field(
         0,
         ge=0,
         le=128,
         description='New frames per window, and so the latency in frames; 0 takes the window '
-        'length (windows '
-        'that do not overlap). A smaller stride costs more passes and lowers the latency.',
+        'length (windows that do not overlap), and 1 for extractors that take a stream frame by '
+        'frame. A smaller stride costs more passes and lowers the latency.',
     )
     history: int = Field(
         32,

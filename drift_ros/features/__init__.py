@@ -1,6 +1,15 @@
 """Frames in, descriptors out. Each extractor has a name in the registry below."""
 
-from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
+from drift_ros.descriptors import Descriptors
+from drift_ros.features.base import FeatureExtractor, Session, Window
 from drift_ros.features.registry import EXTRACTORS, create, names
 
-__all__ = ['EXTRACTORS', 'FeatureExtractor', 'FeatureMap', 'Window', 'create', 'names']
+__all__ = [
+    'EXTRACTORS',
+    'Descriptors',
+    'FeatureExtractor',
+    'Session',
+    'Window',
+    'create',
+    'names',
+]

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
+from drift_ros.descriptors import Descriptors
+from drift_ros.features.base import FeatureExtractor, Window
 
 CELL = 8  # px
 ORIENTATIONS = 8
@@ -37,12 +38,12 @@ class PatchExtractor(FeatureExtractor):
         self.dtype = dtype
 
     @torch.no_grad()
-    def extract(self, window: Window) -> FeatureMap:
+    def extract(self, window: Window) -> Descriptors:
         """Descriptors of the newest frames: (n, 59, H / 8, W / 8)."""
         images = window.images[-window.new :].float() / 255
         features = describe(images)
         features -= features.mean((2, 3), keepdim=True)
-        return FeatureMap(features.to(self.dtype), CELL)
+        return Descriptors.of(features.to(self.dtype), CELL)
 
 
 def describe(images: Tensor) -> Tensor:

@@ -25,14 +25,14 @@ from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.prompts.types import Prompt, Segmenter
 from drift_ros.settings import TrackerSettings
-from drift_ros.tracking.describer import Describer
+from drift_ros.tracking.feature_pipeline import FeaturePipeline
 from drift_ros.tracking.labeller import Labeller
 from drift_ros.tracking.prompting import find_frame, paint, segment
 from drift_ros.tracking.releases import Releases
 from drift_ros.tracking.stream import ChangeLog, restart_reason
 from drift_ros.tracking.targets import Target, Targets
 from drift_ros.tracking.types import Frame, Preview, Stats, TrackingResult
-from drift_ros.tracking.windows import Cut, HeldFrame, WindowBuffer
+from drift_ros.tracking.windows import Cut, HeldFrame, WindowBuffer, window_size
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,7 @@ class Tracker:
     """Tracks prompted targets through a stream of frames.
 
     Args:
-        extractor: describes windows of frames. It is reset, for what it keeps may be of another
-            stream, and belongs to this tracker from now on.
+        extractor: describes frames; several trackers may share it.
         segmenter: turns prompts into masks.
         settings: how to track.
         initial_prompts: prompts that are applied to the first frame of every stream: at the start
@@ -65,15 +64,19 @@ class Tracker:
         self.stats = Stats()
         self.generation = 0
         self._initial_prompts = tuple(initial_prompts)
-        length = settings.window.length or extractor.window_length
-        stride = settings.window.stride or length
+        length, stride = window_size(extractor, settings.window)
         self._buffer = WindowBuffer(length, stride, settings.window.history)
         self._targets = Targets()
         self._labeller = Labeller(self._targets, settings.propagation, settings.targets)
-        self._describer = Describer(extractor, settings.features.resolution, settings.propagation)
+        self._features = FeaturePipeline(
+            extractor,
+            length,
+            settings.features.resolution,
+            settings.propagation,
+            self._buffer.history,
+        )
         self._changes = ChangeLog(log)
         self._releases = Releases(self.stats)
-        extractor.reset()
 
     @classmethod
     def from_settings(
@@ -239,7 +242,7 @@ class Tracker:
         self._buffer.clear()
         self._releases.begin(self._buffer.cursor)
         self._new_generation()
-        self.extractor.reset()
+        self._features.reset()
 
     def warm_up(self, size: tuple[int, int]) -> None:
         """Run one full window of grey frames through the extractor, before the first real frame.
@@ -253,8 +256,8 @@ class Tracker:
         Raises:
             DeviceError: the device has too little memory for a window of this size.
         """
-        while message := self._describer.try_out(size, *self.window):
-            self._describer.free_memory()
+        while message := self._features.try_out(size, *self.window):
+            self._features.free_memory()
             if not self._shrink(message):
                 raise DeviceError(
                     f'{message}; lower features.resolution or window.length, use float16, or set '
@@ -288,10 +291,10 @@ class Tracker:
             error = failure
         if error is None:
             return
-        self._describer.free_memory()
+        self._features.free_memory()
         self._labeller.go_back_to(left[0].number)  # it may have been half remembered
         if isinstance(error, torch.OutOfMemoryError) and self._shrink(
-            self._describer.too_little_memory(left[0].frame.size, len(cut.frames), error)
+            self._features.too_little_memory(left[0].frame.size, len(cut.frames), error)
         ):
             self._buffer.rewind(left[0])
             self._label_next(end)
@@ -346,7 +349,7 @@ class Tracker:
         self.generation += 1
         self._targets.clear()
         self._labeller.clear()
-        self._describer.begin_generation()
+        self._features.begin_generation()
         for held in self._buffer.all():
             held.prompts.clear()
             held.labels = None
@@ -362,7 +365,7 @@ class Tracker:
 
     def _label_window(self, cut: Cut, left: list[HeldFrame]) -> None:
         """Label the new frames of a window; what is done leaves the list."""
-        maps = self._describer.describe(cut)
+        maps = self._features.describe(cut.frames, cut.new)
         self.stats.windows += 1
         for held, descriptors in zip(tuple(left), maps.features, strict=True):
             held.labels, scores = self._labeller.label(held, descriptors, maps.stride)
@@ -395,5 +398,6 @@ class Tracker:
         if not self.settings.window.may_shrink or self._buffer.length == 1:
             return False
         self._buffer.shrink()
+        self._features.restart(self._buffer.length)
         log.warning('%s; trying windows of %d frames', message, self._buffer.length)
         return True

@@ -10,9 +10,10 @@ from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from drift_ros.errors import SettingsError
+from drift_ros.features.base import FeatureExtractor
+from drift_ros.settings import WindowSettings
 from drift_ros.tracking.types import Frame
 
 
@@ -26,7 +27,6 @@ class HeldFrame:
         gap: frames lost between the previous one and this one.
         segment: number of the part of the stream that it belongs to; no window spans two.
         prompts: masks given for this frame: id -> (H, W) bool.
-        image: the network's input, (3, H', W') uint8, made when first needed.
         labels: (H, W) uint8 ids, once the frame was labelled in the current generation.
     """
 
@@ -35,7 +35,6 @@ class HeldFrame:
     gap: int
     segment: int = 0
     prompts: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
-    image: Tensor | None = None
     labels: NDArray[np.uint8] | None = None
 
 
@@ -47,6 +46,14 @@ class Cut:
 
     frames: list[HeldFrame]
     new: int
+
+
+def window_size(extractor: FeatureExtractor, settings: WindowSettings) -> tuple[int, int]:
+    """Length and stride of windows in frames. A streaming extractor gives each frame at once,
+    however many it remembers.
+    """
+    length = settings.length or extractor.window_length
+    return length, settings.stride or (1 if extractor.streaming else length)
 
 
 class WindowBuffer:
@@ -72,7 +79,7 @@ class WindowBuffer:
             )
         self.length = length
         self.stride = stride
-        self._history = max(history, length)
+        self.history = max(history, length)
         self._frames: deque[HeldFrame] = deque()
         self._pushed = 0
         self._cursor = 0  # number of the first frame that waits
@@ -129,10 +136,6 @@ class WindowBuffer:
         frames = [
             h for h in self._frames if start <= h.number < self._cursor and h.segment == segment
         ]
-        for held in self._frames:
-            if held.number > start:
-                break
-            held.image = None  # no later window shows it
         self._trim()
         return Cut(frames, new)
 
@@ -186,5 +189,5 @@ class WindowBuffer:
         self._index, self._lost = None, 0
 
     def _trim(self) -> None:
-        while self._frames and self._frames[0].number < self._cursor - self._history:
+        while self._frames and self._frames[0].number < self._cursor - self.history:
             self._frames.popleft()

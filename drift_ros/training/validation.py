@@ -29,7 +29,6 @@ def track(
     """Label maps (H, W) of all frames from that of the first, the clip being one window."""
     settings = settings or PropagationSettings()
     images = torch.from_numpy(clip.images).permute(0, 3, 1, 2).to(extractor.device)
-    extractor.reset()
     maps = extractor.extract(Window(images, tuple(range(len(images))), len(images)))
     features = propagation.unit(maps.features, 1).contiguous(memory_format=torch.channels_last)
     size = clip.labels.shape[1], clip.labels.shape[2]

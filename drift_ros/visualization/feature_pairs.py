@@ -71,7 +71,6 @@ def pair_picture(
     side = network_size(shown[0].size, settings.features.resolution, extractor.size_multiple)
     images = torch.stack([to_input(frame.image, side, extractor.device) for frame in shown])
     stamps = tuple(frame.stamp for frame in shown)
-    extractor.reset()
     maps = extractor.extract(Window(images, stamps, len(shown))).features
     size = shown[0].size[::-1]
     large = [

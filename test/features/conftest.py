@@ -53,7 +53,7 @@ def video_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope='session')
 def make_video(video_folders: dict[str, Path]) -> MakeVideo:
     """Load one of them: model, and settings with __ for the dot. The same again is the same object,
-    reset, unless it is to be `fresh`.
+    unless it is to be `fresh`.
     """
     loaded: dict[str, VideoUnetExtractor] = {}
 
@@ -64,7 +64,6 @@ def make_video(video_folders: dict[str, Path]) -> MakeVideo:
             made = create_video(video_settings(**given))
             assert isinstance(made, VideoUnetExtractor)
             loaded[key] = made
-        loaded[key].reset()
         return loaded[key]
 
     return make

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from drift_ros.features import FeatureExtractor, FeatureMap, Window, create
+from drift_ros.features import Descriptors, FeatureExtractor, Session, Window, create
 from drift_ros.features.fused import FusedExtractor
 from drift_ros.settings import FeatureSettings
 
@@ -29,11 +29,20 @@ class Given(FeatureExtractor):
         self.features = features
         self.stride = stride
         self.windows: list[Window] = []
-        self.resets = 0
 
-    def extract(self, window: Window) -> FeatureMap:
+    def extract(self, window: Window) -> Descriptors:
         self.windows.append(window)
-        return FeatureMap(self.features[-window.new :], self.stride)
+        return Descriptors.of(self.features[-window.new :], self.stride)
+
+    def session(self, length: int = 0) -> Session:
+        self.opened = GivenSession(self)
+        self.opened.length = length
+        return self.opened
+
+
+class GivenSession(Session):
+    resets = 0
+    length = 0
 
     def reset(self) -> None:
         self.resets += 1
@@ -95,12 +104,23 @@ def test_the_image_network_sees_new_frames_only() -> None:
     assert [(len(w.images), w.stamps, w.new) for w in image.windows] == [(1, (3,), 1)]
 
 
-def test_sizes_suit_both_and_a_reset_reaches_both() -> None:
+def test_sizes_suit_both() -> None:
     video, image = Given(features(5), 8, 7, multiple=32), Given(features(3), 8, multiple=24)
     fused = FusedExtractor(video, image, 0.5)
     assert fused.size_multiple == 96 and fused.window_length == 7
-    fused.reset()
-    assert video.resets == image.resets == 1
+
+
+@pytest.mark.parametrize('streaming', [False, True])
+def test_a_session_is_one_of_each(streaming: bool) -> None:
+    video, image = Given(features(5), 8, 4), Given(features(3), 8)
+    video.streaming = streaming
+    fused = FusedExtractor(video, image, 0.5)
+    assert fused.streaming == streaming
+    session = fused.session(9)
+    assert video.opened.length == 9
+    assert torch.equal(session.extract(window()).features, fused.extract(window()).features)
+    session.reset()
+    assert video.opened.resets == image.opened.resets == 1
 
 
 def test_zero_features_do_not_poison_their_neighbours() -> None:

@@ -84,11 +84,31 @@ def test_repeats_bit_for_bit_and_keeps_no_state(make_video: Make, model: str) ->
     used.extract(window(2, first=2))
     expected = fresh.extract(window(3, new=2)).features
     assert torch.equal(used.extract(window(3, new=2)).features, expected)
-    used.reset()
     assert torch.equal(used.extract(window(4, first=9)).features, first.features)
-    assert used._posteriors.keys() == {9, 10, 11, 12}
     other = make_video(model, batch=1, seed=1)
     assert not torch.equal(other.extract(window(3, new=2)).features, expected)
+
+
+def test_sessions_encode_a_frame_once_and_never_meet(
+    make_video: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two cameras give other images with equal stamps."""
+    extractor = make_video('modelscope', batch=1)
+    windows = [window(4), window(4, first=2)]
+    cameras = [windows, [type(w)(255 - w.images, w.stamps, w.new) for w in windows]]
+    expected = [[extractor.extract(w).features for w in camera] for camera in cameras]
+    encoder, encoded = extractor.encoder, []
+
+    def counted(images: Tensor) -> Tensor:
+        encoded.append(len(images))
+        return encoder(images)
+
+    monkeypatch.setattr(extractor, 'encoder', counted)
+    sessions = [extractor.session() for _ in cameras]
+    for step in range(2):
+        for session, camera, descriptors in zip(sessions, cameras, expected, strict=True):
+            assert torch.equal(session.extract(camera[step]).features, descriptors[step])
+    assert encoded == [4, 4, 2, 2]
 
 
 @pytest.mark.parametrize('model', CLASSES)
@@ -147,7 +167,7 @@ def test_an_ensemble_is_the_mean_over_draws_of_its_own(make_video: Make, model: 
     frames = window(2)
     found = extractor.extract(frames).features
     with torch.no_grad():
-        posteriors = extractor._encode(frames)
+        posteriors = extractor.encode(frames, {})
         conditions = extractor._conditions(frames, posteriors)
         members = [
             extractor._features(
@@ -197,7 +217,7 @@ def test_a_tiny_vae_gives_latents_of_the_models_scale(
     vae = AutoencoderTiny.from_pretrained(tiny_vae).eval()
     with torch.no_grad():
         plain = vae.encode(frames.images / 127.5 - 1).latents
-        posteriors = torch.stack(extractor._encode(frames))
+        posteriors = torch.stack(extractor.encode(frames, {}))
     torch.testing.assert_close(posteriors[:, 0], plain * scaling / 0.18215)
     assert not posteriors[:, 1].any()
     if model == 'svd':

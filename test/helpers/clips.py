@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drift_ros.features import FeatureExtractor, FeatureMap, Window
+from drift_ros.features import Descriptors, FeatureExtractor, Session, Window
 from drift_ros.prompts.types import Prompt
 from drift_ros.settings import TrackerSettings, build
 from drift_ros.tracking import Frame, Tracker
@@ -39,15 +39,46 @@ class Colours(FeatureExtractor):
         self.device = torch.device('cpu')
         self.dtype = torch.float32
         self.windows: list[tuple[tuple[int, ...], int]] = []
-        self.resets = 0
 
-    def extract(self, window: Window) -> FeatureMap:
+    def extract(self, window: Window) -> Descriptors:
         self.windows.append((window.stamps, window.new))
         cells = torch.nn.functional.avg_pool2d(window.images[-window.new :].float(), 4) - 128
-        return FeatureMap(cells, 4)
+        return Descriptors.of(cells, 4)
+
+
+class CausalColours(Colours):
+    """Colours and, as a further channel, how many frames its session has seen; remembers what each
+    session was shown between two resets.
+    """
+
+    streaming = True
+
+    def __init__(self, length: int = 1) -> None:
+        super().__init__(length)
+        self.runs: list[list[int]] = []
+
+    def session(self, length: int = 0) -> Session:
+        return CausalSession(self)
+
+
+class CausalSession(Session):
+    def __init__(self, extractor: CausalColours) -> None:
+        super().__init__(extractor)
+        self.runs = extractor.runs
+        self.reset()
 
     def reset(self) -> None:
-        self.resets += 1
+        self.seen: list[int] = []
+
+    def extract(self, window: Window) -> Descriptors:
+        if not self.seen:
+            self.runs.append(self.seen)
+        self.seen += window.stamps
+        colours = super().extract(window).features
+        count = torch.arange(len(self.seen) - window.new, len(self.seen)).float()
+        return Descriptors.of(
+            torch.cat([colours, count[:, None, None, None].expand_as(colours[:, :1])], 1), 4
+        )
 
 
 def square(x: int, y: int = 20, side: int = 16) -> NDArray[np.bool_]:
@@ -84,7 +115,10 @@ def iou(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 
 
 def make_tracker(
-    length: int = 1, initial_prompts: Sequence[Prompt] = (), **values: object
+    length: int = 1,
+    initial_prompts: Sequence[Prompt] = (),
+    extractor: FeatureExtractor | None = None,
+    **values: object,
 ) -> Tracker:
     """A tracker over colours, for settings by dotted names with __ for the dot."""
     dotted = {name.replace('__', '.'): value for name, value in values.items()}
@@ -92,4 +126,4 @@ def make_tracker(
         TrackerSettings,
         {'features.resolution': 0, 'propagation.radius': 4, 'propagation.top_k': 5} | dotted,
     )
-    return Tracker(Colours(length), GivenMasks(), settings, initial_prompts)
+    return Tracker(extractor or Colours(length), GivenMasks(), settings, initial_prompts)

@@ -15,7 +15,7 @@ from clips import clip_frame, make_tracker, red_mask
 pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 
 from drift_ros.errors import DriftError, FrameError
-from drift_ros.features import FeatureMap, Window
+from drift_ros.features import Descriptors, Window
 from drift_ros.prompts.types import Prompt
 from drift_ros.ros.worker import Incoming, Worker
 from drift_ros.tracking.types import Frame, Stats, TrackingResult
@@ -153,7 +153,7 @@ def test_only_the_frames_of_a_failed_window_go_unpublished() -> None:
     tracker = make_tracker(window__length=2)
     extract = tracker.extractor.extract
 
-    def scarce(window: Window) -> FeatureMap:
+    def scarce(window: Window) -> Descriptors:
         if clip_frame(2).stamp in window.stamps:
             raise torch.OutOfMemoryError('tried to allocate 2.00 GiB')
         return extract(window)

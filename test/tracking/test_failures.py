@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drift_ros.errors import DeviceError, PromptError
-from drift_ros.features import FeatureMap, Window
+from drift_ros.features import Descriptors, Window
 from drift_ros.prompts.types import Prompt
 from drift_ros.propagation import Memory
 from drift_ros.tracking import Tracker, TrackingResult, labeller
@@ -31,7 +31,7 @@ def fail(tracker: Tracker, when: Callable[[Window], bool], error: Exception | No
     """Let the extractor raise on some windows."""
     extract = tracker.extractor.extract
 
-    def checked(window: Window) -> FeatureMap:
+    def checked(window: Window) -> Descriptors:
         if when(window):
             raise error or out_of_memory()
         return extract(window)
@@ -299,9 +299,9 @@ def test_a_wrong_number_of_maps_is_a_failure_of_the_window(make: Make) -> None:
     tracker = make(window__length=2)
     extract = tracker.extractor.extract
 
-    def short(window: Window) -> FeatureMap:
+    def short(window: Window) -> Descriptors:
         maps = extract(window)
-        return FeatureMap(maps.features[:1], maps.stride)
+        return Descriptors.of(maps.features[:1], maps.stride)
 
     tracker.step(clip_frame(0), [RED])
     tracker.extractor.extract = short  # type: ignore[method-assign]

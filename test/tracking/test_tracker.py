@@ -11,7 +11,6 @@ import torch
 from clips import (
     PERIOD,
     SIZE,
-    Colours,
     GivenMasks,
     blue_mask,
     clip_frame,
@@ -419,7 +418,6 @@ def test_the_frame_and_its_image_come_back_untouched(make: Make) -> None:
 def test_warm_up_leaves_no_trace(make: Make) -> None:
     tracker = make(length=4)
     tracker.warm_up(SIZE)
-    assert tracker.extractor.resets == 2  # type: ignore[attr-defined]
     assert len(tracker.extractor.windows[0][0]) == 4  # type: ignore[attr-defined]
     assert tracker.stats.windows == 0
 
@@ -477,12 +475,6 @@ def test_a_target_named_anew_on_an_earlier_frame_forgets_its_later_prompt(make: 
         tracker.set_targets([again], clip_frame(index).stamp, keep_existing=True)
     (result,) = play(tracker, 1, 10)
     assert iou(result.labels == 1, blue_mask(10)) > 0.7
-
-
-def test_what_the_extractor_kept_of_another_stream_is_forgotten() -> None:
-    extractor = Colours()
-    Tracker(extractor, GivenMasks())
-    assert extractor.resets == 1
 
 
 @pytest.mark.parametrize('steps', [3, 5, 6])

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
+from drift_ros.descriptors import Descriptors
+from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.synthetic import Clip, PointTruth
 from drift_ros.training.validation import crossing_clips, jaccard, validate
 
@@ -31,10 +32,10 @@ class Levels(FeatureExtractor):
     def __init__(self, blind: bool) -> None:
         self.blind = blind
 
-    def extract(self, window: Window) -> FeatureMap:
+    def extract(self, window: Window) -> Descriptors:
         cells = window.images[:, 0, 4::8, 4::8].long() // 100
         features = torch.nn.functional.one_hot(cells, 3).permute(0, 3, 1, 2).float()
-        return FeatureMap(torch.ones_like(features) if self.blind else features, 8)
+        return Descriptors.of(torch.ones_like(features) if self.blind else features, 8)
 
 
 def test_j_follows_the_descriptors() -> None:

@@ -14,17 +14,17 @@ from drift_ros.evaluation.poses.pose_sequence import Joints
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.propagation import Memory
 from drift_ros.settings import TrackerSettings
-from drift_ros.tracking.describer import Describer
+from drift_ros.tracking.feature_pipeline import FeaturePipeline
 from drift_ros.tracking.labeller import propagate_from
 from drift_ros.tracking.types import Frame
-from drift_ros.tracking.windows import Cut, WindowBuffer
+from drift_ros.tracking.windows import Cut, WindowBuffer, window_size
 
 
 class PoseTracker:
     """Takes the frames of one video.
 
     Args:
-        extractor: describes windows of frames; it is reset.
+        extractor: describes frames.
         settings: of windows and propagation.
         side: of the square in px that images are brought to.
         joints: (J, 2) places in the first frame in px.
@@ -34,12 +34,11 @@ class PoseTracker:
         self, extractor: FeatureExtractor, settings: TrackerSettings, side: int, joints: Joints
     ) -> None:
         self._settings, self._side, self._given = settings.propagation, side, joints
-        self._describer = Describer(extractor, side, settings.propagation)
-        length = settings.window.length or extractor.window_length
-        self._buffer = WindowBuffer(length, settings.window.stride or length, length)
+        length, stride = window_size(extractor, settings.window)
+        self._buffer = WindowBuffer(length, stride, length)
+        self._features = FeaturePipeline(extractor, length, side, settings.propagation, length)
         self._memory = Memory(settings.propagation.memory, references=1)
         self._size = (0, 0)
-        extractor.reset()
 
     def step(self, index: int, stamp: int, image: NDArray[np.uint8]) -> list[tuple[int, Joints]]:
         """Take the next frame.
@@ -70,7 +69,9 @@ class PoseTracker:
     def _label(self, cut: Cut) -> Sequence[tuple[int, Joints]]:
         found = []
         for held, features in zip(
-            cut.frames[-cut.new :], self._describer.describe(cut).features, strict=True
+            cut.frames[-cut.new :],
+            self._features.describe(cut.frames, cut.new).features,
+            strict=True,
         ):
             soft = self._propagate(held.number, features)
             found.append((held.frame.index, read_joints(soft, self._size)))

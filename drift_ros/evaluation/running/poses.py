@@ -65,25 +65,22 @@ def run_poses(
     extractor, settings = method.tracker.extractor, method.tracker.settings
     tracker = PoseTracker(extractor, settings, sequence.side, sequence.pose(0))
     size, seconds, found = (0, 0), 0.0, list[tuple[int, Joints]]()
-    try:
-        for index, stamp in enumerate(sequence.stamps):
-            image = sequence.image(index)
-            if index and image.shape[:2] != size:
-                raise SourceError(
-                    f'the image of frame {sequence.frames[index]} is {image.shape[1]}x'
-                    f'{image.shape[0]} px, but the first one {size[1]}x{size[0]}: all must have '
-                    'one size'
-                )
-            size = (image.shape[0], image.shape[1])
-            started = time.perf_counter()
-            found += tracker.step(index, stamp, image)
-            seconds += time.perf_counter() - started
-            on_frame(index + 1, len(sequence.stamps))
+    for index, stamp in enumerate(sequence.stamps):
+        image = sequence.image(index)
+        if index and image.shape[:2] != size:
+            raise SourceError(
+                f'the image of frame {sequence.frames[index]} is {image.shape[1]}x'
+                f'{image.shape[0]} px, but the first one {size[1]}x{size[0]}: all must have '
+                'one size'
+            )
+        size = (image.shape[0], image.shape[1])
         started = time.perf_counter()
-        found += tracker.end()
+        found += tracker.step(index, stamp, image)
         seconds += time.perf_counter() - started
-    finally:
-        extractor.reset()
+        on_frame(index + 1, len(sequence.stamps))
+    started = time.perf_counter()
+    found += tracker.end()
+    seconds += time.perf_counter() - started
     if pictures:
         write_pictures(folder, sequence, found)
     joints = np.stack([joints for _, joints in found])

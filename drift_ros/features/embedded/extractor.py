@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from drift_ros.descriptors import Descriptors
 from drift_ros.errors import DeviceError
-from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
+from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.features.device import compiled, prepare
 from drift_ros.features.embedded.model import EmbeddedUNet
 from drift_ros.features.embedded.paths import AHEAD, describe_paths
@@ -76,7 +77,7 @@ class EmbeddedExtractor(FeatureExtractor):
         self._seed = seed
 
     @torch.no_grad()
-    def extract(self, window: Window) -> FeatureMap:
+    def extract(self, window: Window) -> Descriptors:
         """Descriptors of the newest frames: (n, C, H / stride, W / stride), C over all parts."""
         new = slice(-window.new, None)
         used = slice(None) if self._joined else new
@@ -92,7 +93,7 @@ class EmbeddedExtractor(FeatureExtractor):
                 'features.dtype to bfloat16 or float32'
             )
         stride = window.images.shape[-2] // features.shape[-2]
-        return FeatureMap(features.to(self.dtype), stride)
+        return Descriptors.of(features.to(self.dtype), stride)
 
     @torch.no_grad()
     def outputs(self, images: Tensor, stamps: Sequence[int]) -> list[Tensor]:

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
+from drift_ros.descriptors import Descriptors
+from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.features.device import compiled, prepare, require_finite
 from drift_ros.features.noise import NoiseLevel, gaussian
 from drift_ros.settings import FeatureSettings
@@ -56,7 +57,7 @@ class ImageUnetExtractor(FeatureExtractor):
         self._ensemble = settings.image.ensemble
 
     @torch.no_grad()
-    def extract(self, window: Window) -> FeatureMap:
+    def extract(self, window: Window) -> Descriptors:
         """Features of the newest frames: (n, C, H / stride, W / stride)."""
         sources = self._encode(window.images[-window.new :])
         stamps = window.stamps[-window.new :]
@@ -73,7 +74,7 @@ class ImageUnetExtractor(FeatureExtractor):
         features = features.to(self.dtype)
         require_finite(features, 'the image UNet')
         stride = window.images.shape[-2] // features.shape[-2]
-        return FeatureMap(features, stride)
+        return Descriptors.of(features, stride)
 
     def _noisy(self, source: Tensor, stamp: int, member: int) -> Tensor:
         clean = self._clean(source, stamp, member)

@@ -7,13 +7,15 @@ and go through the UNet together, once; the output of one decoder block is the f
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from drift_ros.features.base import FeatureExtractor, FeatureMap, Window
+from drift_ros.descriptors import Descriptors
+from drift_ros.features.base import FeatureExtractor, Session, Window
 from drift_ros.features.device import compiled, prepare, require_finite
 from drift_ros.features.latents import LatentEncoder, sample
 from drift_ros.features.noise import Draw, NoiseLevel, gaussian
@@ -48,9 +50,9 @@ class VideoUnetExtractor(FeatureExtractor):
 
     Models that take a condition image get the first frame of the window. Noise, and the draw from
     the VAE's posterior, belong to (seed, stamp of the frame, member of the ensemble): a frame is
-    noised alike in every window and in every run. Posteriors of frames that the next window may see
-    again are kept; frames are encoded in batches, so between runs that cut windows otherwise they
-    agree up to rounding, and exactly at a batch of 1.
+    noised alike in every window and in every run. A session keeps the posteriors of frames that the
+    next window may see again; frames are encoded in batches, so between runs that cut windows
+    otherwise they agree up to rounding, and exactly at a batch of 1.
 
     Args:
         parts: of the model; the networks are moved and cast in place.
@@ -69,20 +71,22 @@ class VideoUnetExtractor(FeatureExtractor):
         self.settings = parts.settings
         self._run = compiled(self.unet, parts.settings.compile)
         self._time = torch.tensor(parts.level.timestep, dtype=torch.float32, device=self.device)
-        self._posteriors: dict[int, Tensor] = {}
 
-    def reset(self) -> None:
-        """Forget kept latents."""
-        self._posteriors.clear()
-
-    @torch.no_grad()
-    def extract(self, window: Window) -> FeatureMap:
+    def extract(self, window: Window) -> Descriptors:
         """Features of the newest frames: (n, C, H / stride, W / stride).
 
         Raises:
             DeviceError: values overflow in this number format.
         """
-        posteriors = self._encode(window)
+        return self.describe(window, self.encode(window, {}))
+
+    def session(self, length: int = 0) -> Session:
+        """A stream that keeps the posteriors of its last window."""
+        return _VideoSession(self)
+
+    @torch.no_grad()
+    def describe(self, window: Window, posteriors: list[Tensor]) -> Descriptors:
+        """What `extract` says, from the posterior of each frame."""
         conditions = self._conditions(window, posteriors)
         total: Tensor | None = None
         ensemble = self.settings.video.ensemble
@@ -96,19 +100,16 @@ class VideoUnetExtractor(FeatureExtractor):
         assert total is not None
         features = (total / ensemble).to(self.dtype)
         require_finite(features, 'the video UNet')
-        return FeatureMap(features, window.images.shape[-2] // features.shape[-2])
+        return Descriptors.of(features, window.images.shape[-2] // features.shape[-2])
 
-    def _encode(self, window: Window) -> list[Tensor]:
-        """Posterior (2, 4, H / 8, W / 8) of each frame, mean and deviation, scaled."""
-        known = {t: self._posteriors[t] for t in window.stamps if t in self._posteriors}
+    @torch.no_grad()
+    def encode(self, window: Window, known: Mapping[int, Tensor]) -> list[Tensor]:
+        """Posterior (2, 4, H / 8, W / 8) of each frame, mean and deviation, scaled; `known` has
+        some by their stamps.
+        """
         new = [i for i, stamp in enumerate(window.stamps) if stamp not in known]
-        if new:
-            encoded = self.encoder(window.images[new])
-            known |= {
-                window.stamps[i]: posterior for i, posterior in zip(new, encoded, strict=True)
-            }
-        self._posteriors = known
-        return [known[stamp] for stamp in window.stamps]
+        fresh = iter(self.encoder(window.images[new]) if new else ())
+        return [known[t] if t in known else next(fresh) for t in window.stamps]
 
     def _noisy(self, posterior: Tensor, stamp: int, member: int) -> Tensor:
         """x_tau of one frame: (4, h, w) float32."""
@@ -129,3 +130,18 @@ class VideoUnetExtractor(FeatureExtractor):
     @abstractmethod
     def _features(self, noisy: Tensor, conditions: dict[str, Tensor]) -> Tensor:
         """Decoder output (d, C, h', w') for latents (d, 4, h, w) of a window."""
+
+
+class _VideoSession(Session):
+    def __init__(self, extractor: VideoUnetExtractor) -> None:
+        super().__init__(extractor)
+        self._video = extractor
+        self._posteriors: dict[int, Tensor] = {}
+
+    def extract(self, window: Window) -> Descriptors:
+        posteriors = self._video.encode(window, self._posteriors)
+        self._posteriors = dict(zip(window.stamps, posteriors, strict=True))
+        return self._video.describe(window, posteriors)
+
+    def reset(self) -> None:
+        self._posteriors = {}

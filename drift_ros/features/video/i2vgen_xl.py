@@ -34,11 +34,6 @@ class I2VGenXLExtractor(VideoUnetExtractor):
         self._image_encoder = image_encoder
         self._fps = torch.tensor([parts.settings.video.fps or FPS], device=self.device)
 
-    def reset(self) -> None:
-        """Forget kept latents and the condition image."""
-        super().reset()
-        self._image_encoder.reset()
-
     def _conditions(self, window: Window, posteriors: list[Tensor]) -> dict[str, Tensor]:
         first = posteriors[0].float()
         noise = self._gaussian(tuple(first.shape[1:]), window.stamps[0], 'condition')

@@ -17,7 +17,7 @@ DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
 
 class ImageEncoder:
-    """Embeds the first frame of a window; it is kept on the device, since every window has another.
+    """Embeds the first frame of a window; stays on the device, since every window has another.
 
     Args:
         model: `CLIPVisionModelWithProjection`; it is moved and cast in place.
@@ -42,17 +42,10 @@ class ImageEncoder:
         self._mean, self._deviation = (
             torch.tensor(values, device=device).view(1, 3, 1, 1) for values in (mean, deviation)
         )
-        self._last: tuple[int, Tensor] | None = None
-
-    def reset(self) -> None:
-        """Forget the last frame."""
-        self._last = None
 
     @torch.no_grad()
     def __call__(self, window: Window) -> Tensor:
-        """(1, 1, dim) embedding of the first frame; that of the last call is kept."""
-        stamp = window.stamps[0]
-        if self._last is None or self._last[0] != stamp:
-            pixels = (self._view(window.images[0]) - self._mean) / self._deviation
-            self._last = stamp, self.model(pixels.to(self._dtype)).image_embeds[:, None]
-        return self._last[1]
+        """(1, 1, dim) embedding of the first frame."""
+        pixels = (self._view(window.images[0]) - self._mean) / self._deviation
+        embedding: Tensor = self.model(pixels.to(self._dtype)).image_embeds[:, None]
+        return embedding

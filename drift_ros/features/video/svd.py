@@ -40,20 +40,11 @@ class StableVideoExtractor(VideoUnetExtractor):
         # Trained on the rate less one.
         told = [(video.fps or FPS) - 1, video.motion_bucket, video.condition_noise]
         self._time_ids = torch.tensor([told], dtype=self.dtype, device=self.device)
-        self._image: tuple[int, Tensor] | None = None
-
-    def reset(self) -> None:
-        """Forget kept latents and the condition image."""
-        super().reset()
-        self._image_encoder.reset()
-        self._image = None
 
     def _conditions(self, window: Window, posteriors: list[Tensor]) -> dict[str, Tensor]:
-        stamp = window.stamps[0]
-        if self._image is None or self._image[0] != stamp:
-            self._image = stamp, self._image_latent(window, posteriors[0])
+        image = self._image_latent(window, posteriors[0])
         return {
-            'image_latents': self._image[1].expand(len(posteriors), -1, -1, -1),
+            'image_latents': image.expand(len(posteriors), -1, -1, -1),
             'encoder_hidden_states': self._image_encoder(window),
             'added_time_ids': self._time_ids,
         }

@@ -1,0 +1,156 @@
+"""One stream of frames through a feature extractor: images to its size, descriptors to what
+propagation compares.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from drift_ros.descriptors import Descriptors
+from drift_ros.features.base import FeatureExtractor, Window
+from drift_ros.propagation import ChannelReduction, unit
+from drift_ros.settings import PropagationSettings
+from drift_ros.tracking.prepare import network_size, to_input
+from drift_ros.tracking.windows import HeldFrame
+
+GREY = 128
+
+
+class FeaturePipeline:
+    """Describes the frames of a stream, by a windowed extractor or by a streaming one.
+
+    Frames of a streaming extractor are described once: their descriptors are kept by stamp, so
+    that tracking may go back to them. Its session begins anew where the frames do not follow on
+    the ones before, such as after a pause.
+
+    Args:
+        extractor: whose weights are used.
+        length: frames that it sees together.
+        resolution: short side of its input in px, 0 for that of the images.
+        propagation: how descriptors are compared, and to how many channels they are reduced.
+        keep: past frames that tracking may go back to.
+    """
+
+    def __init__(
+        self,
+        extractor: FeatureExtractor,
+        length: int,
+        resolution: int,
+        propagation: PropagationSettings,
+        keep: int,
+    ) -> None:
+        self.extractor = extractor
+        self._resolution = resolution
+        self._keep = keep
+        self._normalize = propagation.similarity == 'cosine'
+        self._reduction = (
+            ChannelReduction(propagation.channels, propagation.reduction, normalize=self._normalize)
+            if propagation.channels
+            else None
+        )
+        self.restart(length)
+
+    def restart(self, length: int) -> None:
+        """Forget all frames; from now on that many are seen together."""
+        self._session = self.extractor.session(length)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all frames."""
+        self._session.reset()
+        self._inputs: dict[int, Tensor] = {}  # of the last window, by stamp
+        self._known: OrderedDict[int, Descriptors] = OrderedDict()  # of a stream, by stamp
+        self._next = (0, -1)  # segment and number of the frame that follows on the session's last
+
+    def begin_generation(self) -> None:
+        """Let the next window fit the reduction of channels; what was described before is of no
+        use with what comes.
+        """
+        if self._reduction is not None:
+            self._reduction.reset()
+
+    def describe(self, frames: Sequence[HeldFrame], new: int) -> Descriptors:
+        """Descriptors of the new frames of a window: of unit length over C unless the similarity is
+        `dot`, and reduced by a projection that the first window of the generation fits.
+
+        Args:
+            frames: consecutive ones of one segment.
+            new: number of newest ones that are to be described.
+        """
+        if self.extractor.streaming:
+            descriptors = self._stream(frames[-new:])
+        else:
+            descriptors = self._extract(frames, new)
+        if self._normalize:
+            descriptors = descriptors.map(lambda maps: unit(maps, 1))
+        return descriptors if self._reduction is None else descriptors.map(self._reduction)
+
+    def try_out(self, size: tuple[int, int], length: int, stride: int) -> str:
+        """Run one window of grey frames, without a trace.
+
+        Args:
+            size: (H, W) of the camera's images in px.
+            length: frames of the window.
+            stride: new frames of the window.
+
+        Returns:
+            Why the device has too little memory for it; empty if it has enough.
+        """
+        height, width = self._network_size(size)
+        device = self.extractor.device
+        try:
+            images = torch.full((length, 3, height, width), GREY, dtype=torch.uint8, device=device)
+            window = Window(images, tuple(range(length)), stride)
+            self.extractor.session(length).extract(window)
+        except torch.OutOfMemoryError as error:
+            return self.too_little_memory(size, length, error)
+        return ''
+
+    def too_little_memory(self, size: tuple[int, int], length: int, error: Exception) -> str:
+        """What to say of an out-of-memory error on images of a size (H, W) in px."""
+        height, width = self._network_size(size)
+        return (
+            f'{self.extractor.device} has too little memory for windows of {length} frames '
+            f'at {width}x{height} px with {self.extractor.name} in {self.extractor.dtype}: {error}'
+        )
+
+    def free_memory(self) -> None:
+        """Give back the memory of everything that can be computed again."""
+        self.reset()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _stream(self, frames: Sequence[HeldFrame]) -> Descriptors:
+        """Descriptors of frames, by a session that is shown those it has not seen."""
+        missing = [f for f in frames if f.frame.stamp not in self._known]
+        if missing and (missing[0].segment, missing[0].number) != self._next:
+            self.reset()
+            missing = list(frames)
+        if missing:
+            found = self._extract(missing, len(missing))
+            for place, held in enumerate(missing):
+                self._known[held.frame.stamp] = found[place : place + 1]
+            self._next = missing[-1].segment, missing[-1].number + 1
+        described = Descriptors.concatenate([self._known[f.frame.stamp] for f in frames])
+        while len(self._known) > self._keep:
+            self._known.popitem(last=False)
+        return described
+
+    def _extract(self, frames: Sequence[HeldFrame], new: int) -> Descriptors:
+        size = self._network_size(frames[0].frame.size)
+        stamps = tuple(held.frame.stamp for held in frames)
+        before, self._inputs = self._inputs, {}  # what no later window shows is let go
+        for held in frames:
+            image = before.get(held.frame.stamp)
+            if image is None:
+                image = to_input(held.frame.image, size, self.extractor.device)
+            self._inputs[held.frame.stamp] = image
+        images = torch.stack(list(self._inputs.values()))
+        return self._session.extract(Window(images, stamps, new))
+
+    def _network_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        return network_size(size, self._resolution, self.extractor.size_multiple)
