@@ -10,7 +10,7 @@ from typing import Any
 from drift_ros.errors import DriftError
 from drift_ros.io.bag_writer import BagWriter
 from drift_ros.io.messages import CAMERA_INFO, IMAGE, TRACKS, raw_stamp
-from drift_ros.ros.tools.playback import message_type
+from drift_ros.ros.messages import message_type
 from drift_ros.ros.tools.recording import Recorder
 
 DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'

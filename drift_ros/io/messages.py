@@ -11,19 +11,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from drift_ros import interfaces
-from drift_ros.tracking.types import Roi, TrackedObject, TrackingResult
+from drift_ros.io.message_fields import IMAGE as IMAGE
+from drift_ros.io.message_fields import TRACKS as TRACKS
+from drift_ros.io.message_fields import MessageBuilder, Position
+from drift_ros.tracking.types import Roi, TrackingResult
 
-IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
-TRACKS = 'drift_ros/msg/TrackedObjectArray'
-
-Position = tuple[float, float, float]
 IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
@@ -47,11 +45,24 @@ def make(typename: str, **fields: Any) -> Any:
     return typestore().types[typename](**fields)
 
 
-def header(stamp_ns: int, frame_id: str) -> Any:
-    """std_msgs/Header; `stamp_ns` in nanoseconds."""
-    sec, nanosec = divmod(stamp_ns, 10**9)
-    stamp = make('builtin_interfaces/msg/Time', sec=sec, nanosec=nanosec)
-    return make('std_msgs/msg/Header', stamp=stamp, frame_id=frame_id)
+_builder = MessageBuilder(make)
+header, image, labels, region = (
+    _builder.header,
+    _builder.image,
+    _builder.labels,
+    _builder.region,
+)
+
+
+def tracks(result: TrackingResult, positions: Mapping[int, Position] | None = None) -> Any:
+    """drift_ros/TrackedObjectArray of a result, as the node publishes it.
+
+    Args:
+        result: of one frame.
+        positions: id -> (x, y, z) in m in the optical frame, of those objects where it is known.
+    """
+    known = positions or {}
+    return _builder.tracks(result, lambda obj: known.get(obj.id))
 
 
 def stamp_of(message: Any) -> int:
@@ -66,29 +77,6 @@ def raw_stamp(data: bytes) -> int:
     order = '<' if data[1] & 1 else '>'
     sec, nanosec = struct.unpack_from(f'{order}iI', data, 4)
     return int(sec) * 10**9 + int(nanosec)
-
-
-def image(array: NDArray[Any], encoding: str, stamp_ns: int, frame_id: str) -> Any:
-    """sensor_msgs/Image without row padding.
-
-    Args:
-        array: (H, W) or (H, W, C), of any dtype that the encoding names; little endian in memory.
-        encoding: of the array, such as rgb8, 8UC1, 32FC1.
-        stamp_ns: in nanoseconds.
-        frame_id: coordinate frame.
-    """
-    array = np.ascontiguousarray(array)
-    height, width = array.shape[:2]
-    return make(
-        IMAGE,
-        header=header(stamp_ns, frame_id),
-        height=height,
-        width=width,
-        encoding=encoding,
-        is_bigendian=0,
-        step=array.nbytes // max(1, height),
-        data=array.reshape(-1).view(np.uint8),
-    )
 
 
 def compressed_image(data: bytes, form: str, stamp_ns: int, frame_id: str) -> Any:
@@ -142,63 +130,4 @@ def camera_info(
         binning_x=0,
         binning_y=0,
         roi=region(Roi()),
-    )
-
-
-def labels(result: TrackingResult) -> Any:
-    """Label map of a result: sensor_msgs/Image 8UC1, value = id."""
-    return image(result.labels, '8UC1', result.frame.stamp, result.frame.frame_id)
-
-
-def tracks(result: TrackingResult, positions: Mapping[int, Position] | None = None) -> Any:
-    """drift_ros/TrackedObjectArray of a result, as the node publishes it.
-
-    Args:
-        result: of one frame.
-        positions: id -> (x, y, z) in m in the optical frame, of those objects where it is known.
-    """
-    known = positions or {}
-    return make(
-        TRACKS,
-        header=header(result.frame.stamp, result.frame.frame_id),
-        generation=result.generation,
-        objects=[_object(result, obj, known.get(obj.id)) for obj in result.objects],
-    )
-
-
-def _object(result: TrackingResult, obj: TrackedObject, position: Position | None) -> Any:
-    frame = result.frame
-    if obj.visible:
-        mask = image(
-            result.mask(obj).view(np.uint8) * np.uint8(255), '8UC1', frame.stamp, frame.frame_id
-        )
-        x, y = obj.centroid
-    else:
-        mask = image(np.zeros((0, 0), np.uint8), '', frame.stamp, frame.frame_id)
-        x, y, position = 0.0, 0.0, None
-    at = position or (0.0, 0.0, 0.0)
-    return make(
-        'drift_ros/msg/TrackedObject',
-        id=obj.id,
-        name=obj.name,
-        score=float(obj.score),
-        visible=obj.visible,
-        roi=region(obj.roi if obj.visible else Roi()),
-        centroid=make('drift_ros/msg/Point2D', x=float(x), y=float(y)),
-        area=obj.area,
-        mask=mask,
-        has_position=position is not None,
-        position=make('geometry_msgs/msg/Point', x=at[0], y=at[1], z=at[2]),
-    )
-
-
-def region(roi: Roi) -> Any:
-    """sensor_msgs/RegionOfInterest of a box."""
-    return make(
-        'sensor_msgs/msg/RegionOfInterest',
-        x_offset=roi.x,
-        y_offset=roi.y,
-        height=roi.height,
-        width=roi.width,
-        do_rectify=False,
     )

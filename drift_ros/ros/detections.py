@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drift_ros.ros.stamps import header
+from drift_ros.ros.messages import header
 from drift_ros.tracking.types import TrackingResult
 
 try:

@@ -1,101 +1,56 @@
-"""Between the tracker's types and ROS messages. Pure functions."""
+"""Between the tracker's types and ROS messages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import importlib
+from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
-from geometry_msgs.msg import Point
 from numpy.typing import NDArray
-from sensor_msgs.msg import Image, RegionOfInterest
+from sensor_msgs.msg import Image
 
 from drift_ros.errors import PromptError
-from drift_ros.msg import Point2D, TrackedObjectArray
+from drift_ros.io.message_fields import MessageBuilder
 from drift_ros.msg import Prompt as PromptMessage
-from drift_ros.msg import TrackedObject as ObjectMessage
 from drift_ros.prompts.types import OBJECT_POINT, Prompt
-from drift_ros.ros.stamps import header
-from drift_ros.tracking.types import Frame, Roi, TrackedObject, TrackingResult
 
-Position = tuple[float, float, float]
 MASK_ENCODINGS = ('mono8', '8UC1')
 
 
-def image(pixels: NDArray[np.uint8], encoding: str, stamp: int, frame_id: str) -> Image:
-    """Image message from (H, W) or (H, W, C) uint8."""
-    pixels = np.ascontiguousarray(pixels)
-    message = Image(
-        header=header(stamp, frame_id),
-        height=pixels.shape[0],
-        width=pixels.shape[1],
-        encoding=encoding,
-        step=pixels.nbytes // max(1, pixels.shape[0]),
-    )
-    fill(message.data, pixels)
+@cache
+def message_type(name: str) -> Any:
+    """Class of a message such as `sensor_msgs/msg/Image`.
+
+    Raises:
+        ImportError, AttributeError: it is not installed.
+    """
+    package, _, kind = name.split('/')
+    return getattr(importlib.import_module(f'{package}.msg'), kind)
+
+
+def make(typename: str, *, data: NDArray[np.uint8] | None = None, **fields: Any) -> Any:
+    """A message of a type by its full name.
+
+    Bytes are put into `data`: assigning to the field would check or convert every byte by itself,
+    a thousand times slower.
+    """
+    message = message_type(typename)(**fields)
+    if data is not None:
+        fill(message.data, data)
     return message
 
 
 def fill(data: Any, pixels: NDArray[np.uint8]) -> None:
-    """Put bytes into the `data` of a message.
-
-    Assigning to the field would check or convert every byte by itself: a thousand times slower.
-    """
+    """Put bytes into the `data` of a message."""
     if pixels.nbytes:
         data.frombytes(pixels.data)
 
 
-def labels(result: TrackingResult) -> Image:
-    """Label map of a result: 8UC1, value = id."""
-    return label_map(result.labels, result.frame)
-
-
-def label_map(pixels: NDArray[np.uint8], frame: Frame) -> Image:
-    """Label map with the frame's header: 8UC1 and not mono8, since it is no grey image."""
-    return image(pixels, '8UC1', frame.stamp, frame.frame_id)
-
-
-def tracks(
-    result: TrackingResult, locate: Callable[[TrackedObject], Position | None]
-) -> TrackedObjectArray:
-    """All targets of a result; `locate` gives the position in m of a visible one, or None."""
-    frame = result.frame
-    return TrackedObjectArray(
-        header=header(frame.stamp, frame.frame_id),
-        generation=result.generation,
-        objects=[_object(result, obj, locate) for obj in result.objects],
-    )
-
-
-def _object(
-    result: TrackingResult,
-    obj: TrackedObject,
-    locate: Callable[[TrackedObject], Position | None],
-) -> ObjectMessage:
-    message = ObjectMessage(
-        id=obj.id, name=obj.name, score=float(obj.score), visible=obj.visible, area=obj.area
-    )
-    message.mask.header = header(result.frame.stamp, result.frame.frame_id)
-    if not obj.visible:
-        return message
-    message.roi = region(obj.roi)
-    message.centroid = Point2D(x=float(obj.centroid[0]), y=float(obj.centroid[1]))
-    message.mask = image(
-        result.mask(obj).view(np.uint8) * np.uint8(255),
-        '8UC1',
-        result.frame.stamp,
-        result.frame.frame_id,
-    )
-    where = locate(obj)
-    if where is not None:
-        message.has_position = True
-        message.position = Point(x=where[0], y=where[1], z=where[2])
-    return message
-
-
-def region(roi: Roi) -> RegionOfInterest:
-    """Message of a box."""
-    return RegionOfInterest(x_offset=roi.x, y_offset=roi.y, width=roi.width, height=roi.height)
+_builder = MessageBuilder(make)
+image, label_map, labels = _builder.image, _builder.label_map, _builder.labels
+tracks, header = _builder.tracks, _builder.header
 
 
 def prompts(messages: Sequence[PromptMessage]) -> list[Prompt]:

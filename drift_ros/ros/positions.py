@@ -10,9 +10,9 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from drift_ros.errors import FrameError
 from drift_ros.io.depth import to_metres
+from drift_ros.io.message_fields import Position
 from drift_ros.node_settings import NodeSettings
 from drift_ros.ros import geometry
-from drift_ros.ros.messages import Position
 from drift_ros.ros.pairing import DepthPairing, Stamped
 from drift_ros.tracking.types import TrackedObject, TrackingResult
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from builtin_interfaces.msg import Time
-from std_msgs.msg import Header
 
 
 def nanoseconds(stamp: Time) -> int:
@@ -15,8 +14,3 @@ def time(stamp: int) -> Time:
     """Message of a time in nanoseconds."""
     sec, nanosec = divmod(stamp, 10**9)
     return Time(sec=sec, nanosec=nanosec)
-
-
-def header(stamp: int, frame_id: str) -> Header:
-    """Header with a stamp in nanoseconds."""
-    return Header(stamp=time(stamp), frame_id=frame_id)

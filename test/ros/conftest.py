@@ -176,7 +176,7 @@ class Rig:
     ) -> Any:
         """Prompt with the true mask of object 1 in frame k, or with what is given."""
         from drift_ros.msg import Prompt
-        from drift_ros.ros.stamps import header
+        from drift_ros.ros.messages import header
         from drift_ros.srv import ResetTargets
 
         self.arrived()

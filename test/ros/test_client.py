@@ -20,7 +20,8 @@ from drift_ros.io.messages import raw_stamp
 from drift_ros.msg import TrackedObjectArray
 from drift_ros.prompts.types import Prompt
 from drift_ros.ros import messages
-from drift_ros.ros.stamps import header, nanoseconds
+from drift_ros.ros.messages import header
+from drift_ros.ros.stamps import nanoseconds
 from drift_ros.ros.tools.client import ClientError, Spinner, TrackerClient, prompt_message
 from drift_ros.ros.tools.recording import Recorder
 

@@ -14,7 +14,8 @@ pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `
 from sensor_msgs.msg import CompressedImage, Image
 
 from drift_ros.ros.inputs import RateLimit
-from drift_ros.ros.stamps import header, nanoseconds
+from drift_ros.ros.messages import header
+from drift_ros.ros.stamps import nanoseconds
 
 
 def unknown_encoding(message: Image) -> str:

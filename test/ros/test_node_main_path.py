@@ -19,7 +19,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from drift_ros.msg import Prompt, TrackedObjectArray
 from drift_ros.node_settings import NodeSettings, tracker_settings
 from drift_ros.prompts import Prompt as CorePrompt
-from drift_ros.ros.stamps import header, nanoseconds
+from drift_ros.ros.messages import header
+from drift_ros.ros.stamps import nanoseconds
 from drift_ros.settings import build
 from drift_ros.srv import ResetTargets
 from drift_ros.tracking import Frame, Tracker

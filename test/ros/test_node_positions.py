@@ -14,8 +14,7 @@ pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `
 from diagnostic_msgs.msg import DiagnosticArray
 from sensor_msgs.msg import CameraInfo, Image
 
-from drift_ros.ros.messages import fill
-from drift_ros.ros.stamps import header
+from drift_ros.ros.messages import fill, header
 
 K = [50.0, 0.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0]
 

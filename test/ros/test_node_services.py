@@ -17,7 +17,8 @@ from sensor_msgs.msg import RegionOfInterest
 from std_srvs.srv import SetBool, Trigger
 
 from drift_ros.msg import Point2D, Prompt
-from drift_ros.ros.stamps import header, nanoseconds
+from drift_ros.ros.messages import header
+from drift_ros.ros.stamps import nanoseconds
 from drift_ros.srv import RemoveTargets, ResetTargets
 
 

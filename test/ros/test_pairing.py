@@ -9,8 +9,9 @@ import pytest
 
 pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 
+from drift_ros.ros.messages import header
 from drift_ros.ros.pairing import PAIRINGS, DepthPairing
-from drift_ros.ros.stamps import header, nanoseconds
+from drift_ros.ros.stamps import nanoseconds
 
 MS = 10**6
 KINDS = [

@@ -13,7 +13,7 @@ from rclpy.qos import QoSReliabilityPolicy
 
 from drift_ros.errors import SourceError
 from drift_ros.io.bag_writer import BagWriter
-from drift_ros.ros.tools.playback import message_type
+from drift_ros.ros.messages import message_type
 from drift_ros.ros.tools.recording import Recorder
 
 POLL = 0.1  # s

@@ -22,7 +22,7 @@ from drift_ros.errors import DriftError
 from drift_ros.msg import Point2D
 from drift_ros.msg import Prompt as PromptMessage
 from drift_ros.prompts.types import Prompt
-from drift_ros.ros import messages, stamps
+from drift_ros.ros import messages
 from drift_ros.srv import ResetTargets
 
 POLL = 0.1
@@ -152,7 +152,7 @@ class TrackerClient:
             ClientError: the node refuses, or does not answer in time.
         """
         request = ResetTargets.Request(keep_existing=keep_existing)
-        request.image_header = stamps.header(stamp, frame_id)
+        request.image_header = messages.header(stamp, frame_id)
         request.prompts = [prompt_message(prompt) for prompt in prompts]
         answer = self._call(self._reset, request, timeout)
         if not answer.success:

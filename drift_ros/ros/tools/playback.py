@@ -6,7 +6,6 @@ installed.
 
 from __future__ import annotations
 
-import importlib
 import logging
 import threading
 import time
@@ -26,6 +25,7 @@ from rosgraph_msgs.msg import Clock
 from drift_ros.errors import SourceError
 from drift_ros.io.bags import BagReader
 from drift_ros.ros import stamps
+from drift_ros.ros.messages import message_type
 
 log = logging.getLogger(__name__)
 
@@ -163,13 +163,3 @@ def node_of_its_own(name: str) -> Iterator[Node]:
     finally:
         node.destroy_node()
         rclpy.try_shutdown(context=context)
-
-
-def message_type(name: str) -> Any:
-    """Class of a message such as `sensor_msgs/msg/Image`.
-
-    Raises:
-        ImportError, AttributeError: it is not installed.
-    """
-    package, _, kind = name.split('/')
-    return getattr(importlib.import_module(f'{package}.msg'), kind)

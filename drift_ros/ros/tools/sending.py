@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
 from drift_ros.errors import DriftError
-from drift_ros.ros.tools.playback import message_type
+from drift_ros.ros.messages import message_type
 
 DEPTH = 20
 POLL = 0.02
