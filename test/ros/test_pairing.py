@@ -1,4 +1,4 @@
-"""Pairing of images and depth, by each implementation that is installed."""
+"""Pairing of images and depth."""
 
 from __future__ import annotations
 
@@ -10,19 +10,10 @@ import pytest
 pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 
 from drift_ros.ros.messages import header
-from drift_ros.ros.pairing import PAIRINGS, DepthPairing
+from drift_ros.ros.pairing import DepthPairing
 from drift_ros.ros.stamps import nanoseconds
 
 MS = 10**6
-KINDS = [
-    pytest.param(
-        kind,
-        marks=[]
-        if kind in PAIRINGS
-        else pytest.mark.skip('message_filters is not installed (there is no wheel of it)'),
-    )
-    for kind in ('nearest', 'message_filters')
-]
 
 
 def message(ms: float) -> Any:
@@ -33,9 +24,9 @@ def stamp(found: Any) -> float:
     return nanoseconds(found.header.stamp) / MS
 
 
-@pytest.fixture(params=KINDS)
-def pairing(request: pytest.FixtureRequest) -> DepthPairing:
-    return DepthPairing(slop=0.02, jump=0.1, keep=64, kind=request.param)
+@pytest.fixture
+def pairing() -> DepthPairing:
+    return DepthPairing(slop=0.02, jump=0.1, keep=64)
 
 
 @pytest.mark.parametrize('depth_first', [False, True])
@@ -57,11 +48,10 @@ def test_slop_is_the_limit(pairing: DepthPairing) -> None:
 
 
 def test_exact_stamps_with_no_slop() -> None:
-    for kind in PAIRINGS:
-        pairing = DepthPairing(slop=0.0, jump=0.1, kind=kind)
-        pairing.add_image(message(5))
-        pairing.add_depth(message(5))
-        assert stamp(pairing.find(5 * MS)) == 5
+    pairing = DepthPairing(slop=0.0, jump=0.1)
+    pairing.add_image(message(5))
+    pairing.add_depth(message(5))
+    assert stamp(pairing.find(5 * MS)) == 5
 
 
 def test_slow_depth_pairs_with_the_images_that_it_belongs_to(pairing: DepthPairing) -> None:
