@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic.config import JsonDict
 
 from drift_ros.reference import marks
-from drift_ros.settings import Settings, TrackerSettings, fields
+from drift_ros.settings import Settings, TrackerSettings, ZeroOr, fields
 
 DYNAMIC: JsonDict = {'dynamic': True}  # marks a field that may change while the node is configured
+
+LARGEST_SIDE = 8192  # px
 
 
 class DepthSettings(Settings):
@@ -57,7 +59,7 @@ class NodeSettings(TrackerSettings):
         'and counted. 0 is the window stride: what comes in while one window is being '
         'computed.',
     )
-    max_rate: float = Field(
+    max_rate: Annotated[float, ZeroOr(0.01)] = Field(
         0.0,
         ge=0,
         le=1000,
@@ -74,23 +76,23 @@ class NodeSettings(TrackerSettings):
         pattern=r'^([1-9]\d{0,4}x[1-9]\d{0,4}|)$',
         description='WIDTHxHEIGHT in px of the image on which the networks are run once when the '
         'node is configured, so that the first real one is not slow and too little '
-        'memory is found early; empty: no such run.',
+        f'memory is found early; at most {LARGEST_SIDE} px a side; empty: no such run.',
     )
     service_timeout: float = Field(
         10.0,
-        gt=0,
+        ge=0.01,
         le=3600,
         description='Longest time in seconds that a service call waits for the tracker.',
         json_schema_extra=DYNAMIC,
     )
-    diagnostics_period: float = Field(
+    diagnostics_period: Annotated[float, ZeroOr(0.05)] = Field(
         1.0,
         ge=0,
         le=3600,
         description='Seconds between two messages on /diagnostics; 0 sends none.',
         json_schema_extra=DYNAMIC,
     )
-    missing_input_timeout: float = Field(
+    missing_input_timeout: Annotated[float, ZeroOr(0.1)] = Field(
         5.0,
         ge=0,
         le=3600,
@@ -103,6 +105,13 @@ class NodeSettings(TrackerSettings):
         'off under a lifecycle manager.',
         json_schema_extra={'read_only': True},
     )
+
+    @field_validator('warm_up_size')
+    @classmethod
+    def _small_enough(cls, value: str) -> str:
+        if any(int(side) > LARGEST_SIDE for side in value.split('x') if side):
+            raise ValueError(f'no side may be longer than {LARGEST_SIDE} px')
+        return value
 
 
 def dynamic_names() -> set[str]:

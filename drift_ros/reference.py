@@ -9,7 +9,7 @@ import yaml
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from drift_ros.settings import Settings, fields, flatten
+from drift_ros.settings import Settings, ZeroOr, fields, flatten
 
 WIDTH = 98
 
@@ -48,6 +48,8 @@ def constraints(info: FieldInfo) -> str:
             words.append(f'greater than {rule.gt}')
         if isinstance(rule, Lt):
             words.append(f'less than {rule.lt}')
+        if isinstance(rule, ZeroOr):
+            words.append(str(rule))
         if pattern := getattr(rule, 'pattern', None):
             words.append(f'matches {pattern}')
     return '; '.join(words)

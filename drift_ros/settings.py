@@ -9,15 +9,36 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema, core_schema
 
 from drift_ros.errors import SettingsError, shown
 from drift_ros.settings_file import read_yaml as read_yaml  # for all who read settings
 
 Model = TypeVar('Model', bound='Settings')
+
+
+class ZeroOr:
+    """Rule of a setting that 0 turns off: otherwise it is at least `least`."""
+
+    def __init__(self, least: float) -> None:
+        self.least = least
+
+    def __str__(self) -> str:
+        return f'0 or at least {self.least:g}'
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, value: float) -> float:
+        if 0 < value < self.least:
+            raise ValueError(f'must be {self}')
+        return value
 
 
 class Settings(BaseModel):
@@ -53,7 +74,7 @@ class VideoUnetSettings(Settings):
         description='Diffusion timestep tau at which frames are noised before the UNet sees them; '
         'Stable Video Diffusion, which has no timesteps, reads it on the schedule of I2VGen-XL.',
     )
-    snr: float = Field(
+    snr: Annotated[float, ZeroOr(1e-4)] = Field(
         0.0,
         ge=0,
         le=1e6,
@@ -118,7 +139,7 @@ class ImageUnetSettings(Settings):
     noise_level: int = Field(
         51, ge=0, le=998, description='Diffusion timestep t at which the frame is noised.'
     )
-    snr: float = Field(
+    snr: Annotated[float, ZeroOr(1e-4)] = Field(
         0.0,
         ge=0,
         le=1e6,
@@ -144,7 +165,7 @@ class EmbeddedSettings(Settings):
         description='Folder of a training of the image model (`drift train-embedded --twin`); '
         'empty: the weights that come with the package.',
     )
-    snr: float = Field(
+    snr: Annotated[float, ZeroOr(1e-4)] = Field(
         0.0,
         ge=0,
         le=1e6,
@@ -273,7 +294,7 @@ class PropagationSettings(Settings):
     """How labels travel from remembered frames to the current one."""
 
     temperature: float = Field(
-        0.1, gt=0, le=10, description='Softmax temperature of the affinity, dimensionless.'
+        0.1, ge=1e-3, le=10, description='Softmax temperature of the affinity, dimensionless.'
     )
     top_k: int = Field(
         10,

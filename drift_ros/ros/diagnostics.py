@@ -59,6 +59,7 @@ class Diagnostics:
         latencies: to be fed with every published result.
         last_reset: when and why targets were last reset, for people.
         depth: images by what became of their depth.
+        failed_callbacks: exceptions that callbacks raised, since the node was made.
     """
 
     def __init__(self, name: str) -> None:
@@ -67,6 +68,7 @@ class Diagnostics:
         self.latencies = Latencies()
         self.last_reset = 'never'
         self.depth: dict[str, int] = {}
+        self.failed_callbacks = self._failed_callbacks_seen = 0
 
     def restart(self) -> None:
         """Forget what was measured: the node is configured anew."""
@@ -94,6 +96,10 @@ class Diagnostics:
                 status.hardware_id = str(worker.tracker.extractor.device)
             values['last reset'] = self.last_reset
             values |= {f'depth: {outcome}': count for outcome, count in self.depth.items()}
+        if self.failed_callbacks > self._failed_callbacks_seen:
+            level, message = ERROR, 'callbacks fail, see the log'
+        self._failed_callbacks_seen = self.failed_callbacks
+        values['callbacks failed'] = self.failed_callbacks
         status.level = bytes([level])
         status.message = message
         status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]

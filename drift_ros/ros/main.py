@@ -1,59 +1,30 @@
-"""Runs the tracker node: the executable `tracker`."""
+"""The executable `tracker`.
+
+Importing this module costs nothing: the libraries are imported once the signals are in order.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
-
-import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.logging import get_logger
-
-from drift_ros.errors import DriftError
-from drift_ros.ros.node import TrackerNode
+from typing import NoReturn
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Spin the node until it is interrupted. Returns the exit status."""
-    rclpy.init(args=args)
-    try:
-        node = TrackerNode()
-    except DriftError as error:
-        get_logger('tracker').fatal(str(error))
-        rclpy.try_shutdown()
-        return 2
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        if not node.autostart():
-            node.get_logger().error(
-                'the node waits: mend what is said above, then '
-                f'`ros2 lifecycle set {node.get_fully_qualified_name()} configure`'
-            )
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except RuntimeError:
-        if rclpy.ok():  # else an interrupt took rclpy away in the middle of something
-            raise
-    busy = _leave(node)
-    executor.shutdown()
-    rclpy.try_shutdown()
-    if busy:
-        # A thread inside a native library would crash the interpreter while it is taken down.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    return 0
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the node until SIGINT or SIGTERM, and end the process."""
+    # Python's own handler raises wherever the main thread is, and libraries that are being imported
+    # swallow that. Until the node is made there is nothing to leave in order.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from drift_ros.ros.running import run
 
-
-def _leave(node: TrackerNode) -> bool:
-    """Take the node out of the graph. Returns whether its worker is still inside a window."""
-    worker = node.worker
-    node.destroy_node()
-    return worker is not None and worker.alive
+    status = run(args)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A thread inside a native library would abort the process while the interpreter is taken down.
+    os._exit(status)
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    main()

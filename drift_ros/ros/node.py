@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import gc
 import logging
+import math
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from functools import partial, wraps
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
@@ -33,6 +38,9 @@ from drift_ros.tracking.types import TrackingResult
 log = logging.getLogger(__name__)
 
 STOP_TIMEOUT = 0.9
+LEAVE_TIMEOUT = 0.3  # for the worker, where the process ends anyway
+POLL = 0.05
+Answer = TypeVar('Answer')
 Transition = Callable[['TrackerNode', LifecycleState], None]
 
 
@@ -47,10 +55,10 @@ def transition(name: str, after: str) -> Callable[[Transition], Any]:
             except DriftError as error:
                 log.error('cannot %s: %s', name, error)
             except Exception:
-                if self.context.ok():
-                    log.exception('cannot %s', name)
-                else:
+                if self.leaving:
                     log.warning('interrupted: did not %s', name)
+                else:
+                    log.exception('cannot %s', name)
             else:
                 self.state = after
                 return TransitionCallbackReturn.SUCCESS
@@ -59,6 +67,10 @@ def transition(name: str, after: str) -> Callable[[Transition], Any]:
         return callback
 
     return decorate
+
+
+class LeavingError(DriftError):
+    """The process is to end."""
 
 
 class TrackerNode(LifecycleNode):
@@ -83,6 +95,8 @@ class TrackerNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._log_handler = logs.attach(self.get_logger())
         self._throttle = logs.Throttle()
+        self._leaving = threading.Event()
+        self._wake_up = self.create_guard_condition(lambda: None)
         self.parameters = Parameters(self, lambda: self.worker is not None, self._update)
         self.diagnostics = Diagnostics(self.get_fully_qualified_name())
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -98,6 +112,23 @@ class TrackerNode(LifecycleNode):
         done = TransitionCallbackReturn.SUCCESS
         return self.trigger_configure() == done and self.trigger_activate() == done
 
+    @property
+    def leaving(self) -> bool:
+        """Whether the process is to end."""
+        return self._leaving.is_set() or not self.context.ok()
+
+    def leave(self) -> None:
+        """End what waits, and wake the executor; may be called from any thread."""
+        self._leaving.set()
+        with suppress(Exception):  # the node may be gone already
+            self._wake_up.trigger()
+
+    def callback_failed(self, error: Exception) -> None:
+        """Report an exception that a callback raised to the executor."""
+        self.diagnostics.failed_callbacks += 1
+        if (more := self._throttle(f'callback {type(error).__name__}')) is not None:
+            log.error('a callback failed%s', more, exc_info=error)
+
     # ----------------------------------------------------------------------------- transitions
 
     @transition('configure', 'inactive')
@@ -108,8 +139,7 @@ class TrackerNode(LifecycleNode):
         try:
             self._start(settings)
         except BaseException:
-            self._release()
-            _free_memory()
+            self._free()
             raise
         super().on_configure(state)
 
@@ -130,7 +160,7 @@ class TrackerNode(LifecycleNode):
         self._inputs.close()
         flushed = self.worker.flush()
         try:
-            flushed.result(self.parameters.settings.service_timeout)
+            self._wait(flushed, self.parameters.settings.service_timeout)
         except Exception as error:
             flushed.cancel()
             reason = str(error) or f'{type(error).__name__} (service_timeout)'
@@ -140,8 +170,7 @@ class TrackerNode(LifecycleNode):
     @transition('clean up', 'unconfigured')
     def on_cleanup(self, state: LifecycleState) -> None:
         """Free all memory."""
-        self._release()
-        _free_memory()
+        self._free()
         super().on_cleanup(state)
 
     @transition('shut down', 'finalized')
@@ -153,8 +182,7 @@ class TrackerNode(LifecycleNode):
     @transition('recover from the error', 'unconfigured')
     def on_error(self, state: LifecycleState) -> None:
         """Free all memory, so that the node can be configured again."""
-        self._release()
-        _free_memory()
+        self._free()
         super().on_error(state)
 
     def destroy_node(self) -> None:
@@ -171,7 +199,7 @@ class TrackerNode(LifecycleNode):
         self._outputs = Outputs(self, self._positions)
         publish = partial(self._publish, self._outputs, self._positions)
         self.worker = Worker(self._inputs.to_frame, publish, self._failed)
-        tracker = self.worker.load(lambda: load(settings))
+        tracker = self._wait(self.worker.load(lambda: load(settings)))
         self.worker.limit = settings.queue or tracker.window[1]
         self.diagnostics.restart()
         for name in unused_qos_overrides(self, self._inputs.topics + self._outputs.topics):
@@ -188,14 +216,36 @@ class TrackerNode(LifecycleNode):
             self._inputs.image_topic,
         )
 
+    def _wait(self, answer: Future[Answer], timeout: float = math.inf) -> Answer:
+        """Wait for the worker, as long as the process is not to end."""
+        end = time.monotonic() + timeout
+        while not wait([answer], min(POLL, timeout)).done:
+            if self.leaving:
+                raise LeavingError('the process is to end')
+            if time.monotonic() >= end:
+                raise TimeoutError
+        return answer.result()
+
     def _release(self) -> None:
         if self._inputs is not None:
             self._inputs.destroy()
-        if self.worker is not None and not self.worker.stop(STOP_TIMEOUT):
+        timeout = LEAVE_TIMEOUT if self.leaving else STOP_TIMEOUT
+        if self.worker is not None and not self.worker.stop(timeout) and not self.leaving:
             log.warning('a window is still being computed; its thread ends after it')
         if self._outputs is not None:
             self._outputs.destroy()
         self.worker = self._inputs = self._outputs = self._positions = None
+
+    def _free(self) -> None:
+        """Release everything, and give back what the tracker took, cycles and the device's cache
+        included; that takes a good part of a second, and is left out where the process ends.
+        """
+        self._release()
+        if self.leaving:
+            return
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def _put(self, message: Any) -> None:
         if self.worker is not None:
@@ -295,13 +345,3 @@ def load(settings: NodeSettings) -> Tracker:
         width, height = (int(side) for side in settings.warm_up_size.split('x'))
         tracker.warm_up((height, width))
     return tracker
-
-
-def _free_memory() -> None:
-    """Give back what the tracker took, cycles and the device's cache included.
-
-    Takes a good part of a second, so it is left out where the process ends anyway.
-    """
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -7,6 +7,7 @@ what is allowed.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from drift_ros.errors import SettingsError
 from drift_ros.node_settings import NodeSettings, dynamic_names
 from drift_ros.reference import bounds, constraints, kind, marks
 from drift_ros.settings import build, fields, flatten
+
+log = logging.getLogger(__name__)
 
 # Parameters that rclpy itself declares.
 FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
@@ -71,12 +74,18 @@ class Parameters:
         values = {p.name: p.value for p in parameters if not p.name.startswith(FOREIGN)}
         if not values:
             return SetParametersResult(successful=True)
+        before = self.settings
         try:
-            settings = self._updated(values)
-        except SettingsError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        self.settings = settings
-        self._changed(settings)
+            self.settings = self._updated(values)
+            self._changed(self.settings)
+        except Exception as error:  # rclpy would leave the caller without an answer
+            self.settings = before
+            if isinstance(error, SettingsError):
+                reason = str(error)
+            else:
+                reason = f'{type(error).__name__}: {error}'
+                log.exception('cannot set %s', ', '.join(values))
+            return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)
 
     def _updated(self, values: Mapping[str, Any]) -> NodeSettings:

@@ -131,12 +131,8 @@ class Worker(Generic[Message]):
         """Whether incoming images are ignored."""
         return self._paused
 
-    def load(self, make: Callable[[], Tracker], timeout: float | None = None) -> Tracker:
-        """Make the tracker in the worker's thread, and wait for it.
-
-        Raises:
-            DriftError: whatever `make` raises.
-        """
+    def load(self, make: Callable[[], Tracker]) -> Future[Tracker]:
+        """Make the tracker in the worker's thread. The future gets it, or what `make` raises."""
 
         def run() -> Tracker:
             self._tracker = make()
@@ -144,7 +140,7 @@ class Worker(Generic[Message]):
 
         answer: Future[Tracker] = Future()
         self._enqueue(Command(lambda _: run(), answer))
-        return answer.result(timeout)
+        return answer
 
     def put(self, message: Message) -> None:
         """Take one image; the oldest waiting one is dropped if too many wait."""
@@ -210,13 +206,20 @@ class Worker(Generic[Message]):
 
     def _run(self) -> None:
         while (item := self._next()) is not None:
-            if isinstance(item, Command):
-                self._serve(item)
-            elif isinstance(item, Incoming):
-                self._take(item)
-            else:
-                self._guarded(item, 'window')
+            try:
+                self._run_one(item)
+            except Exception:  # not even what reports errors may end the thread
+                self.counters.errors += 1
+                log.exception('the worker failed')
         self._give_up()
+
+    def _run_one(self, item: Incoming[Message] | Command | Callable[[], None]) -> None:
+        if isinstance(item, Command):
+            self._serve(item)
+        elif isinstance(item, Incoming):
+            self._take(item)
+        else:
+            self._guarded(item, 'window')
 
     def _next(self) -> Incoming[Message] | Command | Callable[[], None] | None:
         """What to do next: the head of the line, a window that is due, or None to stop."""

@@ -95,7 +95,11 @@ def test_unknown_override_names_the_closest(make: Make) -> None:
     [
         ('window__length', 1000, r"'window.length' is 1000.*less than or equal to 128"),
         ('depth__slop', -0.5, r"'depth.slop' is -0.5.*greater than or equal to 0"),
-        ('propagation__temperature', 0.0, r"'propagation.temperature' is 0.0.*greater than 0"),
+        (
+            'propagation__temperature',
+            0.0,
+            r"'propagation.temperature' is 0.0.*greater than or equal to 0.001",
+        ),
         ('image_transport', 'theora', r"'image_transport' is 'theora'.*'raw' or 'compressed'"),
         ('features__device', 'gpu', r"'features.device' is 'gpu'.*match pattern"),
         ('window__length', '8', r"'window.length' is '8': it must be of type int"),
@@ -117,7 +121,7 @@ def test_changes_are_checked_like_overrides(make: Make) -> None:
     assert 'window.length' in reason
     assert '1000' in reason
     assert '128' in reason
-    assert 'greater than 0' in refusal(node, 'propagation.temperature', 0.0)
+    assert '0.001' in refusal(node, 'propagation.temperature', 0.0)
     assert "'raw' or 'compressed'" in refusal(node, 'image_transport', 'theora')
     assert 'type int' in refusal(node, 'queue', 'many')
     assert 'read-only' in refusal(node, 'autostart', True)

@@ -70,7 +70,7 @@ class Rig:
         self.latencies: list[float | None] = []
         self.errors: list[tuple[str, Exception]] = []
         self.worker: Worker[int] = Worker(to_frame, self._publish, self._error)
-        self.tracker: Any = self.worker.load(FakeTracker)  # type: ignore[arg-type]
+        self.tracker: Any = self.worker.load(FakeTracker).result(WAIT)  # type: ignore[arg-type]
 
     def _publish(self, result: TrackingResult, received: float | None) -> None:
         if result.frame.stamp == 13:
@@ -167,7 +167,7 @@ def test_only_the_frames_of_a_failed_window_go_unpublished() -> None:
         lambda reason, error: errors.append((reason, error)),
     )
     worker.limit = 10
-    worker.load(lambda: tracker)
+    worker.load(lambda: tracker).result(WAIT)
     for index in range(6):
         worker.put(index)
     worker.call(lambda tracker: None, WAIT)
@@ -303,5 +303,5 @@ def test_failed_load_reaches_the_caller() -> None:
         raise DriftError('no weights')
 
     with pytest.raises(DriftError, match='no weights'):
-        rig.worker.load(fail, WAIT)
+        rig.worker.load(fail).result(WAIT)
     assert rig.worker.stop(WAIT)

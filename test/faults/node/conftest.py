@@ -1,0 +1,3 @@
+"""Faults of the node: a node and a client beside it."""
+
+from node_rig import gate, make_rig, rig, tools  # noqa: F401

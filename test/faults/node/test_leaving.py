@@ -1,0 +1,100 @@
+"""The node's process ends when it is told to, whatever it does then."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip('rclpy', reason='the room ros needs rclpy')
+pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `make build`')
+
+LIMIT = 2.0  # s from the signal to the end
+SEED, MOMENTS = 0, int(os.environ.get('DRIFT_FAULT_MOMENTS', '4'))
+
+
+class Process:
+    """The executable, its log in a file."""
+
+    def __init__(self, log: Path, *parameters: str) -> None:
+        words = [word for value in parameters for word in ('-p', value)]
+        self._log = log
+        with log.open('w') as file:
+            self.process = subprocess.Popen(
+                [sys.executable, '-m', 'drift_ros.ros.main', '--ros-args', *words], stderr=file
+            )
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def catches_sigint(self) -> bool:
+        """Whether there is a handler of SIGINT."""
+        status = Path(f'/proc/{self.process.pid}/status').read_text()
+        caught = int(next(w for w in status.splitlines() if w.startswith('SigCgt')).split()[1], 16)
+        return bool(caught >> (signal.SIGINT - 1) & 1)
+
+    def begin(self, tools: Any) -> None:
+        """Wait for the first instruction of `main`: it takes Python's own handler away."""
+        tools.until(self.catches_sigint)
+        tools.until(lambda: not self.catches_sigint())
+
+    def end(self, number: int) -> tuple[int, float]:
+        """Exit status, and seconds until the end."""
+        start = time.monotonic()
+        self.process.send_signal(number)
+        try:
+            return self.process.wait(20), time.monotonic() - start
+        finally:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def processes(tmp_path: Path) -> Iterator[Any]:
+    made: list[Process] = []
+
+    def start(*parameters: str) -> Process:
+        made.append(Process(tmp_path / f'{len(made)}.log', *parameters))
+        return made[-1]
+
+    yield start
+    for process in made:
+        process.process.kill()
+        process.process.wait()
+
+
+def check(process: Process, number: int, when: str) -> None:
+    status, seconds = process.end(number)
+    assert status in (0, -number), f'{when}: exit {status}\n{process.log}'
+    assert seconds < LIMIT, f'{when}: {seconds:.1f} s'
+    assert 'Traceback' not in process.log, when
+    assert 'terminate' not in process.log, when
+
+
+@pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='reads /proc')
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_from_the_first_instruction_on(tools: Any, processes: Any, number: int) -> None:
+    process = processes('autostart:=true')
+    process.begin(tools)
+    check(process, number, 'at once')
+
+
+@pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='reads /proc')
+def test_at_random_moments(tools: Any, processes: Any) -> None:
+    """Imports, the making of the node, the load of the default model, warming up, idle."""
+    chance = random.Random(SEED)
+    for _ in range(MOMENTS):
+        number, wait = chance.choice([signal.SIGINT, signal.SIGTERM]), chance.uniform(0, 8)
+        process = processes('autostart:=true')
+        process.begin(tools)
+        time.sleep(wait)
+        check(process, number, f'{signal.Signals(number).name} after {wait:.2f} s')
