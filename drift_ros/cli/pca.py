@@ -10,7 +10,7 @@ import typer
 from drift_ros.cli import tracker_options as tracker
 
 if TYPE_CHECKING:
-    from drift_ros.tracking import Frame
+    from drift_ros.structures import Frame
 
 
 def register(app: typer.Typer) -> None:

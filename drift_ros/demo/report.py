@@ -18,7 +18,7 @@ from drift_ros.demo.page import Caption, render_page
 from drift_ros.environment import machine, versions
 from drift_ros.io.observations import ObjectState
 from drift_ros.io.video import VideoWriter
-from drift_ros.tracking.types import Roi, TrackedObject
+from drift_ros.structures import Roi, TrackedObject
 from drift_ros.visualization.contact_sheet import contact_sheet, side_by_side
 from drift_ros.visualization.overlay import Picture, overlay
 

@@ -18,7 +18,7 @@ from drift_ros.io.closing import Closing
 from drift_ros.io.images import ENCODINGS, decode_compressed, to_rgb
 from drift_ros.io.messages import COMPRESSED_IMAGE, IMAGE, stamp_of
 from drift_ros.io.skipped import Skipped
-from drift_ros.tracking.types import Frame
+from drift_ros.structures import Frame
 
 log = logging.getLogger('drift_ros.io')
 limit_metadata()

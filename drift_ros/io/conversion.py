@@ -20,7 +20,7 @@ from drift_ros.io.bag_writer import BagWriter
 from drift_ros.io.calibration import Calibration, read_calibration
 from drift_ros.io.frames import FolderSource, Source, open_source
 from drift_ros.io.labels import to_ids
-from drift_ros.tracking.types import Frame
+from drift_ros.structures import Frame
 
 JPEG_QUALITY = 95
 

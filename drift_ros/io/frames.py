@@ -22,7 +22,7 @@ from drift_ros.io.bags import BagReader, is_bag
 from drift_ros.io.closing import Closing
 from drift_ros.io.images import decode
 from drift_ros.io.skipped import Skipped
-from drift_ros.tracking.types import Frame
+from drift_ros.structures import Frame
 
 FIRST_STAMP = 10**9
 DEFAULT_FPS = 24.0

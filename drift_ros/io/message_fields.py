@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.tracking.types import Frame, Roi, TrackedObject, TrackingResult
+from drift_ros.structures import Frame, Roi, TrackedObject, TrackingResult
 
 IMAGE = 'sensor_msgs/msg/Image'
 TRACKS = 'drift_ros/msg/TrackedObjectArray'

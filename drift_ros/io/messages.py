@@ -18,7 +18,7 @@ from drift_ros import interfaces
 from drift_ros.io.message_fields import IMAGE as IMAGE
 from drift_ros.io.message_fields import TRACKS as TRACKS
 from drift_ros.io.message_fields import MessageBuilder, Position
-from drift_ros.tracking.types import Roi, TrackingResult
+from drift_ros.structures import Roi, TrackingResult
 
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'

@@ -14,7 +14,7 @@ from drift_ros.io.labels import label_map
 from drift_ros.io.messages import TRACKS, raw_stamp, stamp_of
 from drift_ros.io.observations import ObjectState, Observations
 from drift_ros.io.stamps import in_seconds
-from drift_ros.tracking.types import Frame
+from drift_ros.structures import Frame
 
 
 class Told(NamedTuple):

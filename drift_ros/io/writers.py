@@ -16,7 +16,7 @@ from drift_ros.errors import OutputError
 from drift_ros.io import messages
 from drift_ros.io.bag_writer import BagWriter
 from drift_ros.io.video import VideoWriter
-from drift_ros.tracking.types import Frame, TrackedObject, TrackingResult
+from drift_ros.structures import Frame, TrackedObject, TrackingResult
 from drift_ros.visualization.overlay import overlay
 from drift_ros.visualization.palette import PALETTE
 

@@ -15,8 +15,8 @@ from drift_ros.ros import messages
 from drift_ros.ros.bridge import Bridge
 from drift_ros.ros.stamps import nanoseconds
 from drift_ros.srv import RemoveTargets, ResetTargets
+from drift_ros.structures import Preview
 from drift_ros.tracking.tracker import Tracker
-from drift_ros.tracking.types import Preview
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from drift_ros.ros.messages import header
-from drift_ros.tracking.types import TrackingResult
+from drift_ros.structures import TrackingResult
 
 try:
     from vision_msgs import msg as vision

@@ -20,7 +20,7 @@ from drift_ros.node_settings import NodeSettings
 from drift_ros.ros.positions import Positions
 from drift_ros.ros.stamps import nanoseconds
 from drift_ros.ros.worker import Incoming
-from drift_ros.tracking.types import Frame
+from drift_ros.structures import Frame
 
 LOW_DEPTH = 5
 TYPES = {'raw': Image, 'compressed': CompressedImage}

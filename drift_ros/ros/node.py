@@ -32,8 +32,8 @@ from drift_ros.ros.outputs import Outputs
 from drift_ros.ros.parameters import Parameters, unused_qos_overrides
 from drift_ros.ros.positions import Positions
 from drift_ros.ros.worker import Worker
+from drift_ros.structures import TrackingResult
 from drift_ros.tracking.tracker import Tracker
-from drift_ros.tracking.types import TrackingResult
 
 log = logging.getLogger(__name__)
 

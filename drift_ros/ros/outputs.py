@@ -12,7 +12,7 @@ from sensor_msgs.msg import Image
 from drift_ros.msg import TrackedObjectArray
 from drift_ros.ros import detections, messages
 from drift_ros.ros.positions import Positions
-from drift_ros.tracking.types import TrackingResult
+from drift_ros.structures import TrackingResult
 from drift_ros.visualization.overlay import overlay
 
 DEPTH = 10

@@ -14,7 +14,7 @@ from drift_ros.io.message_fields import Position
 from drift_ros.node_settings import NodeSettings
 from drift_ros.ros import geometry
 from drift_ros.ros.pairing import DepthPairing, Stamped
-from drift_ros.tracking.types import TrackedObject, TrackingResult
+from drift_ros.structures import TrackedObject, TrackingResult
 
 Warn = Callable[[str, str], None]  # kind for throttling, message
 CALIBRATE = 'calibrate the camera and let its driver publish camera_info'

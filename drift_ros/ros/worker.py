@@ -23,8 +23,8 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from drift_ros.errors import DriftError, FrameError
+from drift_ros.structures import Frame, TrackingResult
 from drift_ros.tracking.tracker import Tracker
-from drift_ros.tracking.types import Frame, TrackingResult
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from PIL import Image
 from drift_ros.errors import OutputError
 from drift_ros.io import messages
 from drift_ros.io.bag_writer import BagWriter
+from drift_ros.structures import Frame, TrackedObject, TrackingResult
 from drift_ros.synthetic.ground_truth import ObjectTruth, SyntheticFrame, Video
-from drift_ros.tracking.types import Frame, TrackedObject, TrackingResult
 from drift_ros.visualization.palette import PALETTE
 
 FRAME_ID = 'camera_optical'

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.tracking.types import Roi
+from drift_ros.structures import Roi
 
 START = 1_000_000_000  # stamp of the first frame in ns; 0 would mean "no stamp" in ROS
 

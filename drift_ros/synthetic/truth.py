@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_ros.structures import Roi
 from drift_ros.synthetic.ground_truth import Camera, ObjectTruth
-from drift_ros.tracking.types import Roi
 
 
 def object_truth(

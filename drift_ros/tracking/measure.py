@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.tracking.types import Roi, TrackedObject
+from drift_ros.structures import Roi, TrackedObject
 
 
 def measure(

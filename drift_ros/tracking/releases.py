@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_ros.structures import Stats, TrackingResult
 from drift_ros.tracking.measure import measure
-from drift_ros.tracking.types import Stats, TrackingResult
 from drift_ros.tracking.windows import HeldFrame
 
 

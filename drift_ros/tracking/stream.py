@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from drift_ros.tracking.types import Frame
+from drift_ros.structures import Frame
 
 QUICK = 10  # frames; changes of the stream that follow closer come from a mistake
 SAID = 3  # such changes that are logged one by one

@@ -25,13 +25,13 @@ from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.prompts.types import Prompt, Segmenter
 from drift_ros.settings import TrackerSettings
+from drift_ros.structures import Frame, Preview, Stats, TrackingResult
 from drift_ros.tracking.feature_pipeline import FeaturePipeline
 from drift_ros.tracking.labeller import Labeller
 from drift_ros.tracking.prompting import find_frame, paint, segment
 from drift_ros.tracking.releases import Releases
 from drift_ros.tracking.stream import ChangeLog, restart_reason
 from drift_ros.tracking.targets import Target, Targets
-from drift_ros.tracking.types import Frame, Preview, Stats, TrackingResult
 from drift_ros.tracking.windows import Cut, HeldFrame, WindowBuffer, window_size
 
 log = logging.getLogger(__name__)

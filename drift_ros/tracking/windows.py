@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from drift_ros.errors import SettingsError
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.settings import WindowSettings
-from drift_ros.tracking.types import Frame
+from drift_ros.structures import Frame
 
 
 @dataclass(slots=True, eq=False)

@@ -11,7 +11,7 @@ import torch
 from drift_ros.errors import SettingsError, SourceError
 from drift_ros.features import FeatureExtractor, Window
 from drift_ros.settings import TrackerSettings
-from drift_ros.tracking import Frame
+from drift_ros.structures import Frame
 from drift_ros.tracking.prepare import network_size, to_input
 from drift_ros.visualization.contact_sheet import contact_sheet
 from drift_ros.visualization.overlay import Picture

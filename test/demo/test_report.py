@@ -13,8 +13,8 @@ from drift_ros.demo.measures import Run
 from drift_ros.demo.report import write_report
 from drift_ros.io import messages, recorded
 from drift_ros.io.bag_writer import BagWriter
+from drift_ros.structures import TrackingResult
 from drift_ros.synthetic import export
-from drift_ros.tracking.types import TrackingResult
 
 SETTINGS = synthetic.SceneSettings(width=160, height=120, frames=6, rate=10)
 

@@ -17,7 +17,7 @@ from drift_ros.io import messages
 from drift_ros.io.bag_writer import BagWriter
 from drift_ros.io.bags import BagReader, is_bag
 from drift_ros.io.skipped import MAX_REASONS, Skipped
-from drift_ros.tracking.types import Frame, Roi, TrackedObject, TrackingResult
+from drift_ros.structures import Frame, Roi, TrackedObject, TrackingResult
 
 COLOUR, LABELS, DEPTH = '/camera/image', '/camera/labels', '/camera/depth'
 TRACKS = '/tracker/tracks'

@@ -11,7 +11,7 @@ import pytest
 from drift_ros import interfaces
 from drift_ros.io import messages
 from drift_ros.io.images import to_rgb
-from drift_ros.tracking.types import Frame, Roi, TrackedObject, TrackingResult
+from drift_ros.structures import Frame, Roi, TrackedObject, TrackingResult
 
 NS = 1_795_249_149_562_961_177
 NAN = float('nan')

@@ -14,7 +14,7 @@ from drift_ros.errors import OutputError
 from drift_ros.io.bags import BagReader
 from drift_ros.io.video import VideoWriter
 from drift_ros.io.writers import BagResultWriter, CsvWriter, LabelWriter, OverlayWriter
-from drift_ros.tracking.types import Frame, Roi, TrackedObject, TrackingResult
+from drift_ros.structures import Frame, Roi, TrackedObject, TrackingResult
 from drift_ros.visualization.palette import PALETTE
 
 HIDDEN = TrackedObject(9, 'gone, "far"', 0.0, False, Roi(), (float('nan'), float('nan')), 0)

@@ -16,7 +16,7 @@ from drift_ros.msg import Point2D, Prompt
 from drift_ros.ros import messages
 from drift_ros.ros.messages import header
 from drift_ros.ros.stamps import nanoseconds
-from drift_ros.tracking.types import Frame, Roi, TrackedObject, TrackingResult
+from drift_ros.structures import Frame, Roi, TrackedObject, TrackingResult
 
 NS = 1_795_249_149_562_961_177
 

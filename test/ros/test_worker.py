@@ -18,7 +18,7 @@ from drift_ros.errors import DriftError, FrameError
 from drift_ros.features import Descriptors, Window
 from drift_ros.prompts.types import Prompt
 from drift_ros.ros.worker import Incoming, Worker
-from drift_ros.tracking.types import Frame, Stats, TrackingResult
+from drift_ros.structures import Frame, Stats, TrackingResult
 
 WAIT = 10.0
 

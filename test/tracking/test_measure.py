@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drift_ros.tracking import Frame, Roi, TrackingResult
+from drift_ros.structures import Frame, Roi, TrackingResult
 from drift_ros.tracking.measure import drop_small, measure
 from drift_ros.tracking.prepare import network_size
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drift_ros.errors import SettingsError
-from drift_ros.tracking import Frame
+from drift_ros.structures import Frame
 from drift_ros.tracking.windows import WindowBuffer
 
 IMAGE = np.zeros((2, 2, 3), np.uint8)

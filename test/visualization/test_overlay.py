@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from drift_ros.tracking.types import Roi, TrackedObject
+from drift_ros.structures import Roi, TrackedObject
 from drift_ros.visualization.contact_sheet import contact_sheet, error_view, errors, side_by_side
 from drift_ros.visualization.overlay import overlay, text_box
 from drift_ros.visualization.palette import PALETTE

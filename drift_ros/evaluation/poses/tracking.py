@@ -14,9 +14,9 @@ from drift_ros.evaluation.poses.pose_sequence import Joints
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.propagation import Memory
 from drift_ros.settings import TrackerSettings
+from drift_ros.structures import Frame
 from drift_ros.tracking.feature_pipeline import FeaturePipeline
 from drift_ros.tracking.labeller import propagate_from
-from drift_ros.tracking.types import Frame
 from drift_ros.tracking.windows import Cut, WindowBuffer, window_size
 
 

@@ -13,7 +13,7 @@ from drift_ros.errors import DriftError, OutputError
 from drift_ros.evaluation.places import sequence_folder
 from drift_ros.evaluation.protocols import AnnotatedSequence
 from drift_ros.settings import TrackerSettings
-from drift_ros.tracking import Frame
+from drift_ros.structures import Frame
 from drift_ros.visualization.feature_pairs import pair_picture, widest_pair
 
 PICTURE = 'pca.png'

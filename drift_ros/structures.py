@@ -1,4 +1,6 @@
-"""What flows into the tracker and out of it."""
+"""What goes into the tracker and comes out of it. Needs numpy only, so whoever handles results does
+not pay for torch.
+"""
 
 from __future__ import annotations
 
