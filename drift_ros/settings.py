@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
 from drift_ros.errors import SettingsError, shown
+from drift_ros.pictures import MAX_PIXELS, MOST_PIXELS
 from drift_ros.settings_file import read_yaml as read_yaml  # for all who read settings
 
 Model = TypeVar('Model', bound='Settings')
@@ -364,7 +365,7 @@ class TargetSettings(Settings):
 
 
 class StreamSettings(Settings):
-    """When a stream is taken to have started anew."""
+    """Which images are taken, and when a stream is taken to have started anew."""
 
     backward_jump: float = Field(
         0.1,
@@ -373,6 +374,13 @@ class StreamSettings(Settings):
         description='Step back of the stamps in seconds from which on the stream restarts (a bag '
         'that loops); an '
         'older frame within less than that came late and is skipped.',
+    )
+    max_pixels: int = Field(
+        MAX_PIXELS,
+        ge=1,
+        le=MOST_PIXELS,
+        description='Largest image in px, width times height; a larger one is skipped. Of '
+        'compressed images the header tells, before they are decoded.',
     )
 
 

@@ -65,7 +65,11 @@ def pca(
         raise OutputError(f'cannot make the folder {out}: {error}') from None
     extractor = extractors.create(settings.features)
     console = Console(stderr=True)
-    with open_source(source.expanduser(), topic) as opened, Progress(console=console) as progress:
+    pixels = settings.stream.max_pixels
+    with (
+        open_source(source.expanduser(), topic, max_pixels=pixels) as opened,
+        Progress(console=console) as progress,
+    ):
         wanted = wanted or [(0, widest_pair(extractor, settings, opened.count))]
         frames = _read(opened, wanted, progress)
         for first, second in progress.track(wanted, description='features'):

@@ -18,6 +18,7 @@ from drift_ros.io.closing import Closing
 from drift_ros.io.images import ENCODINGS, decode_compressed, to_rgb
 from drift_ros.io.messages import COMPRESSED_IMAGE, IMAGE, stamp_of
 from drift_ros.io.skipped import Skipped
+from drift_ros.pictures import MAX_PIXELS
 from drift_ros.structures import Frame
 
 log = logging.getLogger('drift_ros.io')
@@ -47,6 +48,7 @@ class BagReader(Closing):
     Args:
         path: folder of a bag, or one .mcap or .db3 file. A folder without metadata.yaml (the
             recorder was killed) is read if it holds one such file.
+        max_pixels: largest image that is taken.
 
     Attributes:
         path: as given.
@@ -57,8 +59,9 @@ class BagReader(Closing):
         SourceError: there is no bag, or it cannot be read.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, max_pixels: int = MAX_PIXELS) -> None:
         self.path = Path(path)
+        self._max_pixels = max_pixels
         self._reader = _open(self.path)
         self._connections = sorted(self._reader.connections, key=lambda c: c.topic)
         self._types = BagTypes(self._connections)
@@ -211,7 +214,7 @@ class BagReader(Closing):
         """
         message = self.message(topic, data)
         raw = self.topics[topic] == IMAGE
-        rgb = to_rgb(message) if raw else decode_compressed(message)
+        rgb = (to_rgb if raw else decode_compressed)(message, self._max_pixels)
         form = message.encoding if raw else f'compressed {message.format}'
         return Frame(rgb, stamp_of(message), message.header.frame_id, index, form)
 

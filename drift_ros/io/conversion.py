@@ -12,7 +12,6 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from drift_ros.errors import FrameError, OutputError, SettingsError, SourceError
 from drift_ros.io import messages
@@ -20,6 +19,7 @@ from drift_ros.io.bag_writer import BagWriter
 from drift_ros.io.calibration import Calibration, read_calibration
 from drift_ros.io.frames import FolderSource, Source, open_source
 from drift_ros.io.labels import to_ids
+from drift_ros.pictures import PictureError, read_values
 from drift_ros.structures import Frame
 
 JPEG_QUALITY = 95
@@ -130,9 +130,8 @@ def read_labels(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
         SourceError: unreadable, of another kind or size, or with a value above 254.
     """
     try:
-        with Image.open(path) as picture:
-            mode, values = picture.mode, np.array(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        values, mode, _ = read_values(path)
+    except (OSError, PictureError) as error:
         raise SourceError(f'cannot read the label map {path}: {error}') from error
     if mode not in ('P', 'L', '1'):
         raise SourceError(

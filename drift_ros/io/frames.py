@@ -17,11 +17,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.errors import SourceError
+from drift_ros.errors import FrameError, SourceError
 from drift_ros.io.bags import BagReader, is_bag
 from drift_ros.io.closing import Closing
 from drift_ros.io.images import decode
 from drift_ros.io.skipped import Skipped
+from drift_ros.pictures import MAX_PIXELS, PictureError, check_pixels
 from drift_ros.structures import Frame
 
 FIRST_STAMP = 10**9
@@ -65,7 +66,12 @@ class Source(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
 
-def open_source(path: str | Path, topic: str | None = None, fps: float | None = None) -> Source:
+def open_source(
+    path: str | Path,
+    topic: str | None = None,
+    fps: float | None = None,
+    max_pixels: int = MAX_PIXELS,
+) -> Source:
     """Open what lies at a path.
 
     Args:
@@ -73,9 +79,11 @@ def open_source(path: str | Path, topic: str | None = None, fps: float | None = 
             taken in natural order (2.png before 10.png).
         topic: image topic of a bag; None: the only one there is.
         fps: rate of pictures (default 24) or of a video (default: its own). A bag has stamps.
+        max_pixels: largest frame that is taken; larger pictures and messages are skipped.
 
     Raises:
-        SourceError: nothing is there, it is none of these, or it has no frames.
+        SourceError: nothing is there, it is none of these, it has no frames, or the frames of a
+            video are too large.
     """
     path = Path(path)
     if fps is not None and not (math.isfinite(fps) and fps > 0):
@@ -85,12 +93,12 @@ def open_source(path: str | Path, topic: str | None = None, fps: float | None = 
             f'there is nothing at {path}: expected a bag, a video file or a folder of pictures'
         )
     if is_bag(path) or (path.is_file() and path.suffix == '.bag'):
-        return BagSource(path, topic)
+        return BagSource(path, topic, max_pixels)
     if path.is_dir():
-        return FolderSource(path, fps or DEFAULT_FPS)
+        return FolderSource(path, fps or DEFAULT_FPS, max_pixels)
     if path.suffix.lower() in PICTURES:
         raise SourceError(f'{path} is one picture: name the folder that holds all of them')
-    return VideoSource(path, fps)
+    return VideoSource(path, fps, max_pixels)
 
 
 class BagSource(Closing):
@@ -98,8 +106,8 @@ class BagSource(Closing):
 
     kind: Kind = 'bag'
 
-    def __init__(self, path: Path, topic: str | None = None) -> None:
-        self.reader = BagReader(path)
+    def __init__(self, path: Path, topic: str | None = None, max_pixels: int = MAX_PIXELS) -> None:
+        self.reader = BagReader(path, max_pixels)
         try:
             self.topic = self.reader.image_topic(topic)
         except SourceError:
@@ -129,7 +137,8 @@ class FolderSource(Closing):
 
     kind: Kind = 'folder'
 
-    def __init__(self, path: Path, fps: float) -> None:
+    def __init__(self, path: Path, fps: float, max_pixels: int = MAX_PIXELS) -> None:
+        self._max_pixels = max_pixels
         found = (file for file in path.iterdir() if file.suffix.lower() in PICTURES)
         # hidden files (such as the `._1.jpg` that macOS leaves) would shift the numbers of frames
         shown = (file for file in found if not file.name.startswith('.') and file.is_file())
@@ -152,7 +161,11 @@ class FolderSource(Closing):
             except OSError as error:
                 self.skipped.add(f'{file.name}: {error.strerror}')
                 continue
-            rgb = decode(data)
+            try:
+                rgb = decode(data, self._max_pixels)
+            except FrameError as error:
+                self.skipped.add(f'{file.name}: {error}')
+                continue
             if rgb is None:
                 self.skipped.add(f'{file.name}: no whole picture ({len(data)} bytes)')
                 continue
@@ -164,13 +177,17 @@ class VideoSource(Closing):
 
     kind: Kind = 'video'
 
-    def __init__(self, path: Path, fps: float | None = None) -> None:
+    def __init__(self, path: Path, fps: float | None = None, max_pixels: int = MAX_PIXELS) -> None:
         self._path = path
         capture = self._open()
         try:
+            width = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+            check_pixels(width, int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), max_pixels)
             readable, _ = capture.read()
             count = capture.get(cv2.CAP_PROP_FRAME_COUNT)
             own = capture.get(cv2.CAP_PROP_FPS)
+        except PictureError as error:
+            raise SourceError(f'{path}: {error}') from None
         finally:
             capture.release()
         if not readable:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.errors import FrameError
+from drift_ros.pictures import MAX_PIXELS, PictureError, TooLargeError, check_pixels, check_size
 
 Rgb = NDArray[np.uint8]
 JPEG, JPEG_SCAN, JPEG_END = b'\xff\xd8', b'\xff\xda', b'\xff\xd9'  # markers
@@ -61,25 +62,31 @@ for _bits, _dtype in ((8, np.uint8), (16, np.uint16)):
         ENCODINGS[f'bayer_{_pattern}{_bits}'] = Encoding(_dtype, 1, _code)
 
 
-def to_rgb(message: Any) -> Rgb:
+def to_rgb(message: Any, max_pixels: int = MAX_PIXELS) -> Rgb:
     """Convert a raw image message.
 
     16 bit values keep their high byte. `rgb8` without padding is a view of the message's data.
 
     Args:
         message: has height, width, encoding, is_bigendian, step and data (sensor_msgs/Image).
+        max_pixels: most that are taken.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        FrameError: the encoding is unknown, the size is zero, or the data does not fit the size.
+        FrameError: the encoding is unknown, the size is zero or too large, or the data does not fit
+            the size.
     """
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
         raise FrameError(
             f'unknown encoding: {message.encoding!r}; supported are {", ".join(sorted(ENCODINGS))}'
         )
+    try:
+        check_pixels(message.width, message.height, max_pixels)
+    except TooLargeError as error:
+        raise FrameError(str(error)) from None
     pixels = plane(message, encoding.dtype, encoding.channels)
     if encoding.to_rgb is None:
         image = pixels
@@ -134,17 +141,18 @@ def plane(message: Any, dtype: Any, channels: int) -> NDArray[Any]:
     return values
 
 
-def decode_compressed(message: Any) -> Rgb:
+def decode_compressed(message: Any, max_pixels: int = MAX_PIXELS) -> Rgb:
     """Decode a compressed image message (JPEG, PNG and what else OpenCV reads).
 
     Args:
         message: has format and data (sensor_msgs/CompressedImage).
+        max_pixels: most that are taken.
 
     Returns:
         (H, W, 3) uint8 RGB.
 
     Raises:
-        FrameError: the data is no picture, or it is compressed depth.
+        FrameError: the data is no picture or too large a one, or it is compressed depth.
     """
     form = str(message.format)
     if 'compressedDepth' in form:
@@ -152,7 +160,7 @@ def decode_compressed(message: Any) -> Rgb:
             f'unsupported format: {form!r} is a depth image; subscribe to a colour image'
         )
     data = bytes(message.data)
-    rgb = decode(data)
+    rgb = decode(data, max_pixels)
     if rgb is None:
         raise FrameError(
             f'undecodable data: {len(data)} bytes said to be {form!r}; expected a whole JPEG or PNG'
@@ -160,17 +168,27 @@ def decode_compressed(message: Any) -> Rgb:
     return rgb
 
 
-def decode(data: bytes) -> Rgb | None:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Rgb | None:
     """Decode a picture (JPEG, PNG and what else OpenCV reads), with its pixels where they are
     stored: calibrations, prompts and label maps know nothing of a viewer's EXIF rotation.
 
     Args:
         data: a whole file.
+        max_pixels: most that are taken.
 
     Returns:
         (H, W, 3) uint8 RGB, or None if it is no whole picture.
+
+    Raises:
+        FrameError: its header promises more than `max_pixels`.
     """
     if not data or (data.startswith(JPEG) and not _has_end(data)):
+        return None
+    try:
+        check_size(data, max_pixels)
+    except TooLargeError as error:
+        raise FrameError(str(error)) from None
+    except PictureError:
         return None
     try:
         image = cv2.imdecode(

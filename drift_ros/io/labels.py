@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from drift_ros.errors import FrameError, SourceError
 from drift_ros.io.bags import BagReader
 from drift_ros.io.images import plane
 from drift_ros.io.messages import COMPRESSED_IMAGE
+from drift_ros.pictures import PictureError, read_values
 
 MAX_LABEL = 254
 BINARY_VALUE = 255  # of a map that only says object or not
@@ -126,10 +125,9 @@ def _is_label(reader: BagReader, topic: str) -> bool:
 
 def _png(data: bytes, form: str) -> NDArray[Any]:
     try:
-        with Image.open(io.BytesIO(data)) as picture:
-            kind, mode, values = picture.format, picture.mode, np.asarray(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise FrameError(f'{len(data)} bytes said to be {form!r} are no picture: {error}') from None
+        values, mode, kind = read_values(data)
+    except PictureError as error:
+        raise FrameError(f'{len(data)} bytes said to be {form!r}: {error}') from None
     if kind != 'PNG':
         raise FrameError(
             f'a label map compressed as {kind} ({form!r}) has lost its ids: publish it as PNG'

@@ -119,7 +119,8 @@ class TrackingRun:
         self.request = request
         self.counts = Counts()
         self.prompts = read_prompts(request.prompts)
-        self.source = open_source(request.source, request.topic, request.fps)
+        pixels = request.settings.stream.max_pixels
+        self.source = open_source(request.source, request.topic, request.fps, pixels)
         self.plan = PromptPlan(self.prompts)
         self.stats: dict[str, Any] = {}
         try:

@@ -18,12 +18,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from drift_ros.documents import DocumentError, read_json, read_yaml
 from drift_ros.errors import PromptError, SourceError
 from drift_ros.paths import below
+from drift_ros.pictures import PictureError, read_values
 from drift_ros.prompts.types import Prompt
 from drift_ros.prompts.validate import MAX_ID
 
@@ -185,10 +185,8 @@ def _from_annotation(path: Path) -> list[TimedPrompt]:
 def _read_values(path: Path) -> NDArray[Any]:
     """Pixel values (H, W) of a PNG: palette indices or grey values, never colours."""
     try:
-        with Image.open(path) as image:
-            values = np.asarray(image)
-            mode = image.mode
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        values, mode, _ = read_values(path)
+    except (OSError, PictureError) as error:
         raise SourceError(f'cannot read the image {path}: {error}') from None
     if values.ndim != 2:
         raise SourceError(

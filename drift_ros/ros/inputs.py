@@ -103,7 +103,7 @@ class Inputs:
         """
         message = item.message
         try:
-            rgb, encoding = _to_rgb(message)
+            rgb, encoding = _to_rgb(message, self._settings.stream.max_pixels)
         except FrameError as error:
             raise FrameError(f'{error} (topic {self.image_topic})') from None
         stamp = nanoseconds(message.header.stamp)
@@ -216,7 +216,7 @@ def _image_topic(node: Node, transport: str) -> str:
     return name + below if transport == 'compressed' and not name.endswith(below) else name
 
 
-def _to_rgb(message: Any) -> tuple[NDArray[np.uint8], str]:
+def _to_rgb(message: Any, max_pixels: int) -> tuple[NDArray[np.uint8], str]:
     if isinstance(message, Image):
-        return to_rgb(message), str(message.encoding)
-    return decode_compressed(message), f'compressed {message.format}'
+        return to_rgb(message, max_pixels), str(message.encoding)
+    return decode_compressed(message, max_pixels), f'compressed {message.format}'

@@ -271,7 +271,7 @@ def test_a_size_beyond_all_memory_is_refused() -> None:
     header = chunk(b'IHDR', struct.pack('>IIBBBBB', 100_000, 100_000, 8, 2, 0, 0, 0))
     body = chunk(b'IDAT', zlib.compress(b'')) + chunk(b'IEND', b'')
     data = b'\x89PNG\r\n\x1a\n' + header + body
-    with pytest.raises(FrameError, match=f'{len(data)} bytes'):
+    with pytest.raises(FrameError, match='too many pixels'):
         decode_compressed(SimpleNamespace(format='png', data=data))
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.protocols import Labels
+from drift_ros.pictures import PictureError, read_values
 from drift_ros.visualization.palette import PALETTE
 
 VOID = 255  # of DAVIS: not to be scored; the only value of a binary mask
@@ -42,11 +42,10 @@ def read_annotation(path: Path) -> Labels:
 
 def _read(path: Path) -> tuple[NDArray[Any], str]:
     try:
-        with Image.open(path) as image:
-            return np.asarray(image), image.mode
+        return read_values(path)[:2]
     except FileNotFoundError:
         raise SourceError(f'the annotation {path} is missing') from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, PictureError) as error:
         raise SourceError(f'cannot read the annotation {path}: {error}') from None
 
 

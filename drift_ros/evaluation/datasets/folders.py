@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.errors import SourceError
+from drift_ros.errors import FrameError, SourceError
 from drift_ros.evaluation.datasets.annotations import VOID, read_annotation
 from drift_ros.evaluation.protocols import Labels
 from drift_ros.io.frames import natural
@@ -143,6 +143,8 @@ def read_picture(file: Path) -> NDArray[np.uint8]:
         picture = decode(file.read_bytes())
     except OSError as error:
         raise SourceError(f'cannot read the image {file}: {error.strerror}') from None
+    except FrameError as error:
+        raise SourceError(f'cannot read the image {file}: {error}') from None
     if picture is None:
         raise SourceError(f'{file} is no whole picture: copy the data set anew')
     return picture

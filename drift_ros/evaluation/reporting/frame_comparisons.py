@@ -9,13 +9,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from drift_ros.errors import DriftError
 from drift_ros.evaluation.places import sequence_folder
 from drift_ros.evaluation.protocols import AnnotatedSequence, Labels
 from drift_ros.evaluation.reporting.features import PICTURE
 from drift_ros.evaluation.reporting.worst import Frame
+from drift_ros.pictures import read_values
 from drift_ros.visualization.contact_sheet import side_by_side
 from drift_ros.visualization.pages import jpeg
 
@@ -86,8 +86,7 @@ class FrameComparisons:
 
     def _result(self, sequence: AnnotatedSequence, index: int) -> Labels:
         place = sequence_folder(self._folder, sequence.name) / 'labels'
-        with Image.open(place / f'{sequence.frames[index]}.png') as image:
-            return np.array(image, np.uint8)
+        return read_values(place / f'{sequence.frames[index]}.png').pixels.astype(np.uint8)
 
 
 def _caption(frame: Frame, sequence: AnnotatedSequence) -> str:

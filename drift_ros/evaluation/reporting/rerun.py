@@ -9,13 +9,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from drift_ros.errors import DriftError, OutputError
 from drift_ros.evaluation.places import sequence_folder
 from drift_ros.evaluation.protocols import AnnotatedSequence
 from drift_ros.evaluation.reporting.reading import read_score
 from drift_ros.evaluation.scores import SequenceScore
+from drift_ros.pictures import read_values
 from drift_ros.visualization.overlay import colour_of, title
 
 if TYPE_CHECKING:
@@ -82,10 +82,8 @@ class RerunLog:
                 pass  # the evaluation tells of it
             place = labels / f'{frame}.png'
             if place.is_file():
-                with Image.open(place) as result:
-                    stream.log(
-                        f'{name}/frame/result', rerun.SegmentationImage(np.array(result, np.uint8))
-                    )
+                found = read_values(place).pixels.astype(np.uint8)
+                stream.log(f'{name}/frame/result', rerun.SegmentationImage(found))
         self._scores(name, sequence, score)
 
     def close(self) -> None:
