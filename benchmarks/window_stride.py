@@ -33,7 +33,8 @@ from drift_ros.cli.options import tracker_settings
 from drift_ros.io.frames import open_source
 from drift_ros.prompts import Prompt
 from drift_ros.settings import TrackerSettings
-from drift_ros.tracking import Frame, Tracker, TrackingResult
+from drift_ros.structures import FailedFrames, Frame, TrackerOutput
+from drift_ros.tracking import Tracker
 
 COLUMNS = ('stride', 'passes', 'waits', 'most', 'compute s', 'worst s', 'J')
 
@@ -81,8 +82,10 @@ def _row(
     prompts = [Prompt(id=i, mask=truths[0] == i) for i in ids]
     waits, seconds, overlaps = [], [], []
 
-    def take(results: list[TrackingResult], newest: int) -> None:
-        for result in results:
+    def take(outputs: list[TrackerOutput], newest: int) -> None:
+        for result in outputs:
+            if isinstance(result, FailedFrames):
+                raise result.error
             number = result.frame.index
             waits.append(newest - number)
             if number:

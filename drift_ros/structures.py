@@ -5,6 +5,7 @@ not pay for torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +115,24 @@ class TrackingResult:
         """The mask of one object, cropped to its roi: (roi.height, roi.width) bool."""
         mask: NDArray[np.bool_] = self.labels[obj.roi.slices] == obj.id
         return mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FailedFrames:
+    """Frames without a result, because describing or labelling them failed.
+
+    They count as a gap of the next result. Targets that were prompted on them are removed.
+
+    Attributes:
+        frames: ordered by stamp; empty if a window failed whose frames had their results before.
+        error: what the extractor or the device raised.
+    """
+
+    frames: tuple[Frame, ...]
+    error: Exception
+
+
+TrackerOutput: TypeAlias = TrackingResult | FailedFrames
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ from drift_ros.prompts import Prompt, TimedPrompt, read_prompts
 from drift_ros.runs.interrupts import interrupts_held
 from drift_ros.runs.run_folder import FAILED, FILES, FINISHED, INTERRUPTED, RunFolder
 from drift_ros.settings import TrackerSettings, flatten
-from drift_ros.tracking import Frame, Tracker, TrackingResult
+from drift_ros.structures import FailedFrames, Frame, TrackerOutput, TrackingResult
+from drift_ros.tracking import Tracker
 
 LABELS, TRACKS, OVERLAY, BAG = 'labels', 'tracks.csv', 'overlay.mp4', 'bag'
 VERSIONS = ('torch', 'numpy', 'diffusers', 'transformers')
@@ -258,12 +259,14 @@ class TrackingRun:
     def _loop(
         self, tracker: Tracker, writers: Sequence[ResultWriter], on_frame: Callable[[int], None]
     ) -> None:
-        def put(results: Sequence[TrackingResult]) -> None:
-            for result in results:
+        def put(outputs: Sequence[TrackerOutput]) -> None:
+            for output in outputs:
+                if isinstance(output, FailedFrames):
+                    raise output.error
                 with interrupts_held():  # so that a frame is in all files or in none
                     for writer in writers:
-                        writer.write(result)
-                    self.counts.add(result)
+                        writer.write(output)
+                    self.counts.add(output)
 
         for frame in self.source.frames():
             here = self.plan.take(frame)

@@ -14,7 +14,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,7 +23,7 @@ from typing import Any, Generic, TypeVar
 import torch
 
 from drift_ros.errors import DriftError, FrameError
-from drift_ros.structures import Frame, TrackingResult
+from drift_ros.structures import FailedFrames, Frame, TrackerOutput, TrackingResult
 from drift_ros.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -228,7 +228,7 @@ class Worker(Generic[Message]):
                 if self._stopping:
                     return None
                 head = self._line[0] if self._line else None
-                if not isinstance(head, Command) and self._tracker and self._tracker.ready:
+                if not isinstance(head, Command) and self._tracker and self._tracker.due:
                     return self._advance
                 if head is not None:
                     self._frames -= isinstance(head, Incoming)
@@ -277,15 +277,23 @@ class Worker(Generic[Message]):
             self.counters.skipped[reason] = self.counters.skipped.get(reason, 0) + 1
             self._on_error(reason, error)
         except Exception as error:
-            _free_memory(error)
-            self.counters.errors += 1
-            self._on_error(what, error)
+            self._failed(what, error)
 
-    def _hand_on(self, results: list[TrackingResult]) -> None:
-        for result in results:
+    def _failed(self, what: str, error: Exception) -> None:
+        _free_memory(error)
+        self.counters.errors += 1
+        self._on_error(what, error)
+
+    def _hand_on(self, outputs: Sequence[TrackerOutput]) -> None:
+        for output in outputs:
             if self._stopping:
                 return
-            self._guarded(partial(self._publish_one, result), 'publication')
+            if isinstance(output, FailedFrames):
+                self._failed('window', output.error)
+                for frame in output.frames:
+                    self._received.pop(frame.stamp, None)
+            else:
+                self._guarded(partial(self._publish_one, output), 'publication')
 
     def _publish_one(self, result: TrackingResult) -> None:
         self._publish(result, self._received.pop(result.frame.stamp, None))

@@ -5,7 +5,7 @@ Invariants:
   stamp, unless its window fails.
 - Results depend only on the frames, the prompts and the settings: live and offline use give the
   same labels for the same frames.
-- A result is handed out exactly once, also if a later window of the same call fails.
+- Every frame is handed out exactly once, with its result or as failed.
 - Memory is bounded, whatever the length of the stream.
 
 A tracker belongs to one thread.
@@ -25,11 +25,11 @@ from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.prompts.types import Prompt, Segmenter
 from drift_ros.settings import TrackerSettings
-from drift_ros.structures import Frame, Preview, Stats, TrackingResult
+from drift_ros.structures import Frame, Preview, Stats, TrackerOutput
 from drift_ros.tracking.feature_pipeline import FeaturePipeline
 from drift_ros.tracking.labeller import Labeller
+from drift_ros.tracking.output_queue import OutputQueue
 from drift_ros.tracking.prompting import find_frame, paint, segment
-from drift_ros.tracking.releases import Releases
 from drift_ros.tracking.stream import ChangeLog, restart_reason
 from drift_ros.tracking.targets import Target, Targets
 from drift_ros.tracking.windows import Cut, HeldFrame, WindowBuffer, window_size
@@ -76,7 +76,7 @@ class Tracker:
             self._buffer.history,
         )
         self._changes = ChangeLog(log)
-        self._releases = Releases(self.stats)
+        self._outputs = OutputQueue(self.stats)
 
     @classmethod
     def from_settings(
@@ -103,7 +103,7 @@ class Tracker:
 
     # ---- stream
 
-    def step(self, frame: Frame, prompts: Sequence[Prompt] = ()) -> list[TrackingResult]:
+    def step(self, frame: Frame, prompts: Sequence[Prompt] = ()) -> list[TrackerOutput]:
         """Take one frame and label what became complete with it.
 
         Args:
@@ -113,15 +113,12 @@ class Tracker:
             prompts: further targets, given on this very frame.
 
         Returns:
-            Zero or more results: a window releases its new frames together.
+            Zero or more results in order, and in their place what failed: a window releases its
+            new frames together.
 
         Raises:
             PromptError: a prompt cannot be used. The frame is in the stream all the same; its
                 result comes with the next step.
-            Exception: a window failed, with whatever the extractor or the device raised. Its frames
-                have no result and count as a gap; targets that were prompted on them are removed.
-                All other results come with the next call. The same goes for `advance`, `flush` and
-                `interrupt`.
         """
         first = self._enter(frame)
         if first is not None:
@@ -132,29 +129,29 @@ class Tracker:
                 self._apply_initial_prompts()
             if prompts:
                 self.set_targets(prompts, keep_existing=True)
-            while self._due:
+            while self._window_is_full:
                 self._label_next()
-        return self._releases.hand_out()
+        return self._outputs.take()
 
     @property
-    def ready(self) -> bool:
-        """Whether `advance` has something to do."""
-        return self._due or len(self._releases) > 0
+    def due(self) -> bool:
+        """Whether `advance` has something to do after targets were set on a past frame."""
+        return self._window_is_full or not self._outputs.empty
 
-    def advance(self) -> list[TrackingResult]:
+    def advance(self) -> list[TrackerOutput]:
         """Label the frames of the next window; the last one of a stream may be shorter.
 
-        Results that are there already, since an earlier call failed or since frames had to be
-        labelled before a prompt, are handed out first, without another window.
+        Results of frames that had to be labelled before a prompt are handed out first, without
+        another window.
         """
-        if self._buffer.waiting and not len(self._releases):
+        if self._buffer.waiting and self._outputs.empty:
             self._label_next()
-        return self._releases.hand_out()
+        return self._outputs.take()
 
-    def flush(self) -> list[TrackingResult]:
+    def flush(self) -> list[TrackerOutput]:
         """Label every frame that still waits. Call it at the end of a stream."""
         self._label_all()
-        return self._releases.hand_out()
+        return self._outputs.take()
 
     # ---- targets
 
@@ -197,7 +194,7 @@ class Tracker:
         else:
             self._new_generation()
             self._buffer.start_at(held)
-            self._releases.begin(held.number)
+            self._outputs.begin(held.number)
         self._labeller.follow(
             self._targets.put(
                 [Target(i, p.name, held.number) for i, p in zip(ids, prompts_, strict=True)]
@@ -224,14 +221,14 @@ class Tracker:
             if held.labels is not None:
                 held.labels = np.where(np.isin(held.labels, ids), 0, held.labels).astype(np.uint8)
 
-    def interrupt(self) -> list[TrackingResult]:
+    def interrupt(self) -> list[TrackerOutput]:
         """Label what waits; the stream pauses here.
 
         No window spans the pause, and until the next frame there is no newest one to prompt on.
         """
         self._label_all()
         self._buffer.cut_here()
-        return self._releases.hand_out()
+        return self._outputs.take()
 
     def clear_targets(self) -> None:
         """Forget all targets, but not the frames; a new generation begins."""
@@ -240,7 +237,7 @@ class Tracker:
     def reset(self) -> None:
         """Forget all targets and frames; a new generation begins."""
         self._buffer.clear()
-        self._releases.begin(self._buffer.cursor)
+        self._outputs.begin(self._buffer.cursor)
         self._new_generation()
         self._features.reset()
 
@@ -267,7 +264,7 @@ class Tracker:
     # ---- internals
 
     @property
-    def _due(self) -> bool:
+    def _window_is_full(self) -> bool:
         return self._buffer.waiting >= (self._buffer.stride if len(self._targets) else 1)
 
     def _label_all(self) -> None:
@@ -275,9 +272,7 @@ class Tracker:
             self._label_next()
 
     def _label_next(self, end: int | None = None) -> None:
-        """Label the frames of the next window, up to the frame number `end`; none is left out by
-        an error, which waits for the next results.
-        """
+        """Label the frames of the next window, up to the frame number `end`."""
         cut = self._buffer.take(end)
         left = cut.frames[-cut.new :]
         error: Exception | None = None
@@ -369,13 +364,13 @@ class Tracker:
         self.stats.windows += 1
         for held, descriptors in zip(tuple(left), maps.features, strict=True):
             held.labels, scores = self._labeller.label(held, descriptors, maps.stride)
-            self._releases.add(held, held.labels, self.targets, scores, self.generation)
+            self._outputs.add(held, held.labels, self.targets, scores, self.generation)
             del left[0]
 
     def _pass_unlabelled(self, left: list[HeldFrame]) -> None:
         for held in left:
             nothing = np.zeros(held.frame.size, np.uint8)
-            self._releases.add(held, nothing, {}, {}, self.generation)
+            self._outputs.add(held, nothing, {}, {}, self.generation)
 
     def _skip(self, frames: Sequence[HeldFrame], error: Exception) -> None:
         """Go on without frames that cannot be labelled, and without the targets that only they
@@ -391,7 +386,7 @@ class Tracker:
                 ', '.join(map(str, blind)),
                 error,
             )
-        self._releases.skip(frames, error)
+        self._outputs.fail(frames, error)
 
     def _shrink(self, message: str) -> bool:
         """Halve the windows, if that is allowed and possible."""

@@ -14,12 +14,15 @@ import av
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml
 from clips import SIZE, blue_mask, iou, picture, red_mask
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 from drift_ros.cli.main import make_app
+from drift_ros.features import Descriptors, Window
+from drift_ros.features.patch import PatchExtractor
 from drift_ros.io.bags import BagReader
 from drift_ros.tracking import Tracker
 
@@ -361,3 +364,22 @@ def test_ctrl_c_waits_until_a_result_is_written() -> None:
         check=True,
     )
     assert done.stdout.split() == ['whole', 'stopped']
+
+
+def test_a_window_that_fails_ends_the_run_after_what_was_done(
+    track: Track, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extract, calls = PatchExtractor.extract, []
+
+    def scarce(self: PatchExtractor, window: Window) -> Descriptors:
+        calls.append(window)
+        if len(calls) == 3:
+            raise torch.OutOfMemoryError('tried to allocate 2.00 GiB')
+        return extract(self, window)
+
+    monkeypatch.setattr(PatchExtractor, 'extract', scarce)
+    result = track('--features', 'patch')
+    assert result.exit_code != 0
+    assert 'window.length' in str(result.exception) + result.output
+    assert record(tmp_path / 'out')['state'] == 'failed'
+    assert iou(read_labels(tmp_path / 'out', 'f01') == 1, red_mask(1)) > 0.7

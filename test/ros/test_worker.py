@@ -29,7 +29,7 @@ class FakeTracker:
     def __init__(self) -> None:
         self.gate = threading.Event()
         self.gate.set()
-        self.ready = False
+        self.due = False
         self.frames: list[Frame] = []
         self.fail: set[int] = set()
         self.flushed = 0
@@ -237,13 +237,13 @@ def test_windows_that_are_due_run_between_commands(rig: Rig) -> None:
     def advance() -> list[TrackingResult]:
         nonlocal left
         left -= 1
-        rig.tracker.ready = left > 0
+        rig.tracker.due = left > 0
         return [result(Frame(np.zeros((4, 4, 3), np.uint8), 50 - left))]
 
     rig.tracker.advance = advance
 
     def begin(tracker: Any) -> None:
-        tracker.ready = True
+        tracker.due = True
 
     rig.worker.call(begin, WAIT)
     rig.worker.put(99)

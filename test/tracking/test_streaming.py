@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drift_ros.prompts.types import Prompt
-from drift_ros.tracking import Tracker, TrackingResult
+from drift_ros.structures import FailedFrames, TrackingResult
+from drift_ros.tracking import Tracker
 
 RED = Prompt(id=1, name='red', mask=red_mask(0))
 
@@ -85,8 +86,8 @@ def test_after_a_failure_the_stream_begins_anew() -> None:
     tracker.step(clip_frame(0), [RED])
     play(tracker, 1, 3)
     extract, extractor.extract = extractor.extract, None  # type: ignore[assignment, method-assign]
-    with pytest.raises(TypeError):
-        tracker.step(clip_frame(3))
+    (failed,) = tracker.step(clip_frame(3))
+    assert isinstance(failed, FailedFrames)
     extractor.extract = extract  # type: ignore[method-assign]
     results = play(tracker, 4, 6)
     assert [(r.frame.index, r.gap) for r in results] == [(4, 1), (5, 0)]

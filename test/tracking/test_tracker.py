@@ -109,7 +109,7 @@ def test_a_prompt_on_a_past_frame_gives_what_an_early_prompt_gives(late: int, st
     assert preview.frame.index == 0
     np.testing.assert_array_equal(preview.labels == 1, red_mask(0))
     found = []
-    while live.ready:
+    while live.due:
         found += live.advance()
     found += play(live, 11 - late, late + 1) + live.flush()
     assert indices(found) == indices(expected)
@@ -247,7 +247,7 @@ def test_clearing_keeps_the_frames(make: Make) -> None:
     assert result.objects == ()
     tracker.set_targets([Prompt(mask=red_mask(2))], stamp=clip_frame(2).stamp)
     results = []
-    while tracker.ready:
+    while tracker.due:
         results += tracker.advance()
     assert indices(results) == [2, 3, 4, 5]
     assert iou(results[-1].labels == 1, red_mask(5)) > 0.75
@@ -484,7 +484,7 @@ def test_naming_a_target_anew_does_not_hide_it_in_frames_that_wait(make: Make, s
     newest = 4 + steps
     again = Prompt(id=1, mask=red_mask(newest))
     tracker.set_targets([again], keep_existing=True)
-    results += tracker.advance() if tracker.ready else []
+    results += tracker.advance() if tracker.due else []
     results += play(tracker, 6, newest + 1) + tracker.flush()
     assert indices(results) == list(range(newest + 7))
     for index, result in enumerate(results):

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from drift_ros.evaluation.protocols import Labels
 from drift_ros.prompts.types import Prompt
 from drift_ros.settings import TrackerSettings, build, flatten
-from drift_ros.tracking import Frame, Tracker, TrackingResult
+from drift_ros.structures import FailedFrames, Frame, TrackerOutput
+from drift_ros.tracking import Tracker
 
 CAMERA = 'camera'
 
@@ -87,7 +88,11 @@ class TrackerMethod:
         image: NDArray[np.uint8],
         given: Mapping[int, NDArray[np.bool_]],
     ) -> Sequence[tuple[int, Labels]]:
-        """Label what became complete with the frame: a window releases its frames together."""
+        """Label what became complete with the frame: a window releases its frames together.
+
+        Raises:
+            Exception: what a window failed by; so does `end`.
+        """
         prompts = [Prompt(id=id_, mask=mask) for id_, mask in given.items()]
         return _pairs(self.tracker.step(Frame(image, stamp, CAMERA, index), prompts))
 
@@ -96,5 +101,10 @@ class TrackerMethod:
         return _pairs(self.tracker.flush())
 
 
-def _pairs(results: Sequence[TrackingResult]) -> list[tuple[int, Labels]]:
-    return [(result.frame.index, result.labels) for result in results]
+def _pairs(outputs: Sequence[TrackerOutput]) -> list[tuple[int, Labels]]:
+    pairs = []
+    for output in outputs:
+        if isinstance(output, FailedFrames):
+            raise output.error
+        pairs.append((output.frame.index, output.labels))
+    return pairs

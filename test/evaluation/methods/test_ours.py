@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import numpy as np
+import pytest
 from clips import blue_mask, make_tracker, picture, red_mask
 
 from drift_ros.evaluation.methods import Ours
@@ -39,6 +40,13 @@ def test_given_masks_are_followed_from_their_frame_on():
     for id_, mask in ((1, red_mask(6)), (2, blue_mask(6))):
         follower = found[6] == id_
         assert (follower & mask).sum() / (follower | mask).sum() > 0.7
+
+
+def test_a_window_that_fails_ends_the_sequence():
+    made = method()
+    made.tracker.extractor.extract = None
+    with pytest.raises(TypeError):
+        run(made)
 
 
 def test_a_second_sequence_is_as_the_first():
