@@ -18,8 +18,8 @@ from drift_ros.evaluation.sweep import parse_axis
 from drift_ros.features.checkpoints.parts import read_config
 from drift_ros.io.bags import BagReader
 from drift_ros.io.calibration import read_calibration
-from drift_ros.io.runs import RunFolder
 from drift_ros.prompts import read_prompts
+from drift_ros.runs.run_folder import RunFolder
 from drift_ros.settings import TrackerSettings, build, read_yaml
 
 MOMENT = 2.0  # s; a second, on a machine that does something else besides
