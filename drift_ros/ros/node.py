@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import logging
 import math
+import random
 import threading
 import time
 from collections.abc import Callable
@@ -95,6 +96,8 @@ class TrackerNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._log_handler = logs.attach(self.get_logger())
         self._throttle = logs.Throttle()
+        # so that no consumer takes the targets of this process for those of one before it
+        self._generation = random.getrandbits(31)
         self._leaving = threading.Event()
         self._wake_up = self.create_guard_condition(lambda: None)
         self.parameters = Parameters(self, lambda: self.worker is not None, self._update)
@@ -199,7 +202,7 @@ class TrackerNode(LifecycleNode):
         self._outputs = Outputs(self, self._positions)
         publish = partial(self._publish, self._outputs, self._positions)
         self.worker = Worker(self._inputs.to_frame, publish, self._failed)
-        tracker = self._wait(self.worker.load(lambda: load(settings)))
+        tracker = self._wait(self.worker.load(partial(load, settings, self._generation)))
         self.worker.limit = settings.queue or tracker.window[1]
         self.diagnostics.restart()
         for name in unused_qos_overrides(self, self._inputs.topics + self._outputs.topics):
@@ -229,12 +232,17 @@ class TrackerNode(LifecycleNode):
     def _release(self) -> None:
         if self._inputs is not None:
             self._inputs.destroy()
-        timeout = LEAVE_TIMEOUT if self.leaving else STOP_TIMEOUT
-        if self.worker is not None and not self.worker.stop(timeout) and not self.leaving:
-            log.warning('a window is still being computed; its thread ends after it')
+        if self.worker is not None:
+            self._stop(self.worker)
         if self._outputs is not None:
             self._outputs.destroy()
         self.worker = self._inputs = self._outputs = self._positions = None
+
+    def _stop(self, worker: Worker[Any]) -> None:
+        ended = worker.stop(LEAVE_TIMEOUT if self.leaving else STOP_TIMEOUT)
+        if not ended and not self.leaving:
+            log.warning('a window is still being computed; its thread ends after it')
+        self._generation = max(self._generation, worker.generation + 1)
 
     def _free(self) -> None:
         """Release everything, and give back what the tracker took, cycles and the device's cache
@@ -322,8 +330,12 @@ class TrackerNode(LifecycleNode):
         service.callback = guarded
 
 
-def load(settings: NodeSettings) -> Tracker:
+def load(settings: NodeSettings, generation: int) -> Tracker:
     """Make the tracker with its initial prompts, and run it once; called in the worker's thread.
+
+    Args:
+        settings: the node's.
+        generation: the tracker's first one, without targets.
 
     Raises:
         DriftError: a checkpoint, the device, or the prompts file is missing or unusable.
@@ -341,6 +353,7 @@ def load(settings: NodeSettings) -> Tracker:
             )
         initial = [t.prompt for t in timed]
     tracker = Tracker.from_settings(tracker_settings(settings), initial)
+    tracker.generation = generation
     if settings.warm_up_size:
         width, height = (int(side) for side in settings.warm_up_size.split('x'))
         tracker.warm_up((height, width))

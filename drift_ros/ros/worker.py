@@ -90,6 +90,7 @@ class Worker(Generic[Message]):
 
     Attributes:
         limit: frames that may wait in the line, at least 1.
+        generation: of the last tracker; it stays when the thread has ended.
         counters: what happened so far.
     """
 
@@ -109,6 +110,7 @@ class Worker(Generic[Message]):
         self._paused = False
         self._received: OrderedDict[int, float] = OrderedDict()  # by stamp, until published
         self._tracker: Tracker | None = None
+        self._last_generation = 0
         self.counters = Counters()
         self.limit = 1
         self._thread = threading.Thread(target=self._run, name='tracker', daemon=True)
@@ -120,6 +122,12 @@ class Worker(Generic[Message]):
     def tracker(self) -> Tracker | None:
         """The tracker, for reading its numbers; only the worker's thread may run it."""
         return self._tracker
+
+    @property
+    def generation(self) -> int:
+        """The tracker's generation. After `stop` nothing is answered or published with a later one."""
+        tracker = self._tracker
+        return self._last_generation if tracker is None else tracker.generation
 
     @property
     def alive(self) -> bool:
@@ -326,6 +334,7 @@ class Worker(Generic[Message]):
         for item in left:
             if isinstance(item, Command) and item.answer.set_running_or_notify_cancel():
                 item.answer.set_exception(DriftError('the tracker was shut down before its turn'))
+        self._last_generation = self.generation
         self._tracker = None
 
 
