@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_ros.interruption import checkpoint
 from drift_ros.prompts.queries import Query, is_given, pixels, queries
 from drift_ros.prompts.types import OBJECT_POINT, Prompt
 
@@ -53,6 +54,7 @@ def _segment(image: Image, prompt: Prompt) -> Mask:
     height, width = image.shape[:2]
     mask = np.zeros((height, width), bool)
     for query in queries(prompt, (height, width)):
+        checkpoint()
         if query.box is not None:
             mask |= _in_box(image, query, query.box)
         elif query.mask is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_ros.interruption import checkpoint
 from drift_ros.prompts.types import OBJECT_POINT, Prompt
 
 TOGETHER = 16  # queries that are answered in one pass; bounds memory for many targets
@@ -84,6 +85,7 @@ def batches(asked: Sequence[Query]) -> Iterator[list[int]]:
         alike.setdefault(kind, []).append(place)
     for places in alike.values():
         for first in range(0, len(places), TOGETHER):
+            checkpoint()
             yield places[first : first + TOGETHER]
 
 

@@ -12,6 +12,9 @@ from drift_ros.prompts.queries import clip_boxes, pixels
 from drift_ros.prompts.types import BACKGROUND_POINT, OBJECT_POINT, Prompt
 
 MAX_ID = 254
+MAX_BOXES = 256  # of one request, all prompts together: each is segmented by itself
+MAX_POINTS = 4096
+MAX_NAME = 1024  # characters: it is in every result
 
 
 def validate(prompts: Sequence[Prompt], size: tuple[int, int]) -> None:
@@ -33,6 +36,7 @@ def validate(prompts: Sequence[Prompt], size: tuple[int, int]) -> None:
             f'a request may hold at most {MAX_ID} prompts, one per id, got {len(prompts)}; '
             f'prompt fewer objects'
         )
+    check_counts(sum(len(p.boxes) for p in prompts), sum(len(p.points) for p in prompts))
     for index, prompt in enumerate(prompts):
         problem = _problem(prompt, size)
         if problem:
@@ -49,19 +53,35 @@ def validate(prompts: Sequence[Prompt], size: tuple[int, int]) -> None:
         )
 
 
+def check_counts(boxes: int, points: int) -> None:
+    """Check how much the prompts of one request ask for.
+
+    Raises:
+        PromptError: it would take too long; names the limit.
+    """
+    for what, count, limit in (('boxes', boxes, MAX_BOXES), ('points', points, MAX_POINTS)):
+        if count > limit:
+            raise PromptError(
+                f'the prompts of a request may hold at most {limit} {what} together, got {count}: '
+                'give fewer, or a mask'
+            )
+
+
 def _title(prompt: Prompt, index: int) -> str:
     """How messages name a prompt: by its place, its id and its name."""
     words = [f'prompt {index}']
     if prompt.id != 0:
         words.append(f'id {prompt.id}')
     if prompt.name:
-        words.append(repr(prompt.name))
+        words.append(repr(prompt.name[:80]))
     return words[0] if len(words) == 1 else f'{words[0]} ({", ".join(words[1:])})'
 
 
 def _problem(prompt: Prompt, size: tuple[int, int]) -> str:
     if not 0 <= prompt.id <= MAX_ID:
         return f'id is {prompt.id}; use 1 to {MAX_ID}, or 0 for the next free id'
+    if len(prompt.name) > MAX_NAME:
+        return f'name has {len(prompt.name)} characters; give it at most {MAX_NAME}'
     if not len(prompt.points) and not len(prompt.boxes) and prompt.mask is None:
         return 'points, boxes and mask are all empty; give at least one point on the object'
     return (

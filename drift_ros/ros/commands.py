@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.qos import QoSProfile
 from std_srvs.srv import SetBool, Trigger
 
 from drift_ros.errors import DriftError, PromptError
@@ -20,11 +21,18 @@ from drift_ros.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
+MAX_WAITING = 64  # calls that wait for the tracker
+MAX_CALLS = 256  # calls that come at once, before the executor takes the first
+
 Answer = TypeVar('Answer')
 
 
 class NotActiveError(DriftError):
     """A service was called while the node does not track."""
+
+
+class BusyError(DriftError):
+    """More calls wait than anyone means."""
 
 
 class Commands:
@@ -46,7 +54,13 @@ class Commands:
             (Trigger, 'clear', self._clear),
             (SetBool, 'pause', self._pause),
         ):
-            node.create_service(kind, f'~/{name}', callback, callback_group=group)
+            node.create_service(
+                kind,
+                f'~/{name}',
+                callback,
+                qos_profile=QoSProfile(depth=MAX_CALLS),
+                callback_group=group,
+            )
 
     async def _reset(
         self, request: ResetTargets.Request, response: ResetTargets.Response
@@ -59,7 +73,8 @@ class Commands:
             keep = request.keep_existing
             camera = request.image_header.frame_id
             preview = await self._do(
-                lambda tracker: tracker.set_targets(prompts, stamp, keep, camera)
+                lambda tracker: tracker.set_targets(prompts, stamp, keep, camera),
+                supersedes=not keep,
             )
             _answer(preview, response)
             self._note_reset(f'targets {_list(preview.ids)} set')
@@ -83,7 +98,7 @@ class Commands:
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
         async def run() -> str:
-            ids = await self._do(_clear)
+            ids = await self._do(_clear, supersedes=True)
             self._note_reset('cleared')
             return f'removed {_list(ids)}' if ids else 'there were no targets'
 
@@ -114,12 +129,21 @@ class Commands:
             log.exception('~/%s failed', name)
         return response
 
-    async def _do(self, run: Callable[[Tracker], Answer]) -> Answer:
+    async def _do(self, run: Callable[[Tracker], Answer], supersedes: bool = False) -> Answer:
         timeout = self._node.parameters.settings.service_timeout
-        return await self._bridge.wait(self._active_worker().submit(run), timeout)
+        worker = self._active_worker()
+        if worker.waiting >= MAX_WAITING:
+            raise BusyError(
+                f'{worker.waiting} calls wait already: nothing was changed, call again later'
+            )
+        return await self._bridge.wait(worker.submit(run, supersedes), timeout)
 
     def _active_worker(self) -> Any:
         if self._node.state != 'active':
+            if self._node.state == 'finalized':
+                raise NotActiveError(
+                    'the node is finalized, it was shut down for good: start its process anew'
+                )
             name = self._node.get_fully_qualified_name()
             steps = ['activate'] if self._node.state == 'inactive' else ['configure', 'activate']
             how = ' and '.join(f'`ros2 lifecycle set {name} {step}`' for step in steps)

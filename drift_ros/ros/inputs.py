@@ -103,10 +103,10 @@ class Inputs:
         """
         message = item.message
         try:
+            stamp = nanoseconds(message.header.stamp)
             rgb, encoding = _to_rgb(message, self._settings.stream.max_pixels)
         except FrameError as error:
             raise FrameError(f'{error} (topic {self.image_topic})') from None
-        stamp = nanoseconds(message.header.stamp)
         return Frame(rgb, stamp, message.header.frame_id, item.index, encoding)
 
     # ------------------------------------------------------------------------------ callbacks
@@ -115,7 +115,12 @@ class Inputs:
         self._came += 1
         if not self._open:
             return
-        if self._rate.passes(nanoseconds(message.header.stamp), self._settings.max_rate):
+        try:
+            stamp = nanoseconds(message.header.stamp)
+        except FrameError:
+            self._take(message)  # who makes a frame of it counts and reports it
+            return
+        if self._rate.passes(stamp, self._settings.max_rate):
             self._positions.add_image(message)
             self._take(message)
 

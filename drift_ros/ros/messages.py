@@ -15,6 +15,7 @@ from drift_ros.errors import PromptError
 from drift_ros.io.message_fields import MessageBuilder
 from drift_ros.msg import Prompt as PromptMessage
 from drift_ros.prompts.types import OBJECT_POINT, Prompt
+from drift_ros.prompts.validate import check_counts
 
 MASK_ENCODINGS = ('mono8', '8UC1')
 
@@ -57,8 +58,9 @@ def prompts(messages: Sequence[PromptMessage]) -> list[Prompt]:
     """The tracker's prompts.
 
     Raises:
-        PromptError: a mask's encoding or size does not fit its data.
+        PromptError: too many boxes or points, or a mask's encoding or size does not fit its data.
     """
+    check_counts(sum(len(m.boxes) for m in messages), sum(len(m.points) for m in messages))
     return [_prompt(message, place) for place, message in enumerate(messages)]
 
 

@@ -152,6 +152,7 @@ class TrackerNode(LifecycleNode):
         super().on_activate(state)
         assert self._inputs is not None
         assert self.worker is not None
+        self.worker.resume()
         self.worker.interrupt()
         self._inputs.open()
 
@@ -166,8 +167,11 @@ class TrackerNode(LifecycleNode):
             self._wait(flushed, self.parameters.settings.service_timeout)
         except Exception as error:
             flushed.cancel()
+            self.worker.give_up('the node was deactivated')
             reason = str(error) or f'{type(error).__name__} (service_timeout)'
             log.error('the last frames are lost: %s', reason)
+            with suppress(Exception):
+                self._wait(self.worker.submit(lambda tracker: None), STOP_TIMEOUT)
         super().on_deactivate(state)
 
     @transition('clean up', 'unconfigured')
@@ -241,7 +245,7 @@ class TrackerNode(LifecycleNode):
     def _stop(self, worker: Worker[Any]) -> None:
         ended = worker.stop(LEAVE_TIMEOUT if self.leaving else STOP_TIMEOUT)
         if not ended and not self.leaving:
-            log.warning('a window is still being computed; its thread ends after it')
+            log.warning('a library is still at work; the thread ends after that')
         self._generation = max(self._generation, worker.generation + 1)
 
     def _free(self) -> None:

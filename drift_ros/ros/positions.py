@@ -57,7 +57,10 @@ class Positions:
     def add_depth(self, message: Image) -> None:
         """A depth image came in."""
         self.depth_seen = True
-        self._pairing.add_depth(message)
+        try:
+            self._pairing.add_depth(message)
+        except FrameError as error:
+            self._unusable(FrameError(f'topic depth: {error}'))
 
     def set_info(self, message: CameraInfo) -> None:
         """A camera_info came in."""
@@ -70,11 +73,14 @@ class Positions:
         try:
             locate = self._locator(result)
         except FrameError as error:
-            self._warn('depth: ' + re.split('[:,]', str(error))[0], str(error))
-            self.outcomes['unusable'] += 1
+            self._unusable(error)
             return _unknown
         self.outcomes['none with this stamp' if locate is _unknown else 'used'] += 1
         return locate
+
+    def _unusable(self, error: FrameError) -> None:
+        self._warn('depth: ' + re.split('[:,]', str(error))[0], str(error))
+        self.outcomes['unusable'] += 1
 
     def _locator(self, result: TrackingResult) -> Callable[[TrackedObject], Position | None]:
         message = self._pairing.find(result.frame.stamp)

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from builtin_interfaces.msg import Time
 
+from drift_ros.errors import FrameError
+
 
 def nanoseconds(stamp: Time) -> int:
-    """Nanoseconds of a message's time."""
+    """Nanoseconds of a message's time.
+
+    Raises:
+        FrameError: it is no time: its fraction is a second or more.
+    """
+    if stamp.nanosec >= 10**9:
+        raise FrameError(
+            f'stamp names no time: header.stamp.nanosec is {stamp.nanosec}, it must be below 10^9; '
+            'mend the publisher'
+        )
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 

@@ -21,8 +21,10 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from drift_ros.errors import DriftError, FrameError
+from drift_ros.interruption import Work, checkpoint
 from drift_ros.structures import FailedFrames, Frame, TrackerOutput, TrackingResult
 from drift_ros.tracking.tracker import Tracker
 
@@ -54,6 +56,7 @@ class Command:
 
     run: Callable[[Tracker], Any]
     answer: Future[Any]
+    supersedes: bool = False  # a prompt that takes long gives way to it
 
 
 @dataclass(slots=True)
@@ -107,6 +110,7 @@ class Worker(Generic[Message]):
         self._frames = 0  # frames in the line
         self._changed = threading.Condition()
         self._stopping = False
+        self._work = Work()
         self._paused = False
         self._received: OrderedDict[int, float] = OrderedDict()  # by stamp, until published
         self._tracker: Tracker | None = None
@@ -125,7 +129,7 @@ class Worker(Generic[Message]):
 
     @property
     def generation(self) -> int:
-        """The tracker's generation. After `stop` nothing is answered or published with a later one."""
+        """The tracker's; after `stop` nothing is answered or published with a later one."""
         tracker = self._tracker
         return self._last_generation if tracker is None else tracker.generation
 
@@ -165,13 +169,23 @@ class Worker(Generic[Message]):
                 self._drop_oldest_frame()
             self._changed.notify()
 
-    def submit(self, run: Callable[[Tracker], Answer]) -> Future[Answer]:
+    @property
+    def waiting(self) -> int:
+        """Commands that wait for their turn."""
+        return len(self._line) - self._frames
+
+    def submit(self, run: Callable[[Tracker], Answer], supersedes: bool = False) -> Future[Answer]:
         """Let the worker run something with the tracker after the frames that came before it.
 
         The future gets the answer, or the error. Cancelling it before its turn takes it back.
+
+        Args:
+            run: gets the tracker.
+            supersedes: what prompts are being segmented does not matter any more; that is given up
+                if it takes long.
         """
         answer: Future[Answer] = Future()
-        self._enqueue(Command(run, answer))
+        self._enqueue(Command(run, answer, supersedes))
         return answer
 
     def call(self, run: Callable[[Tracker], Answer], timeout: float | None = None) -> Answer:
@@ -191,21 +205,34 @@ class Worker(Generic[Message]):
 
     def flush(self) -> Future[None]:
         """Let the worker label what waits for a window to fill."""
-        return self.submit(lambda tracker: self._hand_on(tracker.flush()))
+        return self.submit(lambda tracker: self._hand_on(tracker.flush()), supersedes=True)
 
     def interrupt(self) -> None:
         """Tell the tracker that the images after this do not follow on those before."""
         done = self.submit(lambda tracker: self._hand_on(tracker.interrupt()))
         done.add_done_callback(self._report)
 
-    def stop(self, timeout: float) -> bool:
-        """End the thread; what waits is given up. Returns whether it ended in `timeout` seconds.
+    def give_up(self, reason: str) -> None:
+        """End what runs at its next checkpoint, and let no other window run until `resume`."""
+        with self._changed:
+            while self._frames:
+                self._drop_oldest_frame()
+            self._work.give_up(reason)
 
-        A window that is being computed cannot be interrupted: the thread ends after it, and being a
-        daemon it does not hold up the end of the process.
+    def resume(self) -> None:
+        """Take `give_up` back."""
+        self._work.resume()
+
+    def stop(self, timeout: float) -> bool:
+        """End the thread; what runs and what waits is given up. Returns whether it ended in
+        `timeout` seconds.
+
+        A single call into a native library cannot be interrupted: the thread ends after it, and
+        being a daemon it does not hold up the end of the process.
         """
         with self._changed:
             self._stopping = True
+            self._work.give_up('the tracker is shut down')
             self._changed.notify()
         self._thread.join(timeout)
         return not self._thread.is_alive()
@@ -213,13 +240,21 @@ class Worker(Generic[Message]):
     # ---------------------------------------------------------------------- in the worker's thread
 
     def _run(self) -> None:
+        self._work.begin()
+        hook = register_module_forward_pre_hook(_module_checkpoint)
+        try:
+            self._run_all()
+        finally:
+            hook.remove()
+            self._give_up()
+
+    def _run_all(self) -> None:
         while (item := self._next()) is not None:
             try:
                 self._run_one(item)
             except Exception:  # not even what reports errors may end the thread
                 self.counters.errors += 1
                 log.exception('the worker failed')
-        self._give_up()
 
     def _run_one(self, item: Incoming[Message] | Command | Callable[[], None]) -> None:
         if isinstance(item, Command):
@@ -240,7 +275,9 @@ class Worker(Generic[Message]):
                     return self._advance
                 if head is not None:
                     self._frames -= isinstance(head, Incoming)
-                    return self._line.popleft()
+                    self._line.popleft()
+                    self._supersede()
+                    return head
                 self._changed.wait()
 
     def _advance(self) -> None:
@@ -252,10 +289,16 @@ class Worker(Generic[Message]):
             return
         try:
             # `load` is the one command that needs no tracker
-            command.answer.set_result(command.run(self._tracker))  # type: ignore[arg-type]
+            result = command.run(self._tracker)  # type: ignore[arg-type]
         except Exception as error:
             _free_memory(error)
             command.answer.set_exception(error)
+            return
+        with self._changed:
+            if not self._stopping:
+                command.answer.set_result(result)
+                return
+        command.answer.set_exception(DriftError('the tracker was shut down'))
 
     def _take(self, item: Incoming[Message]) -> None:
         def run() -> None:
@@ -288,6 +331,8 @@ class Worker(Generic[Message]):
             self._failed(what, error)
 
     def _failed(self, what: str, error: Exception) -> None:
+        if self._stopping:
+            return
         _free_memory(error)
         self.counters.errors += 1
         self._on_error(what, error)
@@ -315,7 +360,12 @@ class Worker(Generic[Message]):
                 command.answer.set_exception(DriftError('the tracker is shutting down'))
                 return
             self._line.append(command)
+            self._supersede()
             self._changed.notify()
+
+    def _supersede(self) -> None:
+        waits = any(isinstance(item, Command) and item.supersedes for item in self._line)
+        self._work.supersede('a later reset, clear or deactivation waited for it' if waits else '')
 
     def _report(self, done: Future[None]) -> None:
         if not done.cancelled() and isinstance(error := done.exception(), Exception):
@@ -336,6 +386,12 @@ class Worker(Generic[Message]):
                 item.answer.set_exception(DriftError('the tracker was shut down before its turn'))
         self._last_generation = self.generation
         self._tracker = None
+
+
+def _module_checkpoint(*_: Any) -> None:
+    """Before each module of a network: whole passes take long."""
+    if not torch.compiler.is_compiling():
+        checkpoint()
 
 
 def _free_memory(error: Exception) -> None:

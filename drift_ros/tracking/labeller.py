@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from drift_ros.interruption import checkpoint
 from drift_ros.propagation import (
     Memory,
     confidences,
@@ -113,6 +114,7 @@ class Labeller:
         Returns:
             Label map (H, W) uint8 of ids, and id -> confidence in [0, 1].
         """
+        checkpoint()
         soft: Tensor | None = None
         scores: dict[int, float] = {}
         if held.prompts and held.labels is not None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_ros import interruption
 from drift_ros.errors import PromptError
 from drift_ros.prompts.types import Prompt, Segmenter
 from drift_ros.structures import Frame
@@ -60,7 +61,8 @@ def segment(
     Raises:
         PromptError: a mask is empty or covered by later ones.
     """
-    masks = dict(zip(ids, segmenter.segment(frame.image, prompts), strict=True))
+    with interruption.present().segmenting():
+        masks = dict(zip(ids, segmenter.segment(frame.image, prompts), strict=True))
     painted = np.zeros(frame.size, np.uint8)
     paint(painted, masks)
     seen = np.bincount(painted.ravel(), minlength=256)

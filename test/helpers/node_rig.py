@@ -67,6 +67,7 @@ class Rig:
             context=self.context,
             parameter_overrides=[Parameter(n, value=v) for n, v in given.items()],
         )
+        self._first_generation = self.node._generation
         self.client = rclpy.create_node(
             'client', namespace=f'/{self.name}_ns', context=self.context
         )
@@ -193,6 +194,10 @@ class Rig:
             prompts=[Prompt(**prompt)],
             keep_existing=keep,
         )
+
+    def resets(self, generation: int) -> int:
+        """How often the targets were reset, by a generation of the node's first life."""
+        return generation - self._first_generation
 
     def counters(self) -> Any:
         assert self.node.worker is not None

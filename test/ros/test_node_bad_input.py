@@ -97,7 +97,7 @@ def test_same_and_late_stamps_are_skipped(rig: Any, tools: Any, capfd: Any) -> N
     logged = capfd.readouterr().err
     assert 'header.stamp' in logged
     assert rig.node.resolve_topic_name('image') in logged
-    assert tracks[-1].generation == 0
+    assert rig.resets(tracks[-1].generation) == 0
 
 
 def test_a_bag_that_loops_restarts_the_stream(rig: Any, tools: Any, capfd: Any) -> None:
@@ -112,7 +112,7 @@ def test_a_bag_that_loops_restarts_the_stream(rig: Any, tools: Any, capfd: Any) 
     tools.until(lambda: len(tracks) == 14)
     assert stamps(tracks[11:]) == [tools.stamp(k) for k in range(3)]
     assert [len(m.objects) for m in tracks[10:]] == [1, 0, 0, 0]
-    assert tracks[-1].generation == 2
+    assert rig.resets(tracks[-1].generation) == 2
     assert capfd.readouterr().err.count('time went back') == 1
     assert rig.reset(1).success  # and it tracks again
 

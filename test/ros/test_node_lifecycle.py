@@ -99,7 +99,7 @@ def test_a_crash_in_a_transition_is_logged_and_leaves_a_way_back(
 ) -> None:
     from drift_ros.ros import node
 
-    def crash(settings: Any) -> None:
+    def crash(settings: Any, generation: int) -> None:
         raise ZeroDivisionError('by zero')
 
     rig = make_rig()

@@ -149,7 +149,9 @@ def score_recording(request: Request) -> LiveScore:
 def _generation(reader: BagReader, tracks: str, wanted: int | None, notes: list[str]) -> int | None:
     """The generation to score: the last with targets."""
     told = [one for frame in read_tracks(reader, tracks).values() for one in frame]
-    found = sorted({one.generation for one in told if one.objects})
+    told.sort(key=lambda one: one.received)
+    # in the order in which they ended: a node that is started anew does not count on
+    found = list(dict.fromkeys(one.generation for one in reversed(told) if one.objects))[::-1]
     if wanted is not None and wanted not in found:
         raise SourceError(
             f'generation {wanted} has no targets in {reader.path}; those that have are: '
