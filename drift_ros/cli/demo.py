@@ -53,8 +53,8 @@ def demo(
 ) -> None:
     """Play a scene or a bag into the tracker node over ROS 2, and report what it publishes.
 
-    Leaves the played and the recorded bag, overlay.mp4, contact_sheet.png, report.html and
-    report.json.
+    Leaves the played and the recorded bag, and what `drift score` makes of them: results.json,
+    report.html, label maps; with overlay.mp4 and sheet.png.
     """
     from rich.console import Console
 

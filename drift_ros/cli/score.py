@@ -73,14 +73,14 @@ def score(
     """Score the recording of a live run, or the bag of `drift track`, against the truth.
 
     The measures are those of `drift evaluate`: J, F and J&F of every object, id switches; and
-    dropped frames and latency, by the times of the recording. Topics need to be named only where
+    dropped frames and latency, by the times of the recording; errors of positions in space where
+    both bags have tracks with positions. Topics need to be named only where
     there are several.
     """
     from rich.console import Console
 
     from drift_ros.evaluation.recorded import output
     from drift_ros.evaluation.recorded.scoring import Request, score_recording
-    from drift_ros.evaluation.reporting.live import live_facts
 
     request = Request(
         recorded=recorded.expanduser(),
@@ -100,9 +100,7 @@ def score(
         output.write(out.expanduser(), request, live, overwrite)
     console = Console()
     entry = output.record(request, live)['sequences'][live.score.name]
-    console.print(output.accuracy_table(entry))
-    for name, fact in live_facts(entry['live']).items():
-        console.print(f'{name}: {fact}', highlight=False, markup=False, soft_wrap=True)
+    output.show(console, entry)
     skipped = live.score.skipped
     for reason in skipped[:SHOWN]:
         console.print(f'skipped: {reason}', highlight=False, markup=False, soft_wrap=True)

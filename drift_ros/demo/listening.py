@@ -9,7 +9,7 @@ from typing import Any
 
 from drift_ros.errors import DriftError
 from drift_ros.io.bag_writer import BagWriter
-from drift_ros.io.messages import CAMERA_INFO, IMAGE, TRACKS, raw_stamp
+from drift_ros.io.messages import IMAGE, TRACKS, raw_stamp
 from drift_ros.ros.messages import message_type
 from drift_ros.ros.tools.recording import Recorder
 
@@ -29,7 +29,7 @@ class Listener:
         tracker: full name of the tracker node.
         bag: folder to make.
         overlay: whether to record the pictures, too.
-        camera_info: topic to record as well, for the time at which each image came; or ''.
+        camera: topic to record as well, for the time at which each image came, and its type.
 
     Attributes:
         newest: stamp in ns of the newest result.
@@ -40,7 +40,7 @@ class Listener:
     """
 
     def __init__(
-        self, node: Any, tracker: str, bag: Path, overlay: bool, camera_info: str = ''
+        self, node: Any, tracker: str, bag: Path, overlay: bool, camera: tuple[str, str]
     ) -> None:
         self.newest = self.results = self.stride = 0
         self.last = time.monotonic()
@@ -55,8 +55,7 @@ class Listener:
         }
         if overlay:
             self._types[f'{tracker}/overlay'] = IMAGE
-        if camera_info:
-            self._types[camera_info] = CAMERA_INFO
+        self._types[camera[0]] = camera[1]
         self._bag = BagWriter(bag)
         classes = {topic: message_type(kind) for topic, kind in self._types.items()}
         self._recorder = Recorder(node, classes, self._take)

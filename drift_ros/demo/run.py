@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,20 +22,18 @@ from rich.progress import (
 )
 
 from drift_ros import resources, synthetic
-from drift_ros.demo.feed import Bundle, Feeder, bundles, played_rate
-from drift_ros.demo.measures import Measures, Run
+from drift_ros.demo.feed import Bundle, Feeder, bundles
 from drift_ros.demo.process import NodeDiedError, NodeProcess, find_executable
-from drift_ros.demo.report import NAMES, Files, write_report
 from drift_ros.demo.topics import Topics, choose
 from drift_ros.errors import DriftError, OutputError, SourceError
-from drift_ros.io import recorded
+from drift_ros.evaluation.recorded import output
+from drift_ros.evaluation.recorded.scoring import LiveScore, Request, score_recording
 from drift_ros.io.bags import BagReader
 from drift_ros.io.messages import raw_stamp
 from drift_ros.node_settings import NodeSettings
 from drift_ros.prompts.files import TimedPrompt, read_prompts
 from drift_ros.settings import build, flatten, read_yaml
 from drift_ros.synthetic.export import write_bag
-from drift_ros.visualization.overlay import title
 
 if TYPE_CHECKING:
     from drift_ros.demo.listening import Listener
@@ -50,6 +46,7 @@ INPUT, OUTPUT, LOG, PROMPTS = 'input', 'recorded', 'node.log', 'prompts.yaml'
 SHARED_MEMORY = 48 * 2**20  # bytes that config/fastdds.xml may need, and as much again
 NOT_OURS = ('use_sim_time', 'qos_overrides.')  # parameters that every ROS node has
 PROMPT_ATTEMPTS = 10
+WRITTEN = ('report.html', 'results.json', 'results.csv', 'overlay.mp4', 'sheet.png', 'sequences')
 BOX_MARGIN = 4  # px around the true box of an object, as a person would draw it
 
 
@@ -72,8 +69,23 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
+class Played:
+    """What was played.
+
+    Attributes:
+        generation: of the targets after the last prompt.
+        last: stamp in ns of the last frame.
+        diagnostics: last values of the node.
+    """
+
+    generation: int
+    last: int
+    diagnostics: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """What is played."""
+    """What is to be played."""
 
     name: str
     bag: Path
@@ -82,12 +94,12 @@ class Source:
     count: int
 
 
-def run_demo(options: Options, console: Console) -> tuple[Measures, Files]:
+def run_demo(options: Options, console: Console) -> LiveScore:
     """Run the demonstration.
 
     Args:
         options: what to do.
-        console: where progress is shown.
+        console: where progress and results are shown.
 
     Raises:
         DriftError: something is missing or wrong; the node's last words are shown before.
@@ -99,26 +111,17 @@ def run_demo(options: Options, console: Console) -> tuple[Measures, Files]:
     source = _source(options, console)
     try:
         with _progress(console) as progress:
-            run, diagnostics = _play(options, source, executable, progress)
+            played = _play(options, source, executable, progress)
     except NodeDiedError as error:
         reason, _, log = str(error).partition('\n')
         console.print(log, style='dim', markup=False, highlight=False)
         raise NodeDiedError(f'{reason}; {options.out / LOG} says why') from None
-    with console.status('writing video, contact sheet and report'):
-        images = (
-            (frame.stamp, frame.image)
-            for frame in recorded.frames(source.bag, source.topics.image, source.count)
-        )
-        measures, files = write_report(
-            options.out,
-            run,
-            images,
-            _video_rate(run.stamps),
-            _facts(options, source, diagnostics),
-            settings,
-        )
-    _show(console, options, run, measures, files, time.monotonic() - begin)
-    return measures, files
+    with console.status('writing scores, video and report'):
+        live, content, page = _score(options, source, played, settings)
+    output.show(console, content['sequences'][live.score.name])
+    took = time.monotonic() - begin
+    console.print(f'{page}  ({took:.0f} s in all)', highlight=False, soft_wrap=True)
+    return live
 
 
 # -------------------------------------------------------------------------------------- input
@@ -126,7 +129,7 @@ def run_demo(options: Options, console: Console) -> tuple[Measures, Files]:
 
 def _prepare(out: Path) -> None:
     """Make the folder, and remove what an earlier demonstration left in it."""
-    own = [INPUT, OUTPUT, LOG, PROMPTS, *NAMES]
+    own = [INPUT, OUTPUT, LOG, PROMPTS, *WRITTEN]
     if out.exists() and not out.is_dir():
         raise OutputError(f'{out} is not a folder; name another place with --out')
     if out.is_dir() and any(out.iterdir()) and not (out / LOG).exists():
@@ -165,7 +168,7 @@ def _source(options: Options, console: Console) -> Source:
         _render(options, bag, prompts, console)
         prompts = options.prompts or prompts
     with BagReader(bag) as reader:
-        topics = choose(reader.topics, reader.image_topics(), options.image, options.depth)
+        topics = choose(reader, options.image, options.depth)
         count = min(reader.count(topics.image), options.frames or 2**31)
     return Source(name, bag, topics, read_prompts(prompts), count)
 
@@ -192,9 +195,7 @@ def _render(options: Options, bag: Path, prompts: Path, console: Console) -> Non
 # ------------------------------------------------------------------------------------ playing
 
 
-def _play(
-    options: Options, source: Source, executable: Path, progress: Progress
-) -> tuple[Run, dict[str, str]]:
+def _play(options: Options, source: Source, executable: Path, progress: Progress) -> Played:
     _configure_dds()
     try:
         from drift_ros.demo.listening import Listener
@@ -206,18 +207,20 @@ def _play(
             'the workspace'
         ) from None
     topics = source.topics
-    inputs = [name for name in (topics.image, topics.camera_info, topics.depth) if name]
+    camera = topics.camera_info or topics.image
     task = progress.add_task('start the node', total=source.count)
     command = _command(executable, topics, options)
-    output = options.out / OUTPUT
+    bag = options.out / OUTPUT
     with (
         NodeProcess(command, options.out / LOG) as process,
         Spinner('drift_demo') as spinner,
-        Listener(spinner.node, NODE, output, options.overlay, topics.camera_info) as listener,
         BagReader(source.bag) as reader,
+        Listener(
+            spinner.node, NODE, bag, options.overlay, (camera, reader.topics[camera])
+        ) as listener,
     ):
         client = TrackerClient(spinner.node, NODE, process.check)
-        sender = Sender(spinner.node, {name: reader.topics[name] for name in inputs})
+        sender = Sender(spinner.node, {name: reader.topics[name] for name in topics.inputs})
         try:
             client.wait_active(ACTIVE_TIMEOUT, autostart=True)
         except ClientError as error:
@@ -242,8 +245,8 @@ def _play(
             progress.update(task, description='track')
 
         feeder = Feeder(sender.send, prompt, listener, process.check, options.rate)
-        raw = reader.raw(inputs)
-        first = feeder.run(
+        raw = reader.raw(topics.inputs)
+        feeder.run(
             bundles(raw, topics.image, raw_stamp, source.count),
             source.prompts,
             lambda bundle: progress.advance(task),
@@ -253,23 +256,8 @@ def _play(
         client.change_state('deactivate', 2 * FLUSH_TIMEOUT)  # labels what is left
         _quiet(listener, process.check)
         diagnostics = dict(listener.diagnostics)
-    progress.update(task, description='read the recording')
-    results = recorded.observations(output, f'{NODE}/labels', f'{NODE}/tracks', generation)
-    truth = None
-    if topics.truth_labels:
-        truth = recorded.observations(source.bag, topics.truth_labels, topics.truth_tracks)
     progress.update(task, description='tracked')
-    run = Run(
-        source.name,
-        sorted(feeder.sent),
-        first,
-        results,
-        truth,
-        feeder.sent,
-        played_rate({t: at for t, at in feeder.sent.items() if t > first}),
-        diagnostics,
-    )
-    return run, diagnostics
+    return Played(generation, feeder.sent[-1], diagnostics)
 
 
 def _configure_dds() -> None:
@@ -327,48 +315,28 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _video_rate(stamps: Sequence[int]) -> float:
-    if len(stamps) < 2:
-        return 1.0
-    return (len(stamps) - 1) / max((stamps[-1] - stamps[0]) / 1e9, 1e-3)
-
-
-def _facts(options: Options, source: Source, diagnostics: dict[str, str]) -> dict[str, str]:
-    where = ', '.join(diagnostics.get(key, '?') for key in ('device', 'dtype'))
-    if options.rate:
-        pace = f'{options.rate:g} times as fast as recorded, whether the tracker follows or not'
-    else:
-        pace = 'as fast as the tracker answers, at most as fast as recorded'
-    return {
-        'made': f'{datetime.now():%Y-%m-%d %H:%M}',
-        'input': str(source.bag),
-        'topics': ', '.join(
-            name
-            for name in (source.topics.image, source.topics.camera_info, source.topics.depth)
-            if name
-        ),
-        'prompts': f'{len(source.prompts)}, by {diagnostics.get("segmenter", "?")}',
-        'features': diagnostics.get('features', '?'),
-        'device': where,
-        'frames were sent': pace,
-    }
-
-
-def _show(
-    console: Console, options: Options, run: Run, measures: Measures, files: Files, took: float
-) -> None:
-    scorer = measures.scorer
-    if scorer is not None:
-        for obj in scorer.objects:
-            line = f'  {title(obj.id, obj.name)}: mean IoU {obj.mean_iou:.3f}'
-            line += f', id switches {obj.switches}'
-            if math.isfinite(error := obj.median_position_error):
-                line += f', median position error {error * 100:.1f} cm'
-            console.print(line, highlight=False, markup=False)
-    latency = measures.latency_percentile(50) * 1e3
-    console.print(
-        f'  {len(measures.stamps)} frames at {run.rate:.1f} frames/s, {measures.dropped} without a '
-        f'result, median latency {latency:.0f} ms',
-        highlight=False,
+def _score(
+    options: Options, source: Source, played: Played, settings: dict[str, Any]
+) -> tuple[LiveScore, dict[str, Any], Path]:
+    """Score the recording as `drift score` does, and write what it writes."""
+    topics = source.topics
+    request = Request(
+        recorded=options.out / OUTPUT,
+        truth=source.bag if topics.truth else None,
+        labels=f'{NODE}/labels',
+        tracks=f'{NODE}/tracks',
+        truth_labels=topics.truth or None,
+        image=topics.camera_info or topics.image,
+        generation=played.generation,
+        last=played.last,
+        name=source.name,
     )
-    console.print(f'  {files.page}  ({took:.0f} s in all)', highlight=False, soft_wrap=True)
+    live = score_recording(request)
+    pace = (
+        f'{options.rate:g} times as fast as recorded' if options.rate else 'as the tracker answers'
+    )
+    content = output.record(
+        request, live, settings, diagnostics=played.diagnostics | {'frames were sent': pace}
+    )
+    page = output.write(options.out, request, live, True, content, overlay=True)
+    return live, content, page

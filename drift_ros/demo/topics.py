@@ -1,15 +1,14 @@
-"""Which topics of a bag are the camera's image, its camera_info, its depth, and the truth."""
+"""Which topics of a bag a tracker is fed with: the camera's image, its camera_info, its depth."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from drift_ros.errors import SourceError
-
-IMAGE, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
-CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
-TRACKS = 'drift_ros/msg/TrackedObjectArray'
+from drift_ros.evaluation.recorded.topics import COMPRESSED, without_twins
+from drift_ros.io.bags import BagReader
+from drift_ros.io.labels import label_topics
+from drift_ros.io.messages import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,71 +19,52 @@ class Topics:
         image: raw or compressed images.
         compressed: whether `image` is compressed.
         camera_info, depth: what gives positions.
-        truth_labels: label maps that are known to be right.
-        truth_tracks: objects that are known to be right.
+        truth: label maps that are known to be right.
     """
 
     image: str
     compressed: bool = False
     camera_info: str = ''
     depth: str = ''
-    truth_labels: str = ''
-    truth_tracks: str = ''
+    truth: str = ''
+
+    @property
+    def inputs(self) -> list[str]:
+        """What the tracker is fed with."""
+        return [name for name in (self.image, self.camera_info, self.depth) if name]
 
 
-def choose(
-    available: Mapping[str, str], colour: Sequence[str], image: str = '', depth: str = ''
-) -> Topics:
+def choose(reader: BagReader, image: str = '', depth: str = '') -> Topics:
     """Pick the topics by their types and names.
 
     Args:
-        available: topic -> type, as in the bag.
-        colour: topics that hold pictures, and not depth or labels.
+        reader: of the bag.
         image, depth: given by the user, or empty.
 
     Raises:
-        SourceError: no topic can be the image, several could, or a given one is not in the bag.
+        SourceError: no topic can be the image, several could (a raw one goes before its compressed
+            twin), or a given one is not in the bag.
     """
-    for name in (image, depth):
-        if name and name not in available:
-            raise SourceError(f'there is no topic {name!r} in the bag; it has:\n{_list(available)}')
-    image = image or _image(colour, available)
-    if available[image] not in (IMAGE, COMPRESSED):
-        raise SourceError(
-            f'topic {image!r} has {available[image]}, expected {IMAGE} or {COMPRESSED}'
-        )
-    others = [name for name, kind in available.items() if kind == IMAGE and name not in colour]
-    depths = [name for name in others if 'depth' in name]
+    colour = reader.image_topics()
+    twins = set(colour) - set(without_twins(colour))
+    try:
+        image = reader.image_topic(image or None, twins)
+    except SourceError as error:
+        raise SourceError(f'{error} (--image)') from None
+    if depth:
+        reader.count(depth)  # names what is there if this is not
+    truths = label_topics(reader)
+    depths = [
+        name
+        for name, kind in reader.topics.items()
+        if kind == IMAGE and 'depth' in name and name not in (*colour, *truths)
+    ]
     aligned = [name for name in depths if 'aligned' in name] or depths
-    truths = [name for name in others if 'labels' in name]
-    info = f'{_parent(image)}/camera_info'
-    tracks = [name for name, kind in available.items() if kind == TRACKS]
+    info = f'{image.removesuffix(COMPRESSED).rpartition("/")[0]}/camera_info'
     return Topics(
         image,
-        available[image] == COMPRESSED,
-        info if available.get(info) == CAMERA_INFO else '',
+        reader.topics[image] == COMPRESSED_IMAGE,
+        info if reader.topics.get(info) == CAMERA_INFO else '',
         depth or (aligned[0] if len(aligned) == 1 else ''),
         truths[0] if len(truths) == 1 else '',
-        tracks[0] if len(tracks) == 1 else '',
     )
-
-
-def _image(colour: Sequence[str], available: Mapping[str, str]) -> str:
-    """The only one; of several, the only raw one."""
-    if not colour:
-        raise SourceError(f'no topic of the bag has images; it has:\n{_list(available)}')
-    raw = [name for name in colour if available[name] == IMAGE] or list(colour)
-    if len(raw) > 1:
-        raise SourceError(
-            f'several topics of the bag have images: {", ".join(raw)}; choose one with --image'
-        )
-    return raw[0]
-
-
-def _parent(topic: str) -> str:
-    """Namespace of a camera: `/camera/image/compressed` and `/camera/image` have `/camera`."""
-    return topic.removesuffix('/compressed').rpartition('/')[0]
-
-
-def _list(available: Mapping[str, str]) -> str:
-    return '\n'.join(f'  {name}: {kind}' for name, kind in sorted(available.items())) or '  nothing'

@@ -97,7 +97,7 @@ def label_topic(
     """
     if topic is not None:
         return reader.image_topic(topic)
-    found = [name for name in reader.topics if name not in exclude and _is_label(reader, name)]
+    found = label_topics(reader, exclude)
     found = [name for name in found if prefer(name)] or found
     if len(found) == 1:
         return found[0]
@@ -110,6 +110,11 @@ def label_topic(
         f'{reader.path} has no topic that is plainly of label maps: name it with {option}; '
         f'{reader.contents()}'
     )
+
+
+def label_topics(reader: BagReader, exclude: Collection[str] = ()) -> list[str]:
+    """Topics that are plainly of label maps, but for those that are known to be something else."""
+    return [name for name in reader.topics if name not in exclude and _is_label(reader, name)]
 
 
 def _is_label(reader: BagReader, topic: str) -> bool:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +13,10 @@ from drift_ros.io.labels import label_map
 from drift_ros.io.messages import TRACKS, raw_stamp, stamp_of
 from drift_ros.io.observations import ObjectState, Observations
 from drift_ros.io.stamps import in_seconds
-from drift_ros.structures import Frame
 
 
-class Told(NamedTuple):
-    """What a tracker told about the objects of a frame.
+class RecordedTracks(NamedTuple):
+    """The objects of a frame in one message of a tracker.
 
     Attributes:
         received: when, in ns.
@@ -50,16 +48,16 @@ def observations(
     """
     found = Observations()
     with BagReader(bag) as reader:
-        told = read_tracks(reader, tracks) if tracks in reader.topics else {}
-        for stamp, all_told in told.items():
-            for one in all_told:
+        tracks_of = read_tracks(reader, tracks) if tracks in reader.topics else {}
+        for stamp, all_tracks in tracks_of.items():
+            for one in all_tracks:
                 if generation in (None, one.generation):
                     found.objects[stamp] = one.objects
                     found.received[stamp] = one.received
         times: dict[int, list[int]] = defaultdict(list)
         for _, _, received, data in reader.raw([labels]):
             times[raw_stamp(data)].append(received)
-        wanted = {s: _choose(at, told.get(s, ()), generation) for s, at in times.items()}
+        wanted = {s: _choose(at, tracks_of.get(s, ()), generation) for s, at in times.items()}
         seen: dict[int, int] = defaultdict(int)
         for _, _, received, data in reader.raw([labels]):
             stamp = raw_stamp(data)
@@ -79,8 +77,8 @@ def observations(
     return found
 
 
-def read_tracks(reader: BagReader, topic: str) -> dict[int, list[Told]]:
-    """What was told about each frame, by its stamp in ns, in the order of receipt.
+def read_tracks(reader: BagReader, topic: str) -> dict[int, list[RecordedTracks]]:
+    """The tracks of each frame, by its stamp in ns, in the order of receipt.
 
     Raises:
         SourceError: the topic is not in the bag or holds no TrackedObjectArray.
@@ -89,20 +87,18 @@ def read_tracks(reader: BagReader, topic: str) -> dict[int, list[Told]]:
         raise SourceError(
             f'topic {topic} of {reader.path} has the type {reader.topics[topic]}: expected {TRACKS}'
         )
-    told: dict[int, list[Told]] = defaultdict(list)
+    tracks_of: dict[int, list[RecordedTracks]] = defaultdict(list)
     for _, received, message in reader.messages([topic]):
         states = {obj.id: _state(obj) for obj in message.objects}
-        told[stamp_of(message)].append(Told(received, int(message.generation), states))
-    return dict(told)
+        tracks_of[stamp_of(message)].append(
+            RecordedTracks(received, int(message.generation), states)
+        )
+    return dict(tracks_of)
 
 
-def frames(bag: Path, topic: str, count: int | None = None) -> Iterator[Frame]:
-    """The first `count` frames of a topic of images; all if None."""
-    with BagReader(bag) as reader:
-        yield from islice(reader.frames(topic), count)
-
-
-def _choose(labels: Sequence[int], told: Sequence[Told], generation: int | None) -> int | None:
+def _choose(
+    labels: Sequence[int], tracks: Sequence[RecordedTracks], generation: int | None
+) -> int | None:
     """Which of the label maps of one frame counts.
 
     Label maps do not say their generation: they are told apart by their order, and where one of
@@ -110,16 +106,16 @@ def _choose(labels: Sequence[int], told: Sequence[Told], generation: int | None)
 
     Args:
         labels: times of receipt in ns, at least one.
-        told: what the tracker told of the frame.
+        tracks: of the frame.
         generation: that counts; None: any.
     """
-    counting = [turn for turn, one in enumerate(told) if generation in (None, one.generation)]
+    counting = [turn for turn, one in enumerate(tracks) if generation in (None, one.generation)]
     if not counting:
-        return None if told or generation is not None else len(labels) - 1
+        return None if tracks or generation is not None else len(labels) - 1
     last = counting[-1]
-    if len(labels) == len(told):
+    if len(labels) == len(tracks):
         return last
-    return min(range(len(labels)), key=lambda turn: abs(labels[turn] - told[last].received))
+    return min(range(len(labels)), key=lambda turn: abs(labels[turn] - tracks[last].received))
 
 
 def _state(message: Any) -> ObjectState:

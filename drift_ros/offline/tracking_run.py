@@ -30,7 +30,7 @@ from drift_ros.io.writers import (
     name_by_index,
 )
 from drift_ros.paths import is_name
-from drift_ros.prompts import Prompt, TimedPrompt, read_prompts
+from drift_ros.prompts import TimedPrompt, read_prompts
 from drift_ros.runs.interrupts import interrupts_held
 from drift_ros.runs.run_folder import FAILED, FILES, FINISHED, INTERRUPTED, RunFolder
 from drift_ros.settings import TrackerSettings, flatten
@@ -102,8 +102,8 @@ class PromptPlan:
 
     def take(self, frame: Frame) -> list[TimedPrompt]:
         """The prompts of a frame."""
-        here = [p for p in self.left if _is_on(p, frame)]
-        self.left = [p for p in self.left if not _is_on(p, frame)]
+        here = [p for p in self.left if p.is_on(frame.index, frame.stamp)]
+        self.left = [p for p in self.left if not p.is_on(frame.index, frame.stamp)]
         return here
 
 
@@ -310,21 +310,8 @@ class TrackingRun:
         }
 
 
-def _is_on(prompt: TimedPrompt, frame: Frame) -> bool:
-    if prompt.stamp is not None:
-        return frame.stamp == prompt.stamp
-    return frame.index == prompt.frame
-
-
 def _names(prompts: Sequence[TimedPrompt]) -> str:
-    def one(timed: TimedPrompt) -> str:
-        prompt: Prompt = timed.prompt
-        who = prompt.name or (f'id {prompt.id}' if prompt.id else 'without name')
-        if timed.stamp is None:
-            return f'prompt {who} on frame {timed.frame}'
-        return f'prompt {who} on stamp {timed.stamp // 10**9}.{timed.stamp % 10**9:09d} s'
-
-    return ', '.join(one(p) for p in prompts)
+    return ', '.join(map(str, prompts))
 
 
 def _digest_prompts(prompts: Sequence[TimedPrompt]) -> str:

@@ -47,6 +47,17 @@ class TimedPrompt:
     frame: int | None = 0
     stamp: int | None = None
 
+    def is_on(self, index: int, stamp: int) -> bool:
+        """Whether it was given on the frame of a number and a stamp in ns."""
+        return self.stamp == stamp if self.stamp is not None else self.frame == index
+
+    def __str__(self) -> str:
+        prompt = self.prompt
+        who = prompt.name or (f'id {prompt.id}' if prompt.id else 'without name')
+        if self.stamp is None:
+            return f'prompt {who} on frame {self.frame}'
+        return f'prompt {who} on stamp {self.stamp // 10**9}.{self.stamp % 10**9:09d} s'
+
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra='forbid')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -40,7 +41,7 @@ class Aligned:
         """True id -> name of the objects that were matched; where the truth has none, its own."""
         given, names = self.results.names, self.truth.names
         pairs = sorted((known, id_) for id_, known in self.matched.items())
-        return {known: names[known] or given[id_] for known, id_ in pairs}
+        return {known: names.get(known) or given[id_] for known, id_ in pairs}
 
     @cached_property
     def left_out(self) -> dict[int, str]:
@@ -75,6 +76,21 @@ class Aligned:
         labels = self.results.labels(self.timeline.results[number])
         assert labels is not None
         return self._renaming[labels]
+
+    def position_error(self, number: int, known: int) -> float | None:
+        """Distance in m between true and reported position of an object, if both are known."""
+        true, found = (
+            observed.objects.get(stamps[number], {}) if number in stamps else {}
+            for observed, stamps in (
+                (self.truth, self.timeline.truth),
+                (self.results, self.timeline.results),
+            )
+        )
+        (id_,) = (id_ for id_, match in self.matched.items() if match == known)
+        if known not in true or id_ not in found:
+            return None
+        a, b = true[known].position, found[id_].position
+        return None if a is None or b is None else math.dist(a, b)
 
     @cached_property
     def _renaming(self) -> NDArray[np.uint8]:

@@ -81,7 +81,7 @@ class LiveSequence:
     @cached_property
     def _images(self) -> tuple[BagImages, dict[int, Place]]:
         """The images of the run and where each frame is among them."""
-        for bag in dict.fromkeys((self._request.recorded, self._request.truth)):
+        for bag in self._request.bags:
             topic = self._topic(bag)
             if topic:
                 images = BagImages(bag, topic)

@@ -8,16 +8,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from drift_ros.errors import OutputError
 from drift_ros.evaluation.places import sequence_folder
+from drift_ros.evaluation.recorded.distribution import Distribution
 from drift_ros.evaluation.recorded.live_sequence import LiveSequence
 from drift_ros.evaluation.recorded.scoring import LiveScore, Request
-from drift_ros.evaluation.recorded.timing import Latency
+from drift_ros.evaluation.reporting.live import live_facts
 from drift_ros.evaluation.reporting.report import write_report
 from drift_ros.evaluation.reporting.results import RESULTS, results, sequence_entry, write_results
+from drift_ros.evaluation.running.overlay_video import OverlayVideo
 from drift_ros.evaluation.running.sequence import LABELS, make_empty
 from drift_ros.io.writers import save_labels
 from drift_ros.runs.atomic import write_text
@@ -26,7 +29,7 @@ SCORE, RUN = 'score.json', 'run.json'
 
 
 def live_entry(live: LiveScore) -> dict[str, Any]:
-    """What is known of a live run beside its accuracy; times in s, null where not known."""
+    """What is known of a live run beside its masks; in s and m, null where not known."""
     with_truth, without_result = live.truth
     return {
         'frames': len(live.stamps),
@@ -36,6 +39,9 @@ def live_entry(live: LiveScore) -> dict[str, Any]:
         'frames_with_truth_dropped': without_result,
         'latency_from_stamp': _summary(live.from_stamp),
         'latency_from_arrival': _summary(live.from_arrival),
+        'position_error': {
+            str(id_): _summary(found) for id_, found in live.position_errors.items()
+        },
         'topics': dict(live.topics),
         'generation': live.generation,
         'matched': {str(id_): known for id_, known in live.aligned.matched.items()},
@@ -43,10 +49,19 @@ def live_entry(live: LiveScore) -> dict[str, Any]:
     }
 
 
-def record(request: Request, live: LiveScore) -> dict[str, Any]:
-    """The content of `results.json`, as of an evaluation of one sequence, with `live` in it."""
+def record(
+    request: Request, live: LiveScore, settings: Mapping[str, Any] | None = None, **more: Any
+) -> dict[str, Any]:
+    """The content of `results.json`, as of an evaluation of one sequence, with `live` in it.
+
+    Args:
+        request: what was scored.
+        live: what came of it.
+        settings: of the tracker, if they are known.
+        more: further entries.
+    """
     entry = sequence_entry(live.score) | {'live': live_entry(live)}
-    return results(
+    content = results(
         {live.score.name: entry},
         {},
         method=live.topics['labels'].rpartition('/')[0] or 'recorded',
@@ -54,21 +69,41 @@ def record(request: Request, live: LiveScore) -> dict[str, Any]:
             'tolerance': request.tolerance,
             'match': request.match,
             'count_dropped': request.count_dropped,
+            **(settings or {}),
         },
         dataset={
             'layout': 'recorded',
             'path': str(request.recorded),
-            'truth': str(request.truth),
+            'truth': str(request.truth) if request.truth else None,
         },
     )
+    return content | more
 
 
-def write(folder: Path, request: Request, live: LiveScore, overwrite: bool = False) -> None:
+def write(
+    folder: Path,
+    request: Request,
+    live: LiveScore,
+    overwrite: bool = False,
+    content: Mapping[str, Any] | None = None,
+    overlay: bool = False,
+) -> Path:
     """Write what an evaluation writes: results.json, results.csv, report.html, and in
     sequences/<name> score.json and the label maps of the results with the ids of the truth.
 
-    score.json has, in `live`, also the stamp of every frame, whether it has a result, and its
-    latency.
+    score.json has, in `live`, also the stamp of every frame, whether it has a result, its latency
+    and the errors of positions.
+
+    Args:
+        folder: for the files.
+        request: what was scored.
+        live: what came of it.
+        overwrite: replace earlier results.
+        content: of results.json; None: `record`.
+        overlay: draw the results also as a video and a sheet, and show them in the report.
+
+    Returns:
+        The report.
 
     Raises:
         OutputError: the folder holds results already, or cannot be written.
@@ -84,13 +119,46 @@ def write(folder: Path, request: Request, live: LiveScore, overwrite: bool = Fal
         'labelled': live.labelled,
         'latency_from_stamp_s': _values(live, live.from_stamp),
         'latency_from_arrival_s': _values(live, live.from_arrival),
+        'position_error_m': {id_: found.values for id_, found in live.position_errors.items()},
     }
     score = asdict(live.score) | {'live': live_entry(live) | {'per_frame': frames}}
     write_text(place / SCORE, json.dumps(score, indent=1, allow_nan=False) + '\n')
     for number in live.aligned.timeline.results:
         save_labels(place / LABELS / f'{number:05d}.png', live.aligned.found(number))
-    write_results(folder, record(request, live))
-    write_report(folder, [LiveSequence(request, live)])
+    write_results(folder, record(request, live) if content is None else content)
+    sequence = LiveSequence(request, live)
+    if overlay:
+        _write_overlay(folder, sequence, live)
+    return write_report(folder, [sequence], folder if overlay else None)
+
+
+def _write_overlay(folder: Path, sequence: LiveSequence, live: LiveScore) -> None:
+    scores: dict[int, dict[int, tuple[float, float]]] = {}
+    for obj in live.score.objects:
+        for number, j, f in zip(obj.frames, obj.j, obj.f, strict=True):
+            scores.setdefault(number, {})[obj.id] = j, f
+    video = OverlayVideo(folder, sequence)
+    try:
+        for number in sorted(live.aligned.timeline.results):
+            image, labels = sequence.image(number), live.aligned.found(number)
+            if image.shape[:2] == labels.shape:
+                video.add(number, image, labels, scores.get(number, {}))
+        video.finish()
+    finally:
+        video.close()
+
+
+def show(console: Console, entry: Mapping[str, Any]) -> None:
+    """Print the accuracy of every object and the facts of the run.
+
+    Args:
+        console: to print on.
+        entry: of a sequence in `results.json`.
+    """
+    if entry['objects']:
+        console.print(accuracy_table(entry))
+    for name, fact in live_facts(entry['live']).items():
+        console.print(f'{name}: {fact}', highlight=False, markup=False, soft_wrap=True)
 
 
 def accuracy_table(entry: Mapping[str, Any]) -> Table:
@@ -113,13 +181,13 @@ def _row(entry: Mapping[str, Any]) -> list[str]:
     return [*fractions, str(entry['switches'])]
 
 
-def _summary(found: Latency | None) -> dict[str, float] | None:
+def _summary(found: Distribution | None) -> dict[str, float] | None:
     if found is None:
         return None
     return {'median': found.median, 'p95': found.p95, 'highest': found.highest}
 
 
-def _values(live: LiveScore, found: Latency | None) -> list[float | None] | None:
+def _values(live: LiveScore, found: Distribution | None) -> list[float | None] | None:
     """One per frame, also of those without a result."""
     if found is None:
         return None

@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-import numpy as np
-
+from drift_ros.evaluation.recorded.distribution import Distribution
 from drift_ros.io.bags import BagReader
 from drift_ros.io.messages import raw_stamp
 
 SAME_CLOCK = 60.0  # s; no tracker lags further behind, so stamp and receipt are of two clocks
-
-
-@dataclass(frozen=True)
-class Latency:
-    """How late results were, in s.
-
-    Attributes:
-        median, p95, highest: over the frames where it is known.
-        values: one per frame that was asked for, None where it is not known.
-    """
-
-    median: float
-    p95: float
-    highest: float
-    values: tuple[float | None, ...]
 
 
 def arrivals(reader: BagReader, topic: str) -> dict[int, int]:
@@ -38,7 +21,7 @@ def arrivals(reader: BagReader, topic: str) -> dict[int, int]:
 
 def latency(
     stamps: Sequence[int], since: Mapping[int, int], received: Mapping[int, int]
-) -> Latency | None:
+) -> Distribution | None:
     """Time from one event of each frame to the receipt of its result.
 
     Args:
@@ -49,17 +32,12 @@ def latency(
     Returns:
         None if it is known of no frame.
     """
-    values = tuple(
+    return Distribution.of(
         (received[s] - since[s]) / 1e9 if s in since and s in received else None for s in stamps
     )
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    median, p95 = np.percentile(known, [50, 95])
-    return Latency(float(median), float(p95), max(known), values)
 
 
-def clock_problem(found: Latency | None) -> str:
+def clock_problem(found: Distribution | None) -> str:
     """Why a time from stamp to receipt says nothing about latency; '' if it may.
 
     Stamps are of the clock of the camera's driver, receipts of that of the recorder. A constant

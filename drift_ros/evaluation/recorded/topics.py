@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.bag import tracks_beside
@@ -56,12 +56,7 @@ def find_camera(reader: BagReader, image: str | None, exclude: Collection[str] =
                 f'{COMPRESSED_IMAGE} or {CAMERA_INFO}'
             )
         return image if kind else ''
-    images = [topic for topic in reader.image_topics() if topic not in exclude]
-    raw = [
-        topic
-        for topic in images
-        if topic.removesuffix(COMPRESSED) not in images or not topic.endswith(COMPRESSED)
-    ]
+    raw = without_twins([topic for topic in reader.image_topics() if topic not in exclude])
     infos = [topic for topic, kind in reader.topics.items() if kind == CAMERA_INFO]
     found = raw or infos
     if len(found) > 1:
@@ -69,6 +64,15 @@ def find_camera(reader: BagReader, image: str | None, exclude: Collection[str] =
             f'{reader.path} has several cameras: name one of {", ".join(found)} with --image'
         )
     return found[0] if found else ''
+
+
+def without_twins(topics: Sequence[str]) -> list[str]:
+    """Topics without those that have the images of another one compressed."""
+    return [
+        topic
+        for topic in topics
+        if not topic.endswith(COMPRESSED) or topic.removesuffix(COMPRESSED) not in topics
+    ]
 
 
 def overlay_beside(labels: str) -> str:

@@ -1,4 +1,4 @@
-"""What is told of a live run beside its accuracy."""
+"""Facts of a live run beside the accuracy of its masks."""
 
 from __future__ import annotations
 
@@ -26,8 +26,12 @@ def live_facts(live: Mapping[str, Any]) -> dict[str, str]:
             f'{live["frames_with_truth"]}, {live["frames_with_truth_dropped"]} of them without a '
             'result'
         ),
-        'latency from the stamp of the image': _latency(live['latency_from_stamp']),
-        'latency from its arrival at the recorder': _latency(live['latency_from_arrival']),
+        'latency from the stamp of the image': _in(live['latency_from_stamp'], 1000, 'ms'),
+        'latency from its arrival at the recorder': _in(live['latency_from_arrival'], 1000, 'ms'),
+        **{
+            f'position error of object {id_}': _in(found, 100, 'cm')
+            for id_, found in live.get('position_error', {}).items()
+        },
         'topics': ', '.join(f'{role} {topic}' for role, topic in live['topics'].items() if topic),
     }
     renamed = {id_: known for id_, known in live['matched'].items() if id_ != str(known)}
@@ -41,8 +45,8 @@ def live_facts(live: Mapping[str, Any]) -> dict[str, str]:
     return facts
 
 
-def _latency(found: Mapping[str, float] | None) -> str:
+def _in(found: Mapping[str, float] | None, scale: float, unit: str) -> str:
     if found is None:
         return UNKNOWN
     names = {'median': 'median', 'p95': '95 %', 'highest': 'highest'}
-    return ', '.join(f'{name} {found[key] * 1e3:.1f} ms' for key, name in names.items())
+    return ', '.join(f'{name} {scale * found[key]:.1f} {unit}' for key, name in names.items())

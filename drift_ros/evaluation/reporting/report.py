@@ -13,23 +13,28 @@ from drift_ros.evaluation.reporting.live import live_facts
 from drift_ros.evaluation.reporting.published import differences, published_for
 from drift_ros.evaluation.reporting.reading import Results, flat, read_results, read_score
 from drift_ros.evaluation.reporting.worst import Frame, frames_of, worst_frames
+from drift_ros.evaluation.running.overlay_video import OVERLAY, SHEET
 from drift_ros.evaluation.scores import SequenceScore
 from drift_ros.runs.atomic import write_text
 from drift_ros.visualization.charts import Line, line_chart
 from drift_ros.visualization.overlay import colour_of, title
-from drift_ros.visualization.pages import card, css, error_legend, legend, render
+from drift_ros.visualization.pages import card, css, data_uri, error_legend, legend, render
 
 WORST, WORST_PER_SEQUENCE = 8, 2
+EMBED_LIMIT = 16 * 2**20  # bytes of a video that still goes into the page
 OPEN = 6  # sequences up to which all are shown unfolded
 
 
-def write_report(folder: Path, sequences: Iterable[AnnotatedSequence] = ()) -> Path:
+def write_report(
+    folder: Path, sequences: Iterable[AnnotatedSequence] = (), overlay: Path | None = None
+) -> Path:
     """Write `report.html` beside `results.json`.
 
     Args:
         folder: of a finished evaluation.
         sequences: those that were evaluated, for pictures of their frames; without them the page
             has numbers and plots alone.
+        overlay: folder with overlay.mp4 and sheet.png to show on top.
 
     Returns:
         The file.
@@ -41,13 +46,20 @@ def write_report(folder: Path, sequences: Iterable[AnnotatedSequence] = ()) -> P
     results = read_results(folder)
     scores = {name: read_score(folder, name) for name in results.sequences}
     pictures = FrameComparisons(folder, sequences)
-    return write_text(folder / 'report.html', _page(results, scores, pictures))
+    return write_text(folder / 'report.html', _page(results, scores, pictures, overlay))
 
 
 def _page(
-    results: Results, scores: dict[str, SequenceScore | None], pictures: FrameComparisons
+    results: Results,
+    scores: dict[str, SequenceScore | None],
+    pictures: FrameComparisons,
+    overlay: Path | None,
 ) -> str:
     published = published_for(results)
+    groups = {
+        'Settings': results.settings,
+        'Node at the end': results.record.get('diagnostics'),
+    }
     scored = [score for score in scores.values() if score is not None]
     worst = worst_frames(scored, WORST, WORST_PER_SEQUENCE)
     own = {score.name: worst_frames([score], WORST_PER_SEQUENCE) for score in scored}
@@ -70,11 +82,23 @@ def _page(
             _sequence(results, i, scores[name], own.get(name, []), pictures)
             for i, name in enumerate(results.sequences)
         ],
-        plotted=bool(scored),
+        plotted=any(score.objects for score in scored),
         unfolded=len(results.sequences) <= OPEN,
         facts=_facts(results),
-        groups=[{'title': 'Settings', 'values': results.settings}] if results.settings else [],
+        groups=[{'title': name, 'values': values} for name, values in groups.items() if values],
+        **_overlay(overlay),
     )
+
+
+def _overlay(folder: Path | None) -> dict[str, str]:
+    """Sources of the video, linked where it is large, and of the sheet; '' where there is none."""
+    found = {'video': '', 'sheet': ''}
+    if folder is not None and (folder / OVERLAY).is_file():
+        content = (folder / OVERLAY).read_bytes()
+        found['video'] = OVERLAY if len(content) > EMBED_LIMIT else data_uri('video/mp4', content)
+    if folder is not None and (folder / SHEET).is_file():
+        found['sheet'] = data_uri('image/png', (folder / SHEET).read_bytes())
+    return found
 
 
 def _data(results: Results) -> str:
@@ -130,7 +154,7 @@ def _sequence(
         'name': name,
         'summary': tables.in_short(entry),
         'objects': tables.objects(entry),
-        'charts': _charts(score, frames) if score is not None else [],
+        'charts': _charts(score, frames) if score is not None and frames else [],
         'pictures': _made([*map(pictures.comparison, worst), pictures.features(name)]),
         'skipped': list(score.skipped) if score is not None else entry.get('skipped', []),
         'live': live_facts(entry.get('live') or {}),

@@ -56,7 +56,7 @@ class OverlayVideo:
         Raises:
             OutputError: a file cannot be written.
         """
-        names = {id_: self._names[id_] for id_ in scores}
+        names = {id_: self._names[id_] for id_ in scores} if scores else self._names
         objects = measure(labels, names, {id_: j for id_, (j, _) in scores.items()})
         picture = overlay(image, labels, objects)
         if self._video is None:
