@@ -22,9 +22,17 @@ from PIL import Image
 from torch import Tensor
 
 from drift_ros.cli.options import tracker_settings
+from drift_ros.descriptors import Descriptors
 from drift_ros.features import create
 from drift_ros.features.base import FeatureExtractor, Window
-from drift_ros.propagation import ChannelReduction, Memory, one_hot, propagate, read_labels, unit
+from drift_ros.propagation import (
+    ChannelReduction,
+    FeatureAffinity,
+    Propagator,
+    one_hot,
+    read_labels,
+    unit,
+)
 from drift_ros.settings import PropagationSettings, TrackerSettings
 from drift_ros.tracking.prepare import network_size, to_input
 
@@ -49,25 +57,17 @@ def track(
     features: Tensor, stride: int, truths: list[NDArray[np.uint8]], settings: PropagationSettings
 ) -> tuple[float, float]:
     """Mean J of a clip, and CPU seconds of propagation per frame."""
-    memory = Memory(settings.memory, 1)
-    grid = (features.shape[2], features.shape[3])
-    classes = int(truths[0].max()) + 1
-    memory.add_reference(0, features[0], one_hot(truths[0], classes, grid).to(features.device))
+    propagator = Propagator(FeatureAffinity(settings), read_labels, settings.memory)
+    first, *others = Descriptors.of(features, stride).frames()
+    size, classes = truths[0].shape, int(truths[0].max()) + 1
+    propagator.add_reference(0, first, one_hot(truths[0], classes, first.grid))
     overlaps, seconds = [], 0.0
-    for number in range(1, len(features)):
+    for number, descriptors in enumerate(others, 1):
         started = time.process_time()
-        soft = propagate(
-            features[number],
-            memory.features,
-            memory.labels,
-            temperature=settings.temperature,
-            top_k=settings.top_k,
-            radius=settings.radius,
-            normalized=True,
-        )
+        soft = propagator.propagate(descriptors)
         seconds += time.process_time() - started
-        memory.add_recent(number, features[number], soft)
-        found = read_labels(soft, stride, truths[0].shape)
+        propagator.memory.add_recent(number, descriptors, soft)
+        found = read_labels(soft, stride, size)
         for slot in range(1, classes):
             truth, result = truths[number] == slot, found == slot
             union = (truth | result).sum()

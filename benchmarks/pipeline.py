@@ -41,8 +41,9 @@ from drift_ros import features
 from drift_ros.cli.options import tracker_settings
 from drift_ros.features import FeatureExtractor, Window
 from drift_ros.prompts import Prompt
+from drift_ros.propagation import affinity
 from drift_ros.settings import FeatureSettings, TrackerSettings
-from drift_ros.tracking import Frame, Tracker, labeller
+from drift_ros.tracking import Frame, Tracker
 
 SIZE = (480, 832)
 VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {  # preset, and what differs from it
@@ -214,17 +215,17 @@ def _networks(made: Any) -> Iterator[tuple[nn.Module, str]]:
 
 @contextmanager
 def _watched_propagation(watch: Stopwatch) -> Iterator[None]:
-    plain: Callable[..., Any] = labeller.propagate
+    plain: Callable[..., Any] = affinity.propagate
 
     def timed(*arguments: Any, **options: Any) -> Any:
         with watch.stage('propagation'):
             return plain(*arguments, **options)
 
-    labeller.propagate = timed
+    affinity.propagate = timed
     try:
         yield
     finally:
-        labeller.propagate = plain
+        affinity.propagate = plain
 
 
 def _small(settings: FeatureSettings, device: torch.device) -> FeatureExtractor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -62,6 +62,10 @@ class Descriptors:
 
     def __getitem__(self, frames: slice) -> Descriptors:
         return self.map(lambda maps: maps[frames])
+
+    def frames(self) -> Iterator[Descriptors]:
+        """Those of one frame after the other (n = 1)."""
+        return (self[i : i + 1] for i in range(len(self)))
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Descriptors:
         """Every map through a function that keeps its first dimension; queries that are keys stay

@@ -14,9 +14,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from drift_ros.descriptors import Descriptors
+
 
 class Memory:
-    """Features and soft labels of remembered frames.
+    """Keys and soft labels of remembered frames.
 
     Args:
         recent: number m of most recent frames, 0 or more.
@@ -30,7 +32,7 @@ class Memory:
 
     def clear(self) -> None:
         """Forget everything and release the storage."""
-        self._features: Tensor | None = None
+        self._keys: tuple[Tensor, ...] = ()
         self._labels: Tensor | None = None
         self._reference_frames: list[int] = []  # one per slot, from the middle downwards
         self._recent_frames: list[int] = []  # one per slot, from the middle upwards
@@ -45,10 +47,10 @@ class Memory:
         return tuple(self._reference_frames)
 
     @property
-    def features(self) -> Tensor:
-        """(T, C, h, w) descriptors of all entries in their dtype, references first; a view."""
-        assert self._features is not None, 'the memory is empty'
-        return self._features[self._used]
+    def keys(self) -> tuple[Tensor, ...]:
+        """(T, C_i, h_i, w_i) keys of all entries in their dtype, references first; views."""
+        assert self._keys, 'the memory is empty'
+        return tuple(keys[self._used] for keys in self._keys)
 
     @property
     def labels(self) -> Tensor:
@@ -58,7 +60,7 @@ class Memory:
 
     @property
     def frames(self) -> list[int]:
-        """Frame number of each entry, in the order of `features`."""
+        """Frame number of each entry, in the order of `keys`."""
         return self._reference_frames[::-1] + self._recent_frames
 
     @property
@@ -66,12 +68,12 @@ class Memory:
         middle = self._references
         return slice(middle - len(self._reference_frames), middle + len(self._recent_frames))
 
-    def add_recent(self, frame: int, features: Tensor, labels: Tensor) -> None:
+    def add_recent(self, frame: int, descriptors: Descriptors, labels: Tensor) -> None:
         """Remember a propagated frame; the oldest recent one gives way.
 
         Args:
             frame: its number.
-            features: (C, h, w) descriptors, of unit length for cosines.
+            descriptors: of the frame (n = 1), whose keys are kept.
             labels: (K, h, w) soft labels.
         """
         if not self._recent:
@@ -83,29 +85,27 @@ class Memory:
             place = self._oldest
             self._recent_frames[place] = frame
             self._oldest = (place + 1) % self._recent
-        self._write(self._references + place, features, labels)
+        self._write(self._references + place, descriptors, labels)
 
-    def add_reference(self, frame: int, features: Tensor, labels: Tensor) -> None:
+    def add_reference(self, frame: int, descriptors: Descriptors, labels: Tensor) -> None:
         """Remember a prompted frame, for as long as `drop_reference` does not remove it.
 
         Args:
             frame: its number.
-            features: (C, h, w) descriptors, of unit length for cosines.
+            descriptors: of the frame (n = 1), whose keys are kept.
             labels: (K, h, w) labels.
         """
         assert len(self._reference_frames) < self._references, 'no room: drop a reference first'
         self._reference_frames.append(frame)
-        self._write(self._references - len(self._reference_frames), features, labels)
+        self._write(self._references - len(self._reference_frames), descriptors, labels)
 
     def drop_reference(self, frame: int) -> None:
         """Forget a prompted frame."""
         place = self._reference_frames.index(frame)
         middle, last = self._references, len(self._reference_frames)
-        assert self._features is not None
-        assert self._labels is not None
         for index in range(place, last - 1):  # close the gap, order kept
-            self._features[middle - 1 - index] = self._features[middle - 2 - index]
-            self._labels[middle - 1 - index] = self._labels[middle - 2 - index]
+            for stored in self._storage:
+                stored[middle - 1 - index] = stored[middle - 2 - index]
         del self._reference_frames[place]
 
     def truncate(self, frame: int) -> None:
@@ -117,12 +117,10 @@ class Memory:
         )
         self._recent_frames = [number for number, _ in kept]
         self._oldest = 0
-        if self._features is None or self._labels is None or not kept:
-            return
         middle = self._references
-        source = torch.tensor([middle + place for _, place in kept], device=self._features.device)
-        self._features[middle : middle + len(kept)] = self._features[source]
-        self._labels[middle : middle + len(kept)] = self._labels[source]
+        for stored in self._storage if kept else ():
+            source = torch.tensor([middle + place for _, place in kept], device=stored.device)
+            stored[middle : middle + len(kept)] = stored[source]
 
     def set_classes(self, sources: Sequence[int | None]) -> None:
         """Rearrange the label channels of all entries.
@@ -144,13 +142,19 @@ class Memory:
             new[:, 0] += old[:, dropped].sum(1)
         self._labels = new
 
-    def _write(self, place: int, features: Tensor, labels: Tensor) -> None:
-        if self._features is None or self._labels is None:
+    @property
+    def _storage(self) -> tuple[Tensor, ...]:
+        return self._keys if self._labels is None else (*self._keys, self._labels)
+
+    def _write(self, place: int, descriptors: Descriptors, labels: Tensor) -> None:
+        if self._labels is None:
             slots = self._references + self._recent
-            self._features = _empty((slots, *features.shape), features)
-            self._labels = _empty((slots, *labels.shape), features, torch.float32)
-        self._features[place] = features
-        self._labels[place] = labels
+            self._keys = tuple(_empty((slots, *k.shape[1:]), k) for k in descriptors.keys)
+            self._labels = _empty((slots, *labels.shape), labels, torch.float32)
+        for stored, given in zip(
+            self._storage, (*(keys[0] for keys in descriptors.keys), labels), strict=True
+        ):
+            stored[place] = given
 
 
 def _empty(shape: tuple[int, ...], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:

@@ -1,6 +1,4 @@
-"""One stream of frames through a feature extractor: images to its size, descriptors to what
-propagation compares.
-"""
+"""One stream of frames through a feature extractor."""
 
 from __future__ import annotations
 
@@ -12,10 +10,8 @@ from torch import Tensor
 
 from drift_ros.descriptors import Descriptors
 from drift_ros.features.base import FeatureExtractor, Window
-from drift_ros.propagation import ChannelReduction, unit
-from drift_ros.settings import PropagationSettings
 from drift_ros.tracking.prepare import network_size, to_input
-from drift_ros.tracking.windows import HeldFrame
+from drift_ros.tracking.window_buffer import BufferedFrame, FrameWindow
 
 GREY = 128
 
@@ -31,27 +27,15 @@ class FeaturePipeline:
         extractor: whose weights are used.
         length: frames that it sees together.
         resolution: short side of its input in px, 0 for that of the images.
-        propagation: how descriptors are compared, and to how many channels they are reduced.
         keep: past frames that tracking may go back to.
     """
 
     def __init__(
-        self,
-        extractor: FeatureExtractor,
-        length: int,
-        resolution: int,
-        propagation: PropagationSettings,
-        keep: int,
+        self, extractor: FeatureExtractor, length: int, resolution: int, keep: int
     ) -> None:
         self.extractor = extractor
         self._resolution = resolution
         self._keep = keep
-        self._normalize = propagation.similarity == 'cosine'
-        self._reduction = (
-            ChannelReduction(propagation.channels, propagation.reduction, normalize=self._normalize)
-            if propagation.channels
-            else None
-        )
         self.restart(length)
 
     def restart(self, length: int) -> None:
@@ -66,28 +50,11 @@ class FeaturePipeline:
         self._known: OrderedDict[int, Descriptors] = OrderedDict()  # of a stream, by stamp
         self._next = (0, -1)  # segment and number of the frame that follows on the session's last
 
-    def begin_generation(self) -> None:
-        """Let the next window fit the reduction of channels; what was described before is of no
-        use with what comes.
-        """
-        if self._reduction is not None:
-            self._reduction.reset()
-
-    def describe(self, frames: Sequence[HeldFrame], new: int) -> Descriptors:
-        """Descriptors of the new frames of a window: of unit length over C unless the similarity is
-        `dot`, and reduced by a projection that the first window of the generation fits.
-
-        Args:
-            frames: consecutive ones of one segment.
-            new: number of newest ones that are to be described.
-        """
+    def describe(self, window: FrameWindow) -> Descriptors:
+        """Descriptors of the new frames of a window, as the extractor gives them."""
         if self.extractor.streaming:
-            descriptors = self._stream(frames[-new:])
-        else:
-            descriptors = self._extract(frames, new)
-        if self._normalize:
-            descriptors = descriptors.map(lambda maps: unit(maps, 1))
-        return descriptors if self._reduction is None else descriptors.map(self._reduction)
+            return self._stream(window.new_frames)
+        return self._extract(window.frames, window.new)
 
     def try_out(self, size: tuple[int, int], length: int, stride: int) -> str:
         """Run one window of grey frames, without a trace.
@@ -124,7 +91,7 @@ class FeaturePipeline:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _stream(self, frames: Sequence[HeldFrame]) -> Descriptors:
+    def _stream(self, frames: Sequence[BufferedFrame]) -> Descriptors:
         """Descriptors of frames, by a session that is shown those it has not seen."""
         missing = [f for f in frames if f.frame.stamp not in self._known]
         if missing and (missing[0].segment, missing[0].number) != self._next:
@@ -132,23 +99,23 @@ class FeaturePipeline:
             missing = list(frames)
         if missing:
             found = self._extract(missing, len(missing))
-            for place, held in enumerate(missing):
-                self._known[held.frame.stamp] = found[place : place + 1]
+            for place, entry in enumerate(missing):
+                self._known[entry.frame.stamp] = found[place : place + 1]
             self._next = missing[-1].segment, missing[-1].number + 1
         described = Descriptors.concatenate([self._known[f.frame.stamp] for f in frames])
         while len(self._known) > self._keep:
             self._known.popitem(last=False)
         return described
 
-    def _extract(self, frames: Sequence[HeldFrame], new: int) -> Descriptors:
+    def _extract(self, frames: Sequence[BufferedFrame], new: int) -> Descriptors:
         size = self._network_size(frames[0].frame.size)
-        stamps = tuple(held.frame.stamp for held in frames)
+        stamps = tuple(entry.frame.stamp for entry in frames)
         before, self._inputs = self._inputs, {}  # what no later window shows is let go
-        for held in frames:
-            image = before.get(held.frame.stamp)
+        for entry in frames:
+            image = before.get(entry.frame.stamp)
             if image is None:
-                image = to_input(held.frame.image, size, self.extractor.device)
-            self._inputs[held.frame.stamp] = image
+                image = to_input(entry.frame.image, size, self.extractor.device)
+            self._inputs[entry.frame.stamp] = image
         images = torch.stack(list(self._inputs.values()))
         return self._session.extract(Window(images, stamps, new))
 

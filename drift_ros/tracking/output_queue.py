@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
 from drift_ros.structures import FailedFrames, Stats, TrackerOutput, TrackingResult
-from drift_ros.tracking.measure import measure
-from drift_ros.tracking.windows import HeldFrame
+from drift_ros.tracking.mask_propagator import Masks
+from drift_ros.tracking.window_buffer import BufferedFrame
 
 
 class OutputQueue:
@@ -29,41 +26,37 @@ class OutputQueue:
         """Let the frame with this number be the next one."""
         self._last, self._lost = number - 1, 0
 
-    def add(
-        self,
-        held: HeldFrame,
-        labels: NDArray[np.uint8],
-        names: Mapping[int, str],
-        scores: Mapping[int, float],
-        generation: int,
-    ) -> None:
+    def add(self, entry: BufferedFrame, found: Masks, generation: int) -> None:
         """Add the result of a frame, unless the frame had its turn before.
 
         Args:
-            held: the frame.
-            labels: (H, W) uint8 ids; read-only from now on.
-            names: id -> name of all targets.
-            scores: id -> confidence in [0, 1].
+            entry: the frame.
+            found: what is in it; its labels are read-only from now on.
             generation: that the result belongs to.
         """
-        labels.flags.writeable = False
-        if held.number <= self._last:
+        found.labels.flags.writeable = False
+        if entry.number <= self._last:
             return
-        objects = measure(labels, names, scores)
-        gap = held.gap + self._lost
         self._outputs.append(
-            TrackingResult(held.frame, labels, objects, generation, gap, bool(held.prompts))
+            TrackingResult(
+                entry.frame,
+                found.labels,
+                found.objects,
+                generation,
+                entry.gap + self._lost,
+                bool(entry.prompts),
+            )
         )
-        self._last, self._lost = held.number, 0
+        self._last, self._lost = entry.number, 0
         self._stats.results += 1
 
-    def fail(self, frames: Sequence[HeldFrame], error: Exception) -> None:
+    def fail(self, frames: Sequence[BufferedFrame], error: Exception) -> None:
         """Add frames that an error left without a result."""
-        missed = [held for held in frames if held.number > self._last]
+        missed = [entry for entry in frames if entry.number > self._last]
         self._last = max(self._last, frames[-1].number)
-        self._lost += sum(1 + held.gap for held in missed)
+        self._lost += sum(1 + entry.gap for entry in missed)
         self._stats.failed += len(missed)
-        self._outputs.append(FailedFrames(tuple(held.frame for held in missed), error))
+        self._outputs.append(FailedFrames(tuple(entry.frame for entry in missed), error))
 
     @property
     def empty(self) -> bool:

@@ -11,10 +11,10 @@ from drift_ros import interruption
 from drift_ros.errors import PromptError
 from drift_ros.prompts.types import Prompt, Segmenter
 from drift_ros.structures import Frame
-from drift_ros.tracking.windows import HeldFrame, WindowBuffer
+from drift_ros.tracking.window_buffer import BufferedFrame, WindowBuffer
 
 
-def find_frame(buffer: WindowBuffer, stamp: int | None, frame_id: str) -> HeldFrame:
+def find_frame(buffer: WindowBuffer, stamp: int | None, frame_id: str) -> BufferedFrame:
     """The kept frame that prompts were given on.
 
     Args:
@@ -25,23 +25,23 @@ def find_frame(buffer: WindowBuffer, stamp: int | None, frame_id: str) -> HeldFr
     Raises:
         PromptError: no such frame is kept, or it is of another camera.
     """
-    held = buffer.find(stamp)
+    entry = buffer.find(stamp)
     kept = buffer.kept()
     if kept is None or (stamp is None and buffer.interrupted):
         # after an interruption the newest frame is not what the camera sees now
         raise PromptError('there is no frame to prompt on yet: wait for the first image')
-    if held is None:
+    if entry is None:
         raise PromptError(
             f'no frame with stamp {_seconds(stamp or 0)} s is kept: prompt on one of the frames '
             f'from {_seconds(kept[0])} s to {_seconds(kept[1])} s, or on the newest (stamp 0); '
             'window.history says how many are kept'
         )
-    if frame_id not in ('', held.frame.frame_id):
+    if frame_id not in ('', entry.frame.frame_id):
         raise PromptError(
             f'the prompts are for an image of {frame_id!r}, but the tracker sees '
-            f'{held.frame.frame_id!r}: prompt on its own images'
+            f'{entry.frame.frame_id!r}: prompt on its own images'
         )
-    return held
+    return entry
 
 
 def segment(

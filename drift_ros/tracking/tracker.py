@@ -27,12 +27,12 @@ from drift_ros.prompts.types import Prompt, Segmenter
 from drift_ros.settings import TrackerSettings
 from drift_ros.structures import Frame, Preview, Stats, TrackerOutput
 from drift_ros.tracking.feature_pipeline import FeaturePipeline
-from drift_ros.tracking.labeller import Labeller
+from drift_ros.tracking.mask_propagator import MaskPropagator, Masks
 from drift_ros.tracking.output_queue import OutputQueue
 from drift_ros.tracking.prompting import find_frame, paint, segment
 from drift_ros.tracking.stream import ChangeLog, restart_reason
 from drift_ros.tracking.targets import Target, Targets
-from drift_ros.tracking.windows import Cut, HeldFrame, WindowBuffer, window_size
+from drift_ros.tracking.window_buffer import BufferedFrame, FrameWindow, WindowBuffer, window_size
 
 log = logging.getLogger(__name__)
 
@@ -67,13 +67,9 @@ class Tracker:
         length, stride = window_size(extractor, settings.window)
         self._buffer = WindowBuffer(length, stride, settings.window.history)
         self._targets = Targets()
-        self._labeller = Labeller(self._targets, settings.propagation, settings.targets)
+        self._masks = MaskPropagator(self._targets, settings.propagation, settings.targets)
         self._features = FeaturePipeline(
-            extractor,
-            length,
-            settings.features.resolution,
-            settings.propagation,
-            self._buffer.history,
+            extractor, length, settings.features.resolution, self._buffer.history
         )
         self._changes = ChangeLog(log)
         self._outputs = OutputQueue(self.stats)
@@ -122,9 +118,9 @@ class Tracker:
         """
         first = self._enter(frame)
         if first is not None:
-            held = self._buffer.push(frame)
+            entry = self._buffer.push(frame)
             self.stats.frames += 1
-            self.stats.lost += held.gap
+            self.stats.lost += entry.gap
             if first and self._initial_prompts:
                 self._apply_initial_prompts()
             if prompts:
@@ -183,30 +179,32 @@ class Tracker:
             raise PromptError(
                 'no prompt was given: name at least one target, by points, boxes or a mask'
             )
-        held = find_frame(self._buffer, stamp, frame_id)
-        prompts.validate(prompts_, held.frame.size)
+        entry = find_frame(self._buffer, stamp, frame_id)
+        prompts.validate(prompts_, entry.frame.size)
         ids = self._targets.choose_ids(prompts_, keep_existing)
-        masks = segment(self.segmenter, held.frame, prompts_, ids)
+        masks = segment(self.segmenter, entry.frame, prompts_, ids)
         if keep_existing:
-            while self._buffer.cursor < held.number:  # by what was known before these prompts
-                self._label_next(held.number)
-            self._rewind(held)
+            while self._buffer.cursor < entry.number:  # by what was known before these prompts
+                self._label_next(entry.number)
+            self._rewind(entry)
         else:
             self._new_generation()
-            self._buffer.start_at(held)
-            self._outputs.begin(held.number)
-        self._labeller.follow(
+            self._buffer.start_at(entry)
+            self._outputs.begin(entry.number)
+        self._masks.set_slots(
             self._targets.put(
-                [Target(i, p.name, held.number) for i, p in zip(ids, prompts_, strict=True)]
+                [Target(i, p.name, entry.number) for i, p in zip(ids, prompts_, strict=True)]
             )
         )
         for other in self._buffer.all():  # an id that is named anew forgets its earlier prompts
             for target_id in ids:
                 other.prompts.pop(target_id, None)
-        held.prompts.update(masks)
-        labels = np.zeros(held.frame.size, np.uint8) if held.labels is None else held.labels.copy()
-        paint(labels, held.prompts)
-        return Preview(held.frame, labels, tuple(ids), self.generation)
+        entry.prompts.update(masks)
+        labels = (
+            np.zeros(entry.frame.size, np.uint8) if entry.labels is None else entry.labels.copy()
+        )
+        paint(labels, entry.prompts)
+        return Preview(entry.frame, labels, tuple(ids), self.generation)
 
     def remove_targets(self, ids: Sequence[int]) -> None:
         """Stop tracking some targets; the others are not disturbed.
@@ -214,12 +212,14 @@ class Tracker:
         Raises:
             PromptError: an id is not tracked; nothing changes then.
         """
-        self._labeller.follow(self._targets.remove(ids))
-        for held in self._buffer.all():
+        self._masks.set_slots(self._targets.remove(ids))
+        for entry in self._buffer.all():
             for target_id in ids:
-                held.prompts.pop(target_id, None)
-            if held.labels is not None:
-                held.labels = np.where(np.isin(held.labels, ids), 0, held.labels).astype(np.uint8)
+                entry.prompts.pop(target_id, None)
+            if entry.labels is not None:
+                entry.labels = np.where(np.isin(entry.labels, ids), 0, entry.labels).astype(
+                    np.uint8
+                )
 
     def interrupt(self) -> list[TrackerOutput]:
         """Label what waits; the stream pauses here.
@@ -273,12 +273,12 @@ class Tracker:
 
     def _label_next(self, end: int | None = None) -> None:
         """Label the frames of the next window, up to the frame number `end`."""
-        cut = self._buffer.take(end)
-        left = cut.frames[-cut.new :]
+        window = self._buffer.take(end)
+        left = window.new_frames
         error: Exception | None = None
         try:
             if len(self._targets):
-                self._label_window(cut, left)
+                self._label_window(window, left)
             else:
                 self._pass_unlabelled(left)
         except Exception as failure:
@@ -287,9 +287,9 @@ class Tracker:
         if error is None:
             return
         self._features.free_memory()
-        self._labeller.go_back_to(left[0].number)  # it may have been half remembered
+        self._masks.go_back_to(left[0].number)  # it may have been half remembered
         if isinstance(error, torch.OutOfMemoryError) and self._shrink(
-            self._features.too_little_memory(left[0].frame.size, len(cut.frames), error)
+            self._features.too_little_memory(left[0].frame.size, len(window.frames), error)
         ):
             self._buffer.rewind(left[0])
             self._label_next(end)
@@ -343,40 +343,40 @@ class Tracker:
     def _new_generation(self) -> None:
         self.generation += 1
         self._targets.clear()
-        self._labeller.clear()
-        self._features.begin_generation()
-        for held in self._buffer.all():
-            held.prompts.clear()
-            held.labels = None
+        self._masks.reset()
+        for entry in self._buffer.all():
+            entry.prompts.clear()
+            entry.labels = None
 
-    def _rewind(self, held: HeldFrame) -> None:
+    def _rewind(self, entry: BufferedFrame) -> None:
         """Go back to a frame; the label map that it already has stays, as the ground for new
         prompts.
         """
-        self._buffer.rewind(held)
-        self._labeller.go_back_to(held.number)
-        for later in self._buffer.after(held.number + 1):
+        self._buffer.rewind(entry)
+        self._masks.go_back_to(entry.number)
+        for later in self._buffer.after(entry.number + 1):
             later.labels = None
 
-    def _label_window(self, cut: Cut, left: list[HeldFrame]) -> None:
+    def _label_window(self, window: FrameWindow, left: list[BufferedFrame]) -> None:
         """Label the new frames of a window; what is done leaves the list."""
-        maps = self._features.describe(cut.frames, cut.new)
+        described = self._masks.prepare(self._features.describe(window))
         self.stats.windows += 1
-        for held, descriptors in zip(tuple(left), maps.features, strict=True):
-            held.labels, scores = self._labeller.label(held, descriptors, maps.stride)
-            self._outputs.add(held, held.labels, self.targets, scores, self.generation)
+        for entry, descriptors in zip(tuple(left), described.frames(), strict=True):
+            found = self._masks.step(entry, descriptors)
+            self._outputs.add(entry, found, self.generation)
+            entry.labels = found.labels
             del left[0]
 
-    def _pass_unlabelled(self, left: list[HeldFrame]) -> None:
-        for held in left:
-            nothing = np.zeros(held.frame.size, np.uint8)
-            self._outputs.add(held, nothing, {}, {}, self.generation)
+    def _pass_unlabelled(self, left: list[BufferedFrame]) -> None:
+        for entry in left:
+            nothing = Masks(np.zeros(entry.frame.size, np.uint8))
+            self._outputs.add(entry, nothing, self.generation)
 
-    def _skip(self, frames: Sequence[HeldFrame], error: Exception) -> None:
+    def _skip(self, frames: Sequence[BufferedFrame], error: Exception) -> None:
         """Go on without frames that cannot be labelled, and without the targets that only they
         show.
         """
-        numbers = {held.number for held in frames}
+        numbers = {entry.number for entry in frames}
         blind = [target for target in self._targets if target.born in numbers]
         if blind:
             self.remove_targets([target.id for target in blind])

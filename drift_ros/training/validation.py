@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from drift_ros import propagation
 from drift_ros.features.base import FeatureExtractor, Window
+from drift_ros.propagation import FeatureAffinity, Propagator, one_hot, read_labels
 from drift_ros.settings import PropagationSettings
 from drift_ros.synthetic import Clip, SceneSettings, VideoSet
 from drift_ros.synthetic.scenes.sets import HeldOut
@@ -29,27 +29,13 @@ def track(
     """Label maps (H, W) of all frames from that of the first, the clip being one window."""
     settings = settings or PropagationSettings()
     images = torch.from_numpy(clip.images).permute(0, 3, 1, 2).to(extractor.device)
-    maps = extractor.extract(Window(images, tuple(range(len(images))), len(images)))
-    features = propagation.unit(maps.features, 1).contiguous(memory_format=torch.channels_last)
+    window = Window(images, tuple(range(len(images))), len(images))
+    propagator = Propagator(FeatureAffinity(settings), read_labels, settings.memory)
+    first, *others = propagator.prepare(extractor.extract(window)).frames()
     size = clip.labels.shape[1], clip.labels.shape[2]
-    grid = features.shape[2], features.shape[3]
-    classes = int(clip.ids.max()) + 1
-    soft = [propagation.one_hot(clip.labels[0], classes, grid).to(features.device)]
-    found = [clip.labels[0]]
-    for index in range(1, len(features)):
-        voters = [0, *range(max(1, index - settings.memory), index)]
-        labels = propagation.propagate(
-            features[index],
-            features[voters],
-            torch.stack([soft[voter] for voter in voters]),
-            temperature=settings.temperature,
-            top_k=settings.top_k,
-            radius=settings.radius,
-            normalized=True,
-        )
-        soft.append(labels)
-        found.append(propagation.read_labels(labels, maps.stride, size))
-    return found
+    given = one_hot(clip.labels[0], int(clip.ids.max()) + 1, first.grid)
+    propagator.add_reference(0, first, given)
+    return [clip.labels[0], *(propagator.step(i, d, size) for i, d in enumerate(others, 1))]
 
 
 def jaccard(found: Sequence[NDArray[np.uint8]], clip: Clip) -> list[float]:

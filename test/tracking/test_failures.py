@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features import Descriptors, Window
 from drift_ros.prompts.types import Prompt
-from drift_ros.propagation import Memory
+from drift_ros.propagation import Memory, affinity
 from drift_ros.structures import FailedFrames, TrackerOutput, TrackingResult
-from drift_ros.tracking import Tracker, labeller
+from drift_ros.tracking import Tracker
 
 Make = Callable[..., Tracker]
 RED = Prompt(id=1, name='red', mask=red_mask(0))
@@ -191,7 +191,7 @@ def test_a_failure_of_propagation_keeps_what_was_labelled(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tracker = make(window__length=4)
-    propagate, calls = labeller.propagate, []
+    propagate, calls = affinity.propagate, []
 
     def scarce(*args: object, **options: object) -> torch.Tensor:
         calls.append(1)
@@ -199,7 +199,7 @@ def test_a_failure_of_propagation_keeps_what_was_labelled(
             raise out_of_memory()
         return propagate(*args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(labeller, 'propagate', scarce)
+    monkeypatch.setattr(affinity, 'propagate', scarce)
     tracker.step(clip_frame(0), [RED])
     results, errors = play(tracker, range(1, 8))
     assert indices(results) == [0, 1, 4, 5, 6, 7]

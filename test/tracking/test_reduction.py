@@ -40,8 +40,8 @@ def test_targets_are_tracked_by_fewer_channels(make: Make, method: str) -> None:
     tracker = make(propagation__channels=2, propagation__reduction=method)
     tracker.step(clip_frame(0), [RED])
     result = play(tracker, 1, 12)[-1]
-    assert tracker._labeller._memory.features.shape[1] == 2
-    lengths = tracker._labeller._memory.features.norm(dim=1)
+    assert tracker._masks.memory.keys[0].shape[1] == 2
+    lengths = tracker._masks.memory.keys[0].norm(dim=1)
     np.testing.assert_allclose(lengths, 1, atol=1e-5)
     assert iou(result.labels == 1, red_mask(11)) > 0.7
 
@@ -89,4 +89,4 @@ def test_a_late_prompt_gives_what_an_early_one_gives(make: Make) -> None:
 def test_scalar_products_keep_the_length_of_descriptors(make: Make) -> None:
     tracker = make(propagation__channels=2, propagation__similarity='dot')
     tracker.step(clip_frame(0), [RED])
-    assert tracker._labeller._memory.features.norm(dim=1).max() > 10
+    assert tracker._masks.memory.keys[0].norm(dim=1).max() > 10

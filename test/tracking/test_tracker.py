@@ -373,7 +373,7 @@ def test_254_targets_and_not_one_more(make: Make) -> None:
     assert list(tracker.targets) == list(range(1, 255))
     (result,) = play(tracker, 1, 1)
     assert len(result.objects) == 254
-    assert tracker._labeller._memory.labels[0].amax((1, 2)).min() == 1  # each has a cell
+    assert tracker._masks.memory.labels[0].amax((1, 2)).min() == 1  # each has a cell
     with pytest.raises(PromptError, match='no id is left'):
         tracker.set_targets([Prompt(mask=masks[254])], keep_existing=True)
 
@@ -401,7 +401,7 @@ def test_memory_is_bounded(make: Make) -> None:
         tracker.step(clip_frame(index, image=image))
         if index > 30:
             sizes.add(len(tracker._buffer.all()))
-            sizes.add(len(tracker._labeller._memory))
+            sizes.add(len(tracker._masks.memory))
     assert max(sizes) <= 8
 
 

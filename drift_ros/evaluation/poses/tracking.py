@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from drift_ros.descriptors import Descriptors
 from drift_ros.evaluation.poses.labels import draw_joints, read_joints
 from drift_ros.evaluation.poses.pose_sequence import Joints
 from drift_ros.features.base import FeatureExtractor
-from drift_ros.propagation import Memory
+from drift_ros.propagation import FeatureAffinity, Propagator
 from drift_ros.settings import TrackerSettings
 from drift_ros.structures import Frame
 from drift_ros.tracking.feature_pipeline import FeaturePipeline
-from drift_ros.tracking.labeller import propagate_from
-from drift_ros.tracking.windows import Cut, WindowBuffer, window_size
+from drift_ros.tracking.window_buffer import FrameWindow, WindowBuffer, window_size
 
 
 class PoseTracker:
@@ -33,11 +31,12 @@ class PoseTracker:
     def __init__(
         self, extractor: FeatureExtractor, settings: TrackerSettings, side: int, joints: Joints
     ) -> None:
-        self._settings, self._side, self._given = settings.propagation, side, joints
+        self._side, self._given = side, joints
         length, stride = window_size(extractor, settings.window)
         self._buffer = WindowBuffer(length, stride, length)
-        self._features = FeaturePipeline(extractor, length, side, settings.propagation, length)
-        self._memory = Memory(settings.propagation.memory, references=1)
+        self._features = FeaturePipeline(extractor, length, side, length)
+        propagation = settings.propagation
+        self._propagator = Propagator(FeatureAffinity(propagation), _read, propagation.memory)
         self._size = (0, 0)
 
     def step(self, index: int, stamp: int, image: NDArray[np.uint8]) -> list[tuple[int, Joints]]:
@@ -66,24 +65,20 @@ class PoseTracker:
             found += self._label(self._buffer.take())
         return found
 
-    def _label(self, cut: Cut) -> Sequence[tuple[int, Joints]]:
-        found = []
-        for held, features in zip(
-            cut.frames[-cut.new :],
-            self._features.describe(cut.frames, cut.new).features,
-            strict=True,
-        ):
-            soft = self._propagate(held.number, features)
-            found.append((held.frame.index, read_joints(soft, self._size)))
-        return found
+    def _label(self, window: FrameWindow) -> list[tuple[int, Joints]]:
+        described = self._propagator.prepare(self._features.describe(window))
+        return [
+            (entry.frame.index, self._find(entry.number, descriptors))
+            for entry, descriptors in zip(window.new_frames, described.frames(), strict=True)
+        ]
 
-    def _propagate(self, number: int, features: Tensor) -> Tensor:
-        """Soft labels of a frame, which is remembered."""
-        if not len(self._memory):
-            grid = (features.shape[1], features.shape[2])
-            soft = draw_joints(self._given, self._size, grid).to(features.device)
-            self._memory.add_reference(number, features, soft)
-            return soft
-        soft = propagate_from(self._memory, features, self._settings)
-        self._memory.add_recent(number, features, soft)
-        return soft
+    def _find(self, number: int, descriptors: Descriptors) -> Joints:
+        if len(self._propagator.memory):
+            return self._propagator.step(number, descriptors, self._size)
+        given = draw_joints(self._given, self._size, descriptors.grid)
+        self._propagator.add_reference(number, descriptors, given)
+        return _read(given, descriptors.stride, self._size)
+
+
+def _read(soft: Tensor, stride: int, size: tuple[int, int]) -> Joints:
+    return read_joints(soft, size)

@@ -18,8 +18,8 @@ from drift_ros.structures import Frame
 
 
 @dataclass(slots=True, eq=False)
-class HeldFrame:
-    """A frame in the buffer.
+class BufferedFrame:
+    """A frame in the buffer. Prompts and labels are the tracker's, the rest stays.
 
     Attributes:
         frame: the frame.
@@ -39,13 +39,16 @@ class HeldFrame:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
-    """One window: the frames that the extractor sees together, of which the newest `new` are to be
-    labelled.
-    """
+class FrameWindow:
+    """Consecutive frames of one segment, of which the newest `new` are to be labelled."""
 
-    frames: list[HeldFrame]
+    frames: list[BufferedFrame]
     new: int
+
+    @property
+    def new_frames(self) -> list[BufferedFrame]:
+        """Those that are to be labelled."""
+        return self.frames[-self.new :]
 
 
 def window_size(extractor: FeatureExtractor, settings: WindowSettings) -> tuple[int, int]:
@@ -80,7 +83,7 @@ class WindowBuffer:
         self.length = length
         self.stride = stride
         self.history = max(history, length)
-        self._frames: deque[HeldFrame] = deque()
+        self._frames: deque[BufferedFrame] = deque()
         self._pushed = 0
         self._cursor = 0  # number of the first frame that waits
         self._segment = 0  # of the frames to come
@@ -98,19 +101,19 @@ class WindowBuffer:
         return self._cursor
 
     @property
-    def newest(self) -> HeldFrame | None:
+    def newest(self) -> BufferedFrame | None:
         """The newest frame."""
         return self._frames[-1] if self._frames else None
 
-    def push(self, frame: Frame) -> HeldFrame:
+    def push(self, frame: Frame) -> BufferedFrame:
         """Add the next frame of the stream."""
         self.pass_over(frame)
-        held = HeldFrame(frame, self._pushed, self._lost, self._segment)
+        entry = BufferedFrame(frame, self._pushed, self._lost, self._segment)
         self._lost = 0
-        self._frames.append(held)
+        self._frames.append(entry)
         self._pushed += 1
         self._trim()
-        return held
+        return entry
 
     def pass_over(self, frame: Frame) -> None:
         """Note a frame that is not taken: it is not lost, but the ones before it may be."""
@@ -119,7 +122,7 @@ class WindowBuffer:
             self._lost += max(0, frame.index - last - 1)
             self._index = max(frame.index, last)
 
-    def take(self, end: int | None = None) -> Cut:
+    def take(self, end: int | None = None) -> FrameWindow:
         """Hand out the next window: at most `stride` waiting frames of one segment, with the frames
         before them as context. At least one frame must wait.
 
@@ -137,14 +140,14 @@ class WindowBuffer:
             h for h in self._frames if start <= h.number < self._cursor and h.segment == segment
         ]
         self._trim()
-        return Cut(frames, new)
+        return FrameWindow(frames, new)
 
     def shrink(self) -> None:
         """Halve the windows from now on."""
         self.length = max(1, self.length // 2)
         self.stride = min(self.stride, self.length)
 
-    def find(self, stamp: int | None) -> HeldFrame | None:
+    def find(self, stamp: int | None) -> BufferedFrame | None:
         """The kept frame with this stamp, or the newest one for None."""
         if stamp is None:
             return self.newest
@@ -154,21 +157,21 @@ class WindowBuffer:
         """Stamps of the oldest and the newest kept frame in ns."""
         return (self._frames[0].frame.stamp, self._frames[-1].frame.stamp) if self._frames else None
 
-    def rewind(self, held: HeldFrame) -> None:
+    def rewind(self, entry: BufferedFrame) -> None:
         """Go back: this frame and the ones after it wait again. A frame that waits already changes
         nothing.
         """
-        self._cursor = min(self._cursor, held.number)
+        self._cursor = min(self._cursor, entry.number)
 
-    def start_at(self, held: HeldFrame) -> None:
+    def start_at(self, entry: BufferedFrame) -> None:
         """Let this frame be the first that waits."""
-        self._cursor = held.number
+        self._cursor = entry.number
 
-    def after(self, number: int) -> list[HeldFrame]:
+    def after(self, number: int) -> list[BufferedFrame]:
         """The kept frames from this number on."""
         return [h for h in self._frames if h.number >= number]
 
-    def all(self) -> list[HeldFrame]:
+    def all(self) -> list[BufferedFrame]:
         """Every kept frame, oldest first."""
         return list(self._frames)
 

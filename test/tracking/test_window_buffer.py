@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from drift_ros.errors import SettingsError
 from drift_ros.structures import Frame
-from drift_ros.tracking.windows import WindowBuffer
+from drift_ros.tracking.window_buffer import WindowBuffer
 
 IMAGE = np.zeros((2, 2, 3), np.uint8)
 

@@ -1,0 +1,90 @@
+"""How the cells of a frame are compared with those of remembered frames."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from drift_ros.descriptors import Descriptors
+from drift_ros.propagation.kernel import propagate, unit
+from drift_ros.propagation.memory import Memory
+from drift_ros.propagation.reduction import ChannelReduction
+
+if TYPE_CHECKING:
+    from drift_ros.settings import PropagationSettings
+
+
+class Affinity(ABC):
+    """Carries labels over from remembered frames to the cells that resemble theirs."""
+
+    @abstractmethod
+    def prepare(self, descriptors: Descriptors) -> Descriptors:
+        """What is compared and remembered, of what an extractor gave for the new frames of a
+        window.
+        """
+
+    @abstractmethod
+    def propagate(self, query: Descriptors, memory: Memory, known: Tensor | None = None) -> Tensor:
+        """Soft labels of a frame.
+
+        Args:
+            query: prepared descriptors of the frame (n = 1).
+            memory: the remembered frames, at least one.
+            known: (T, K) bool, which of them know about which label; None: all about all.
+
+        Returns:
+            (K, h, w) float32 in the range of the remembered ones.
+        """
+
+    def reset(self) -> None:  # noqa: B027 - most fit nothing
+        """Forget what was fitted to earlier descriptors; nothing is remembered any more."""
+
+
+class FeatureAffinity(Affinity):
+    """Cosine or scalar product of plain features, the best matches of each cell.
+
+    With `channels`, features are reduced by a projection that is fitted to the first ones.
+
+    Args:
+        settings: of the propagation.
+    """
+
+    def __init__(self, settings: PropagationSettings) -> None:
+        self._settings = settings
+        self._normalize = settings.similarity == 'cosine'
+        self._reduction = (
+            ChannelReduction(settings.channels, settings.reduction, normalize=self._normalize)
+            if settings.channels
+            else None
+        )
+
+    def prepare(self, descriptors: Descriptors) -> Descriptors:
+        """Features of unit length, unless the similarity is `dot`."""
+        if self._normalize:
+            descriptors = descriptors.map(lambda features: unit(features, 1))
+        return descriptors if self._reduction is None else descriptors.map(self._reduction)
+
+    def propagate(self, query: Descriptors, memory: Memory, known: Tensor | None = None) -> Tensor:
+        """Mean labels of the best matches (see `propagation.propagate`)."""
+        settings = self._settings
+        return propagate(
+            query.features[0],
+            memory.keys[0],
+            memory.labels,
+            temperature=settings.temperature,
+            top_k=settings.top_k,
+            radius=settings.radius,
+            window=settings.window,
+            mask_first=settings.mask_references,
+            first=len(memory.references),
+            similarity=settings.similarity,
+            known=known,
+            normalized=True,
+        )
+
+    def reset(self) -> None:
+        """Let the next descriptors fit the projection."""
+        if self._reduction is not None:
+            self._reduction.reset()

@@ -1,0 +1,189 @@
+"""Masks of the targets in one frame after the other: by propagation from memory, and by the prompts
+that a frame carries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from drift_ros.descriptors import Descriptors
+from drift_ros.interruption import checkpoint
+from drift_ros.propagation import (
+    FeatureAffinity,
+    Propagator,
+    confidences,
+    one_hot,
+    read_labels,
+    resize_nearest,
+)
+from drift_ros.settings import PropagationSettings, TargetSettings
+from drift_ros.structures import TrackedObject
+from drift_ros.tracking.measure import drop_small, measure
+from drift_ros.tracking.prompting import paint
+from drift_ros.tracking.targets import Targets
+from drift_ros.tracking.window_buffer import BufferedFrame
+
+Labels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Masks:
+    """What was found in a frame.
+
+    Attributes:
+        labels: (H, W) uint8 ids, 0 = background.
+        objects: every target, ordered by id.
+    """
+
+    labels: Labels
+    objects: tuple[TrackedObject, ...] = ()
+
+
+class MaskReadout:
+    """Reads the masks of targets from soft labels, and measures them.
+
+    Args:
+        targets: the live targets, whose slots are the channels of soft labels.
+        settings: when a target counts as seen.
+    """
+
+    def __init__(self, targets: Targets, settings: TargetSettings) -> None:
+        self._targets = targets
+        self._settings = settings
+
+    def __call__(self, soft: Tensor, stride: int, size: tuple[int, int]) -> Masks:
+        """Masks in an image of a size (H, W) from (K, h, w) soft labels."""
+        return self.measure(*self.read(soft, stride, size))
+
+    def read(
+        self, soft: Tensor, stride: int, size: tuple[int, int]
+    ) -> tuple[Labels, dict[int, float]]:
+        """Label map of ids and id -> confidence from (K, h, w) soft labels."""
+        visible = soft.clone()
+        visible[1:][soft[1:].amax((1, 2)) < self._settings.visibility_threshold] = 0
+        slots = read_labels(visible, stride, size)
+        cells = resize_nearest(torch.from_numpy(slots), (soft.shape[1], soft.shape[2]))
+        scores = confidences(soft, cells.to(soft.device).long()).tolist()
+        return self._targets.to_ids(slots), {
+            target.id: scores[slot] for slot, target in enumerate(self._targets, 1)
+        }
+
+    def measure(self, labels: Labels, scores: Mapping[int, float]) -> Masks:
+        """Measure a label map of ids; targets that are too small for a mask become background in
+        place.
+        """
+        drop_small(labels, self._settings.min_area)
+        return Masks(labels, measure(labels, {t.id: t.name for t in self._targets}, scores))
+
+
+class MaskPropagator:
+    """Finds the targets in frames, and remembers what it found.
+
+    A frame with prompts becomes a reference with hard labels, as the first frame does in the
+    papers.
+
+    Args:
+        targets: the live targets; the owner adds and removes them and says so.
+        propagation: settings.
+        visibility: settings.
+
+    Attributes:
+        memory: the remembered frames.
+    """
+
+    def __init__(
+        self, targets: Targets, propagation: PropagationSettings, visibility: TargetSettings
+    ) -> None:
+        self._targets = targets
+        self._settings = propagation
+        self._readout = MaskReadout(targets, visibility)
+        self._propagator = Propagator(
+            FeatureAffinity(propagation),
+            self._readout,
+            propagation.memory,
+            propagation.max_references,
+        )
+        self.memory = self._propagator.memory
+
+    def reset(self) -> None:
+        """Forget everything; a new generation begins."""
+        self._propagator.reset()
+
+    def go_back_to(self, number: int) -> None:
+        """Forget what was remembered from this frame number on."""
+        later = [remembered >= number for remembered in self.memory.frames]
+        if all(later):
+            self.memory.clear()  # its first frame may have failed to get any storage
+        elif any(later):
+            self.memory.truncate(number)
+
+    def set_slots(self, sources: Sequence[int | None]) -> None:
+        """The targets changed.
+
+        Args:
+            sources: for each slot, background included, the old slot that it continues, or None for
+                a target that remembered frames do not know.
+        """
+        if len(sources) == 1:
+            self.memory.clear()
+        self.memory.set_classes(sources)
+
+    def prepare(self, descriptors: Descriptors) -> Descriptors:
+        """Descriptors of the new frames of a window as `step` takes them."""
+        return self._propagator.prepare(descriptors)
+
+    def step(self, entry: BufferedFrame, descriptors: Descriptors) -> Masks:
+        """Find the targets in a frame and remember it.
+
+        Args:
+            entry: the frame, with the prompts that it carries. If it has labels already (it was
+                released before and a later prompt went back to it), its prompts are painted on
+                them.
+            descriptors: prepared ones of the frame (n = 1).
+
+        Raises:
+            GivenUpError: another thread wants the work to end.
+        """
+        checkpoint()
+        if entry.prompts:
+            return self._take_prompts(entry, descriptors)
+        size = entry.frame.size
+        if len(self.memory):
+            return self._propagator.step(entry.number, descriptors, size, self._known())
+        return self._readout.measure(np.zeros(size, np.uint8), {})
+
+    def _take_prompts(self, entry: BufferedFrame, descriptors: Descriptors) -> Masks:
+        size, scores = entry.frame.size, dict[int, float]()
+        if entry.labels is not None:
+            labels = entry.labels.copy()
+        elif len(self.memory):
+            soft = self._propagator.propagate(descriptors, self._known())
+            labels, scores = self._readout.read(soft, descriptors.stride, size)
+        else:
+            labels = np.zeros(size, np.uint8)
+        paint(labels, entry.prompts)
+        scores |= dict.fromkeys(entry.prompts, 1.0)
+        hard = one_hot(self._targets.to_slots(labels), self._targets.classes, descriptors.grid)
+        found = self._readout.measure(labels, scores)
+        if len(self.memory.references) == self._settings.max_references:
+            self.memory.drop_reference(self._least_useful_reference())
+        self._propagator.add_reference(entry.number, descriptors, hard)
+        return found
+
+    def _known(self) -> Tensor | None:
+        """(T, K) bool, which remembered frames know about which slot; None if all about all."""
+        frames = torch.tensor(self.memory.frames)
+        known = frames[:, None] >= torch.tensor(self._targets.births)[None, :]
+        return None if bool(known.all()) else known.to(self.memory.labels.device)
+
+    def _least_useful_reference(self) -> int:
+        """The oldest one, but not the very first while a target that was prompted on it lives."""
+        references = self.memory.references
+        first_lives = any(target.born == references[0] for target in self._targets)
+        return references[1] if first_lives and len(references) > 1 else references[0]
