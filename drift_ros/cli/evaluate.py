@@ -103,8 +103,12 @@ def evaluate(
 
     Writes labels, overlays and scores per sequence as they come, then results.json, results.csv,
     results.tex and report.html. The same command again continues a run that was broken off.
+
+    Exit codes: 0, all were scored; 2, nothing could be done; 3, some sequences were refused and the
+    others scored; 130, broken off by Ctrl-C.
     """
     from drift_ros.cli.evaluation_table import print_table
+    from drift_ros.cli.main import PARTLY, complain
     from drift_ros.cli.methods import choose_method
     from drift_ros.cli.options import preset_name
     from drift_ros.errors import SettingsError, SourceError
@@ -147,6 +151,9 @@ def evaluate(
         write_feature_pictures(out, dataset.usable, spec.tracker)
     _report(out, dataset)
     typer.echo(f'{out / "report.html"}')
+    if record['refused']:
+        complain(f'{len(record["refused"])} of {len(dataset.sequences)} sequences were refused')
+        raise typer.Exit(PARTLY)
 
 
 def _report(out: Path, dataset: DataSet) -> None:

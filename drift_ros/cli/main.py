@@ -38,7 +38,7 @@ MODULES = (
     'inspect',
     'docs',
 )
-BAD_INPUT, INTERRUPTED = 2, 130  # exit codes
+BAD_INPUT, PARTLY, INTERRUPTED = 2, 3, 130  # exit codes
 
 
 class Commands(TyperGroup):
@@ -50,6 +50,13 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except DriftError as error:
             if ctx.params.get('debug'):
+                raise
+            complain(str(error))
+            raise typer.Exit(BAD_INPUT) from None
+        except BrokenPipeError:
+            raise  # whoever read the output has gone; the library deals with that
+        except OSError as error:  # of a disk, wherever it strikes
+            if ctx.params.get('debug') or error.errno is None:
                 raise
             complain(str(error))
             raise typer.Exit(BAD_INPUT) from None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, WriterError
 
 from drift_ros.errors import OutputError, first_line
+from drift_ros.io.bag_checks import CheckedWriter
 from drift_ros.io.closing import Closing
 from drift_ros.io.messages import typestore
 
@@ -19,7 +23,8 @@ BAG_VERSION: Literal[8, 9] = 8  # the oldest that the library writes, so that mo
 class BagWriter(Closing):
     """A new bag. A context manager; it is open from the start.
 
-    What was written stays readable if the block is left by an error.
+    What was written stays readable if the block is left by an error. Where the disk is full, the
+    file ends in the middle and metadata.yaml is missing, so that nobody takes it for a whole bag.
 
     Args:
         path: folder to make; its parents too.
@@ -48,7 +53,9 @@ class BagWriter(Closing):
             raise OutputError(f'{self.path} exists; name another place, or remove it first')
         self.types = typestore()
         self._connections: dict[tuple[str, str], Connection] = {}
-        self._writer = Writer(self.path, version=BAG_VERSION, storage_plugin=STORAGES[storage])
+        plugin = STORAGES[storage]
+        self._writer = CheckedWriter(self.path, version=BAG_VERSION, storage_plugin=plugin)
+        self._broken = False
         if compress and storage != 'mcap':
             raise OutputError(f'bags of {storage} cannot be compressed here; use mcap')
         if compress:
@@ -56,10 +63,12 @@ class BagWriter(Closing):
         try:
             self._writer.open()
         except Exception as error:
+            if not isinstance(error, WriterError):  # which says that somebody else just made it
+                shutil.rmtree(self.path, ignore_errors=True)
             raise OutputError(f'cannot make the bag {self.path}: {first_line(error)}') from error
 
     def close(self) -> None:
-        """Write index and metadata, and close.
+        """Write index and metadata, and close; of a bag that could not be written, close alone.
 
         Raises:
             OutputError: they cannot be written.
@@ -67,12 +76,17 @@ class BagWriter(Closing):
         if self._writer.storage is None:
             return
         try:
-            self._writer.close()
+            if not self._broken:
+                self._writer.close()
         except Exception as error:
-            self._writer.abort()
-            raise OutputError(
-                f'cannot complete the bag {self.path}: {first_line(error)}'
-            ) from error
+            self._broken = True
+            raise self._problem(error) from error
+        finally:
+            if self._broken:
+                with suppress(OSError, sqlite3.Error):  # what is in memory has no place either
+                    self._writer.abort()
+                with suppress(OSError):
+                    self._writer.metapath.with_suffix('.yaml.tmp').unlink(missing_ok=True)
 
     def write(self, topic: str, typename: str, message: Any, stamp_ns: int) -> None:
         """Write a message object of the library rosbags (drift_ros.io.messages builds them).
@@ -115,9 +129,18 @@ class BagWriter(Closing):
         except OutputError:
             raise
         except Exception as error:
-            raise OutputError(
-                f'cannot write {topic} to {self.path}: {first_line(error)}'
-            ) from error
+            self._broken = isinstance(error, OSError | sqlite3.Error)
+            raise self._problem(error, topic) from error
+
+    def _problem(self, error: Exception, topic: str = 'its end') -> OutputError:
+        left = ''
+        if self._broken:
+            left = '; the bag is cut off there: make room and write it anew'
+            if self._writer.storage_plugin is StoragePlugin.MCAP:
+                left += ', or save what is in it with `mcap recover`'
+        return OutputError(
+            f'cannot write {topic} to the bag {self.path}: {first_line(error)}{left}'
+        )
 
     def _add(self, topic: str, typename: str) -> Connection:
         if typename not in self.types.fielddefs:

@@ -12,7 +12,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
 from drift_ros.errors import FrameError, SourceError, first_line
-from drift_ros.io.bag_checks import limit_metadata
+from drift_ros.io.bag_checks import check_index, limit_metadata
 from drift_ros.io.bag_types import BagTypes
 from drift_ros.io.closing import Closing
 from drift_ros.io.images import ENCODINGS, decode_compressed, to_rgb
@@ -295,8 +295,13 @@ def _open(path: Path) -> Reader:
             f'{" or ".join(SUFFIXES)}'
         )
     try:
+        for file in _storage_files(path) if path.is_dir() else [path]:
+            if file.suffix == '.mcap':
+                check_index(file)
         reader = Reader(path)
         reader.open()
+    except SourceError:
+        raise
     except Exception as error:  # bytes of a damaged file can make a parser fail anyhow
         raise SourceError(
             f'cannot read the bag {path} ({first_line(error)}). If it was cut off (recorder '

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -154,8 +154,10 @@ def _new_bag(out: str | Path, storage: Literal['mcap', 'sqlite3']) -> Iterator[B
     with BagWriter(out, storage) as bag:
         try:
             yield bag
-        except BaseException:
             bag.close()
+        except BaseException:
+            with suppress(OutputError):
+                bag.close()
             shutil.rmtree(out)
             raise
 

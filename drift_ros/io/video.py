@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -77,20 +79,30 @@ class VideoWriter(Closing):
         self._put(self._av.VideoFrame.from_ndarray(even, format='rgb24'))
 
     def close(self) -> None:
-        """Write what the encoder still holds and finish the file."""
+        """Write what the encoder still holds and finish the file.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         if self._closed:
             return
         self._closed = True
         try:
             self._put(None)
         finally:
-            self._file.close()
+            with self._errors_named():
+                self._file.close()
 
     def _put(self, frame: Any) -> None:
-        try:
+        with self._errors_named():
             for packet in self._stream.encode(frame):
                 self._file.mux(packet)
-        except OSError as error:
+
+    @contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, self._av.FFmpegError) as error:
             raise OutputError(f'cannot write the video {self.path}: {error}') from None
 
 

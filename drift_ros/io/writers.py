@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -99,6 +100,8 @@ def save_labels(path: Path, labels: NDArray[np.uint8]) -> None:
     try:
         picture.save(path)
     except OSError as error:
+        with suppress(OSError):
+            path.unlink(missing_ok=True)  # half a picture
         raise OutputError(f'cannot write {path}: {error}') from None
 
 
@@ -134,11 +137,11 @@ class CsvWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._file: TextIO = path.open('w', newline='', encoding='utf-8')
+            self._file: TextIO = path.open('w', newline='', encoding='utf-8', buffering=1)
+            self._csv = csv.writer(self._file)
+            self._csv.writerow(COLUMNS)
         except OSError as error:
             raise OutputError(f'cannot write {path}: {error}') from None
-        self._csv = csv.writer(self._file)
-        self._csv.writerow(COLUMNS)
 
     def write(self, result: TrackingResult) -> None:
         """Write the rows of one frame."""

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 import drift_ros
-from drift_ros.errors import DeviceError, PromptError, SourceError
+from drift_ros.errors import DeviceError, OutputError, PromptError, SourceError
 from drift_ros.io.bags import SUFFIXES as BAG_SUFFIXES
 from drift_ros.io.frames import FolderSource, open_source
 from drift_ros.io.writers import (
@@ -32,6 +32,7 @@ from drift_ros.io.writers import (
 from drift_ros.paths import is_name
 from drift_ros.prompts import TimedPrompt, read_prompts
 from drift_ros.runs.interrupts import interrupts_held
+from drift_ros.runs.locks import writing_alone
 from drift_ros.runs.run_folder import FAILED, FILES, FINISHED, INTERRUPTED, RunFolder
 from drift_ros.settings import TrackerSettings, flatten
 from drift_ros.structures import FailedFrames, Frame, TrackerOutput, TrackingResult
@@ -177,6 +178,10 @@ class TrackingRun:
         """
         # Before the folder is touched: missing weights must not cost an earlier run.
         tracker = Tracker.from_settings(self.request.settings)
+        with writing_alone(self.request.out):
+            self._execute(tracker, on_frame)
+
+    def _execute(self, tracker: Tracker, on_frame: Callable[[int], None]) -> None:
         names = [LABELS, TRACKS, FILES]
         names += [OVERLAY] * self.request.overlay + [BAG] * self.request.bag
         self.folder.begin(self.request.overwrite, names)
@@ -232,7 +237,7 @@ class TrackingRun:
         out, created = self.request.out, self.folder.created
 
         def opened(writer: ResultWriter) -> ResultWriter:
-            stack.callback(writer.close)
+            stack.push(lambda kind, *_: _close(writer, broken=kind is not None))
             return writer
 
         created(out / TRACKS)
@@ -308,6 +313,15 @@ class TrackingRun:
             'seconds': round(counts.seconds, 3),
             'frames_per_second': round(counts.rate, 3),
         }
+
+
+def _close(writer: ResultWriter, broken: bool) -> None:
+    """Close a writer; where something has gone wrong already, that is what is said."""
+    try:
+        writer.close()
+    except OutputError:
+        if not broken:
+            raise
 
 
 def _names(prompts: Sequence[TimedPrompt]) -> str:

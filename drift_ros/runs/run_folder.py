@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from drift_ros.documents import DocumentError, read_json
 from drift_ros.errors import OutputError, SourceError
 from drift_ros.paths import below, check_name
+from drift_ros.runs.atomic import write_text
 
 RUN, FILES = 'run.json', 'files.txt'
+LONGEST = 500  # characters of an error that is kept where the disk is full
+ROOM = 6 * LONGEST  # bytes
 RUNNING, FINISHED, INTERRUPTED, FAILED = 'running', 'finished', 'interrupted', 'failed'
 
 
@@ -88,26 +92,53 @@ class RunFolder:
 
         Raises:
             SourceError: its name cannot stand in a list.
+            OutputError: the list cannot be written.
         """
         assert self._files is not None, 'the run has not begun'
-        name = path.relative_to(self.path).as_posix()
-        self._files.write(f'{check_name(name)}\n')
+        name = check_name(path.relative_to(self.path).as_posix())
+        try:
+            self._files.write(f'{name}\n')
+        except OSError as error:
+            raise OutputError(f'cannot write {self.path / FILES}: {error}') from None
 
     def save(self, state: str, **facts: Any) -> None:
-        """Write `run.json`, as a whole or not at all."""
+        """Write `run.json`, as a whole or not at all.
+
+        Where the disk is full, the state and the error are written into the room that the earlier
+        record takes, so that it does not say that the run goes on.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
+        begun = {**self._record, 'state': state, 'error': str(facts.get('error', ''))[:LONGEST]}
         self._record |= {'state': state, **facts}
-        place = self.path / RUN
-        temporary = place.with_name(f'.{RUN}.part')
+        text = json.dumps(self._record, indent=2) + '\n'
         try:
-            temporary.write_text(json.dumps(self._record, indent=2) + '\n', encoding='utf-8')
-            os.replace(temporary, place)
-        except OSError as error:
-            raise OutputError(f'cannot write {place}: {error}') from None
+            # a record of a run at work gets room for that of one that failed
+            write_text(self.path / RUN, text + ' ' * ROOM if state == RUNNING else text)
+        except OutputError:
+            if state == RUNNING or not self._rewrite(json.dumps(begun, indent=2)):
+                raise
+
+    def _rewrite(self, text: str) -> bool:
+        """Write a record over the earlier one, if it fits in."""
+        data = text.encode()
+        try:
+            with (self.path / RUN).open('r+b') as file:
+                room = len(file.read())
+                if len(data) > room:
+                    return False
+                file.seek(0)
+                file.write(data.ljust(room))
+        except OSError:
+            return False
+        return True
 
     def close(self) -> None:
         """Close the list of files."""
         if self._files is not None:
-            self._files.close()
+            with suppress(OSError):  # of a line that `created` could not write
+                self._files.close()
 
     def _state(self) -> str:
         return str(self._earlier.get('state', ''))
@@ -121,6 +152,7 @@ class RunFolder:
             what = f'a run ({state}) of something else: {shown}{more}'
         else:
             what = f'the same run, but {"not finished" if state == RUNNING else state}'
+            what += f' ({reason})' if (reason := self._earlier.get('error')) else ''
         return (
             f'{self.path} holds {what}. Name another folder, or give --overwrite to delete what '
             'that run wrote'
