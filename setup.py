@@ -4,14 +4,20 @@ On a ROS 2 machine and in `make env` the package is built by colcon from package
 CMakeLists.txt instead. Exact versions for CI are in requirements/lock.txt.
 """
 
+import platform
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 ROOT = Path(__file__).parent
 # Data folders at the repository root that the library reads at run time (drift_ros.resources).
 SHARED = {'msg': ['*.msg'], 'srv': ['*.srv'], 'config': ['**/*'], 'resource': ['**/*']}
 present = {name: patterns for name, patterns in SHARED.items() if (ROOT / name).is_dir()}
+
+# The search of src/topk.cpp, once per instruction set; what cannot be compiled is left out.
+INSTRUCTIONS: dict[str, list[str]] = {'baseline': []}
+if platform.machine() in ('x86_64', 'AMD64'):
+    INSTRUCTIONS |= {'avx2': ['-mavx2', '-mfma'], 'avx512': ['-mavx512f', '-mfma']}
 
 test = [
     'hypothesis>=6.100',
@@ -33,6 +39,16 @@ setup(
     package_dir={f'drift_ros.share.{name}': name for name in present},
     package_data={f'drift_ros.share.{name}': patterns for name, patterns in present.items()}
     | {'drift_ros': ['**/*.html', '**/*.j2', '**/*.css', '**/*.js', 'py.typed']},
+    ext_modules=[
+        Extension(
+            f'drift_ros.propagation._topk_{level}',
+            ['src/topk.cpp'],
+            extra_compile_args=['-std=c++17', '-O3', *options],
+            extra_link_args=['-pthread'],
+            optional=True,
+        )
+        for level, options in INSTRUCTIONS.items()
+    ],
     install_requires=[
         'accelerate>=0.31',
         'av>=12.0',

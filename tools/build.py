@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-COMPILED = ('CMakeLists.txt', 'package.xml', 'msg/**/*', 'srv/**/*', 'scripts/**/*')
+COMPILED = ('CMakeLists.txt', 'package.xml', 'msg/**/*', 'srv/**/*', 'scripts/**/*', 'src/**/*')
 LINKED = ('drift_ros/**/*', 'config/**/*', 'launch/**/*', 'resource/**/*')
 
 

@@ -8,23 +8,15 @@ top-k over all remembered frames, normalised to one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
 from drift_ros.errors import DriftError
-from drift_ros.propagation.ballot import Ballot
-from drift_ros.propagation.band import Band, cut
-from drift_ros.propagation.sheet import Sheet, Tile, Window
-
-SPARE = 16  # matches looked at beyond the k-th, to find the ones that tie with it
-COLUMNS = 8  # of a tile on a CPU; fewer waste less on columns outside the windows
-COLUMNS_BATCHED = 32  # of a tile on a GPU: large products, few of them
-SCRATCH = 3 * 2**23  # similarities held at a time on a CPU, 96 MiB
-SCRATCH_BATCHED = 2**27  # on a GPU, 512 MiB
+from drift_ros.propagation import compiled, tiled
+from drift_ros.propagation.labels import LabelMean
+from drift_ros.propagation.window import Window, share_windows
 
 
 def propagate(
@@ -52,9 +44,11 @@ def propagate(
     Similarities are summed and compared in float32, whatever the dtype of the descriptors, so half
     precision rounds the descriptors but makes no ties.
 
-    Work and memory grow with the window, not with the square of the grid. All targets of the frame
-    are computed in tiles whose size follows from the device and a fixed amount of scratch memory.
-    On a GPU the host waits once, at the end.
+    Work and memory grow with the window, not with the square of the grid. On a CPU the compiled
+    search is used where it was built, with as many threads as torch has and the same result to the
+    bit for any number of them. Elsewhere all targets of the frame are computed in tiles whose size
+    follows from the device and a fixed amount of scratch memory; on a GPU the host waits once, at
+    the end.
 
     As flags, DINO: temperature 0.1, top_k 5, radius 12; DIFT and TED: temperature 0.1 or 0.2, top_k
     10 or 15, radius 15; CRW (Jabri et al. 2020): temperature 0.05, top_k 10, radius 12, window
@@ -90,26 +84,16 @@ def propagate(
     if similarity == 'cosine' and not normalized:
         query, context = unit(query, 0), unit(context, 1)
     grid = (query.shape[1], query.shape[2])
-    search = _Search(
+    cells = context.permute(0, 2, 3, 1)
+    frames = share_windows(cells, Window.of(window, radius, grid), mask_first, first)
+    search = compiled if compiled.suits(cells, top_k) else tiled
+    result = search.propagate_labels(
         query.permute(1, 2, 0),
-        _bands(context.permute(0, 2, 3, 1), Window.of(window, radius, grid), mask_first, first),
-        Ballot(labels.permute(0, 2, 3, 1), known),
+        frames,
+        LabelMean(labels.permute(0, 2, 3, 1), known),
         temperature,
         top_k,
     )
-    result = torch.empty((*grid, labels.shape[1]), device=query.device)
-    ties = []
-    for tile in _tiles(search.bands, grid, _batched(context.device)):
-        out = cut(result, tile)
-        votes, tied = search.label(tile)
-        out.copy_(votes.view(out.shape))
-        if tied is not None:
-            ties.append(tied)
-    many = torch.stack([tied.crowded.any() for tied in ties]).tolist() if ties else []
-    for tied in (t for t, is_crowded in zip(ties, many, strict=True) if is_crowded):
-        out = cut(result, tied.tile)
-        votes = search.label_all(tied)
-        out[tied.crowded.view(out.shape[:2])] = votes[tied.crowded]
     return result.permute(2, 0, 1).contiguous()
 
 
@@ -121,91 +105,6 @@ def unit(features: Tensor, dim: int) -> Tensor:
     """
     lengths = functional.normalize(features.float().nan_to_num(), dim=dim)
     return lengths.to(features.dtype)
-
-
-class _Ties(NamedTuple):
-    """Targets of a tile that may have more matches than were looked at, all as good as the k-th."""
-
-    tile: Tile
-    crowded: Tensor  # (n,) bool, whether it has
-    threshold: Tensor  # (n,) similarity of the k-th match
-    peak: Tensor  # (n,) similarity of the best match
-
-
-class _Search(NamedTuple):
-    """Labels tiles of targets, each from the matches in all bands."""
-
-    query: Tensor  # (h, w, C)
-    bands: list[Band]
-    ballot: Ballot
-    temperature: float
-    top_k: int
-
-    def label(self, tile: Tile) -> tuple[Tensor, _Ties | None]:
-        """Soft labels (n, K) of a tile, and where they may lack ties with the k-th match."""
-        count = self.top_k + SPARE
-        sheets = [band.score(tile, self.query, count) for band in self.bands]
-        if self.top_k < sum(band.most for band in self.bands):
-            return self._elect(tile, sheets, count)
-        peak = torch.stack([sheet.peak() for sheet in sheets]).amax(0)
-        return self._weigh(sheets, torch.full_like(peak, -torch.inf), peak), None
-
-    def label_all(self, ties: _Ties) -> Tensor:
-        """Soft labels (n, K) of a tile from all matches that are as good as the k-th."""
-        sheets = [band.score(ties.tile, self.query, 1) for band in self.bands]
-        return self._weigh(sheets, ties.threshold, ties.peak)
-
-    def _elect(self, tile: Tile, sheets: list[Sheet], count: int) -> tuple[Tensor, _Ties | None]:
-        found = [sheet.best(count) for sheet in sheets]
-        values, places = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
-        if len(found) > 1:
-            values, order = values.topk(min(count, values.shape[1]), dim=1)
-            places = places.gather(1, order)
-        peak = values[:, 0]
-        threshold = values[:, min(self.top_k, values.shape[1]) - 1]
-        weights = values.sub(peak[:, None]).div_(self.temperature).exp_()
-        weights.masked_fill_(values < threshold[:, None], 0)
-        votes = self.ballot.vote(weights, places)
-        if values.shape[1] < count:  # there are no more
-            return votes, None
-        crowded = (values[:, -1] == threshold) & (threshold > -torch.inf)
-        return votes, _Ties(tile, crowded, threshold, peak)
-
-    def _weigh(self, sheets: list[Sheet], threshold: Tensor, peak: Tensor) -> Tensor:
-        mass = torch.zeros_like(peak)
-        sums = [mass.new_zeros(len(mass), table.shape[3]) for table in self.ballot.tables]
-        for sheet in sheets:
-            sheet.weigh(threshold, peak, self.temperature, self.ballot.tables, sums, mass)
-        return self.ballot.mean(sums, mass)
-
-
-def _bands(context: Tensor, window: Window, mask_first: bool, first: int) -> list[Band]:
-    """Frames that share a window: all, or the first ones without one and the others."""
-    batched = _batched(context.device)
-    if mask_first or not first:
-        return [Band(context, window, 0, batched)]
-    whole = Window.of('square', 0, (context.shape[1], context.shape[2]))
-    bands = [Band(context[:first], whole, 0, batched)]
-    if first < len(context):
-        bands.append(Band(context[first:], window, first, batched))
-    return bands
-
-
-def _batched(device: torch.device) -> bool:
-    return device.type != 'cpu'
-
-
-def _tiles(bands: list[Band], grid: tuple[int, int], batched: bool) -> Iterator[Tile]:
-    """Tiles of a grid: columns as the device likes them, as many rows as the scratch holds."""
-    room = SCRATCH_BATCHED if batched else SCRATCH
-    strips = -(-grid[1] // (COLUMNS_BATCHED if batched else COLUMNS))
-    width = -(-grid[1] // strips)
-    height = grid[0]
-    while height > 1 and sum(band.elements(height, width) for band in bands) > room:
-        height = -(-height // 2)
-    for left in range(0, grid[1], width):
-        for top in range(0, grid[0], height):
-            yield Tile(top, min(top + height, grid[0]), left, min(left + width, grid[1]))
 
 
 def _check(query: Tensor, context: Tensor, labels: Tensor, known: Tensor | None) -> None:

@@ -4,7 +4,7 @@ memory.
 Invariants: storage never grows after the first frame; the used part is one contiguous slice, so
 reading it copies nothing. References come first; they grow downwards from the middle, recent frames
 upwards and then round in a ring. Beyond that the order of entries has no meaning for propagation.
-Channels are innermost, as the products and the votes read them.
+Channels are innermost, as the products and the means read them.
 """
 
 from __future__ import annotations

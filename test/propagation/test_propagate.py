@@ -10,12 +10,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from drift_ros.errors import DriftError
-from drift_ros.propagation import propagate
-from drift_ros.propagation.kernel import SPARE
+from drift_ros.propagation import compiled, propagate, tiled
+from drift_ros.propagation.products import BandedProducts
+from drift_ros.propagation.tiled import SPARE
+from drift_ros.propagation.window import Window, share_windows
 
 without_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
 DEVICES = ['cpu', pytest.param('cuda', marks=[pytest.mark.gpu, without_gpu])]
-WAYS = ['by rows', 'batched']  # of a CPU, of a GPU; both run on both
+# With the compiled search; with torch as on a CPU and as on a GPU, both of which run on both.
+WAYS = ['compiled', 'by rows', 'batched']
 
 
 @pytest.fixture(params=WAYS)
@@ -25,15 +28,20 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def use(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if way == 'compiled':
+        if not compiled.suits(torch.empty(1, 1, 1, 1), 1):
+            pytest.skip('the compiled search is not built: run `make build`')
+        return
     batched = way == 'batched'
-    monkeypatch.setattr('drift_ros.propagation.kernel._batched', lambda device: batched)
+    monkeypatch.setattr(compiled, 'suits', lambda context, top_k: False)
+    monkeypatch.setattr(tiled, '_batched', lambda device: batched)
 
 
 def cut_small(monkeypatch: pytest.MonkeyPatch, columns: int = 3, scratch: int = 2000) -> None:
     """Many tiles even on a small grid."""
     for name, value in {'COLUMNS': columns, 'SCRATCH': scratch}.items():
-        monkeypatch.setattr(f'drift_ros.propagation.kernel.{name}', value)
-        monkeypatch.setattr(f'drift_ros.propagation.kernel.{name}_BATCHED', value)
+        monkeypatch.setattr(tiled, name, value)
+        monkeypatch.setattr(tiled, f'{name}_BATCHED', value)
 
 
 def dense(
@@ -278,6 +286,7 @@ def test_half_precision_only_rounds_the_descriptors(
 
 
 def test_bfloat16_units_are_asked_for_and_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    use('by rows', monkeypatch)
     query, context, labels = (x.bfloat16().float() for x in scene(2, 16, 3, (6, 7)))
     products = torch.backends.mkldnn.matmul
     before, seen = products.fp32_precision, []
@@ -317,22 +326,59 @@ def test_broken_descriptors_do_not_spread(way: str, monkeypatch: pytest.MonkeyPa
     assert cosine.isfinite().all()
 
 
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize('channels', [5, 300])
+def test_the_compiled_search_gives_the_same_bits_with_any_number_of_threads(
+    channels: int, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use('compiled', monkeypatch)
+    query, context, labels = scene(4, channels, 3, (21, 34))
+    query, context = query.round().to(dtype), context.round().to(dtype)  # with ties
+    options: dict[str, Any] = {'top_k': 6, 'radius': 5, 'similarity': 'dot', 'temperature': 9.0}
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            found.append(propagate(query, context, labels, **options))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+    expected = dense(query.float(), context.float(), labels, **options)
+    torch.testing.assert_close(found[0], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('level', ['avx512', 'avx2', 'baseline'])
+def test_every_instruction_set_finds_the_same(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    use('compiled', monkeypatch)
+    known = compiled.LEVELS.get(torch.backends.cpu.get_cpu_capability(), ['baseline'])
+    if level not in known:
+        pytest.skip('this processor does not have it')
+    query, context, labels = scene(3, 140, 4, (19, 27))
+    options: dict[str, Any] = {'top_k': 9, 'radius': 6, 'window': 'disc', 'mask_first': False}
+    monkeypatch.setattr(compiled, 'LEVELS', {key: [level] for key in compiled.LEVELS})
+    compiled._library.cache_clear()
+    try:
+        found = propagate(query, context, labels, **options)
+    finally:
+        compiled._library.cache_clear()
+    expected = dense(query, context, labels, **options)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize(('grid', 'radius'), [((60, 104), 15), ((200, 300), 0)])
 def test_scratch_memory_is_bounded(grid: tuple[int, int], radius: int) -> None:
-    from drift_ros.propagation import kernel
-    from drift_ros.propagation.sheet import Window
-
-    for batched, room in ((False, kernel.SCRATCH), (True, kernel.SCRATCH_BATCHED)):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(kernel, '_batched', lambda device, on=batched: on)
-            context = torch.empty(1, 1, 1).expand(29, *grid, 1)
-            bands = kernel._bands(context, Window.of('square', radius, grid), False, 4)
-            tiles = list(kernel._tiles(bands, grid, batched))
+    context = torch.empty(1, 1, 1).expand(29, *grid, 1)
+    frames = share_windows(context, Window.of('square', radius, grid), False, 4)
+    for batched, room in ((False, tiled.SCRATCH), (True, tiled.SCRATCH_BATCHED)):
+        products = [BandedProducts(part, batched) for part in frames]
+        tiles = list(tiled._tiles(products, grid, batched))
         covered = torch.zeros(grid, dtype=torch.int)
         for tile in tiles:
             covered[tile.top : tile.bottom, tile.left : tile.right] += 1
             size = (tile.bottom - tile.top, tile.right - tile.left)
-            assert sum(band.elements(*size) for band in bands) <= room
+            assert sum(part.elements(*size) for part in products) <= room
         assert (covered == 1).all()
 
 

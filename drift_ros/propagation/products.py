@@ -14,43 +14,37 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from drift_ros.propagation.sheet import Sheet, Tile, Window
+from drift_ros.propagation.tile_scores import TileScores
+from drift_ros.propagation.window import Frames, Tile
 
 BLOCK_BYTES = 2**24  # of sources that are gathered on a CPU at a time
 
 
-class Band:
-    """The frames of a context that share a window.
+class BandedProducts:
+    """The products with the frames that share a window.
 
     Args:
-        context: (T, h, w, C) descriptors; any strides, fastest with contiguous channels.
-        window: of these frames.
-        first: number of the first of these frames in the whole context.
+        frames: fastest with contiguous channels.
         batched: one product per frame over all rows, as suits a GPU, in place of one per block of
             rows over all frames, as suits the caches of a CPU.
     """
 
-    def __init__(self, context: Tensor, window: Window, first: int, batched: bool) -> None:
+    def __init__(self, frames: Frames, batched: bool) -> None:
+        context = frames.descriptors
+        self.most = frames.most
         self._context = context
-        self._window = window
-        self._first = first
+        self._window = frames.window
+        self._first = frames.first
         self._batched = batched
         self._shape = (context.shape[0], context.shape[1], context.shape[2])
-        self._buffer = torch.empty(0, device=context.device)  # of a sheet
+        self._buffer = torch.empty(0, device=context.device)  # of a tile's scores
         self._near = torch.empty(0, device=context.device)  # sources of a block, float32
-
-    @property
-    def most(self) -> int:
-        """Number of sources that a target has at most."""
-        frames, grid_height, grid_width = self._context.shape[:3]
-        across = 2 * self._window.reach + 1
-        return frames * min(grid_height, across) * min(grid_width, across)
 
     def elements(self, height: int, width: int) -> int:
         """Number of similarities that tiles of a size in cells need room for, at most."""
-        return Sheet.elements((height, width), self._window, self._shape)
+        return TileScores.elements((height, width), self._window, self._shape)
 
-    def score(self, tile: Tile, query: Tensor, wanted: int) -> Sheet:
+    def score(self, tile: Tile, query: Tensor, wanted: int) -> TileScores:
         """Compute the similarities of a tile; they hold until the next call.
 
         Args:
@@ -61,75 +55,77 @@ class Band:
         size = self.elements(tile.bottom - tile.top, tile.right - tile.left)
         if self._buffer.numel() < size:
             self._buffer = self._buffer.new_empty(size)
-        sheet = Sheet(tile, self._window, self._shape, self._first, wanted, self._buffer)
+        scored = TileScores(tile, self._window, self._shape, self._first, wanted, self._buffer)
         targets = cut(query, tile).flatten(0, 1).contiguous()
         if self._batched:
-            self._fill_batched(sheet, targets)
+            self._fill_batched(scored, targets)
         else:
             with _units_for(query.dtype):
-                self._fill_by_rows(sheet, targets.float())
-        return sheet
+                self._fill_by_rows(scored, targets.float())
+        return scored
 
     def _offsets(self, start: int, stop: int, of: range) -> Tensor:
         """Source minus target: (len(of), stop - start)."""
         sources = torch.arange(of.start, of.stop, device=self._context.device)
         return sources[:, None] - torch.arange(start, stop, device=self._context.device)
 
-    def _fill_by_rows(self, sheet: Sheet, targets: Tensor) -> None:
+    def _fill_by_rows(self, scored: TileScores, targets: Tensor) -> None:
         """Blocks of source rows are gathered, multiplied and searched while they are in cache.
 
         Few large steps: threads that have to wait for each other in each step make many small ones
         slow wherever other work keeps a core busy.
         """
-        row_bytes = sheet.scores.shape[1] * targets.shape[1] * targets.element_size()
-        for begin, end, step in _runs(sheet):
+        row_bytes = scored.scores.shape[1] * targets.shape[1] * targets.element_size()
+        for begin, end, step in _runs(scored):
             blocks = -(-(end - begin) * row_bytes // BLOCK_BYTES)
             size = -(-(end - begin) // min(blocks, end - begin))
             for first in range(begin, end, size):
-                self._fill_block(sheet, targets, first, min(first + size, end), step)
+                self._fill_block(scored, targets, first, min(first + size, end), step)
 
-    def _fill_block(self, sheet: Sheet, targets: Tensor, begin: int, end: int, step: int) -> None:
-        near = self._gather(sheet, begin, end)
+    def _fill_block(
+        self, scored: TileScores, targets: Tensor, begin: int, end: int, step: int
+    ) -> None:
+        near = self._gather(scored, begin, end)
         if step:
             windows = _windows(
-                targets, sheet.starts[begin], sheet.height, sheet.width, step, len(near)
+                targets, scored.starts[begin], scored.height, scored.width, step, len(near)
             )
-            scores, maxima = sheet.scores[begin:end], sheet.window_maxima(begin, end, step)
+            scores, maxima = scored.scores[begin:end], scored.window_maxima(begin, end, step)
             torch.bmm(near, windows.transpose(1, 2), out=scores)
         else:  # the rows that any window of the block takes in
-            low, high = sheet.met(begin)[0], sheet.met(end - 1)[1]
-            met, place = sheet.cells(low, high), sheet.place(begin, low, high)
-            scores, maxima = sheet.scores[begin:end, :, place], sheet.maxima[begin:end, :, met]
-            every = sheet.scores[begin:end].flatten(0, 1)
+            low, high = scored.met(begin)[0], scored.met(end - 1)[1]
+            met, place = scored.cells(low, high), scored.place(begin, low, high)
+            scores, maxima = scored.scores[begin:end, :, place], scored.maxima[begin:end, :, met]
+            every = scored.scores[begin:end].flatten(0, 1)
             torch.mm(near.flatten(0, 1), targets[met].T, out=every[:, place])
-        self._leave_out(sheet, scores[:, : sheet.sources], begin, step)
-        scores[:, sheet.sources :] = -torch.inf
-        torch.amax(scores.unflatten(1, (-1, sheet.group)), 2, out=maxima)
+        self._leave_out(scored, scores[:, : scored.sources], begin, step)
+        scores[:, scored.sources :] = -torch.inf
+        torch.amax(scores.unflatten(1, (-1, scored.group)), 2, out=maxima)
 
-    def _gather(self, sheet: Sheet, begin: int, end: int) -> Tensor:
+    def _gather(self, scored: TileScores, begin: int, end: int) -> Tensor:
         """Sources of some rows, in float32, padded with zeros: (rows, sources, C)."""
-        channels, columns = self._context.shape[-1], sheet.columns
-        shape = (end - begin, sheet.scores.shape[1], channels)
+        channels, columns = self._context.shape[-1], scored.columns
+        shape = (end - begin, scored.scores.shape[1], channels)
         if self._near.numel() < math.prod(shape):
             self._near = self._near.new_empty(math.prod(shape))
         near = self._near[: math.prod(shape)].view(shape)
-        near[:, sheet.sources :] = 0
-        rows = slice(sheet.rows[begin], sheet.rows[end - 1] + 1)
+        near[:, scored.sources :] = 0
+        rows = slice(scored.rows[begin], scored.rows[end - 1] + 1)
         sources = self._context[:, rows, columns.start : columns.stop].permute(1, 2, 0, 3)
-        near[:, : sheet.sources].unflatten(1, (len(columns), -1)).copy_(sources)
+        near[:, : scored.sources].unflatten(1, (len(columns), -1)).copy_(sources)
         return near
 
-    def _leave_out(self, sheet: Sheet, scores: Tensor, begin: int, step: int) -> None:
+    def _leave_out(self, scored: TileScores, scores: Tensor, begin: int, step: int) -> None:
         """Set what lies outside the windows to -inf, in (rows, sources, target rows x width)."""
-        tile, near, reach = sheet.tile, len(sheet.columns), self._window.reach
+        tile, near, reach = scored.tile, len(scored.columns), self._window.reach
         scores = scores.unflatten(1, (near, -1))
         rows = range(begin, begin + len(scores))
-        first = sheet.starts[begin] if step else sheet.met(begin)[0]
-        height = scores.shape[3] // sheet.width
-        columns = self._offsets(tile.left, tile.right, sheet.columns)
+        first = scored.starts[begin] if step else scored.met(begin)[0]
+        height = scores.shape[3] // scored.width
+        columns = self._offsets(tile.left, tile.right, scored.columns)
         if self._window.disc:
             index = torch.tensor(rows)[:, None]
-            offsets = index + sheet.rows.start - tile.top - first - torch.arange(height)
+            offsets = index + scored.rows.start - tile.top - first - torch.arange(height)
             if step:
                 offsets = offsets - (index - begin)
             inside = self._window.contains(offsets[:, None, :, None], columns[:, None, :])
@@ -138,37 +134,39 @@ class Band:
         inside = self._window.contains(columns.new_zeros(()), columns)
         outside = ~inside[:, None].expand(-1, height, -1).flatten(1)[:, None]
         # the columns that some window leaves out: some on the left, some on the right
-        left = min(near, max(0, tile.right - 1 - reach - sheet.columns.start))
-        right = min(near, max(0, tile.left + reach + 1 - sheet.columns.start))
+        left = min(near, max(0, tile.right - 1 - reach - scored.columns.start))
+        right = min(near, max(0, tile.left + reach + 1 - scored.columns.start))
         for edge in (slice(0, left), slice(right, near)):
             scores[:, edge].masked_fill_(outside[edge], -torch.inf)
         for i in () if step else rows:
-            low, high = sheet.met(i)
-            scores[i - begin, ..., : (low - first) * sheet.width] = -torch.inf
-            scores[i - begin, ..., (high - first) * sheet.width :] = -torch.inf
+            low, high = scored.met(i)
+            scores[i - begin, ..., : (low - first) * scored.width] = -torch.inf
+            scores[i - begin, ..., (high - first) * scored.width :] = -torch.inf
 
-    def _fill_batched(self, sheet: Sheet, targets: Tensor) -> None:
-        frames, near = len(self._context), len(sheet.columns)
-        tile, width = sheet.tile, sheet.width
-        sheet.scores[:, sheet.sources :] = -torch.inf
-        scores = sheet.scores[:, : sheet.sources].unflatten(1, (near, frames))
-        for begin, end, step in _runs(sheet):
-            windows = _windows(targets, sheet.starts[begin], sheet.height, width, step, end - begin)
+    def _fill_batched(self, scored: TileScores, targets: Tensor) -> None:
+        frames, near = len(self._context), len(scored.columns)
+        tile, width = scored.tile, scored.width
+        scored.scores[:, scored.sources :] = -torch.inf
+        scores = scored.scores[:, : scored.sources].unflatten(1, (near, frames))
+        for begin, end, step in _runs(scored):
+            windows = _windows(
+                targets, scored.starts[begin], scored.height, width, step, end - begin
+            )
             for t, frame in enumerate(self._context):
-                sources = frame[sheet.rows[begin] : sheet.rows[end - 1] + 1]
-                sources = sources[:, sheet.columns.start : sheet.columns.stop]
+                sources = frame[scored.rows[begin] : scored.rows[end - 1] + 1]
+                sources = sources[:, scored.columns.start : scored.columns.stop]
                 _multiply(sources, windows.transpose(1, 2), scores[begin:end, :, t])
-        rows = self._offsets(tile.top, tile.bottom, sheet.rows)  # (rows, height)
-        index = torch.arange(len(sheet.rows), device=targets.device)
-        window = sheet.start(index)[:, None] + torch.arange(sheet.height, device=targets.device)
-        columns = self._offsets(tile.left, tile.right, sheet.columns)
+        rows = self._offsets(tile.top, tile.bottom, scored.rows)  # (rows, height)
+        index = torch.arange(len(scored.rows), device=targets.device)
+        window = scored.start(index)[:, None] + torch.arange(scored.height, device=targets.device)
+        columns = self._offsets(tile.left, tile.right, scored.columns)
         inside = self._window.contains(
             rows.gather(1, window)[:, None, :, None], columns[:, None, :]
         )
         scores.masked_fill_(~inside.flatten(2)[:, :, None], -torch.inf)
-        maxima = sheet.scores.unflatten(1, (-1, sheet.group)).amax(2)
-        for begin, end, step in _runs(sheet):
-            sheet.window_maxima(begin, end, step).copy_(maxima[begin:end])
+        maxima = scored.scores.unflatten(1, (-1, scored.group)).amax(2)
+        for begin, end, step in _runs(scored):
+            scored.window_maxima(begin, end, step).copy_(maxima[begin:end])
 
 
 @contextmanager
@@ -194,13 +192,13 @@ def cut(cells: Tensor, tile: Tile) -> Tensor:
     return cells[tile.top : tile.bottom, tile.left : tile.right]
 
 
-def _runs(sheet: Sheet) -> list[tuple[int, int, int]]:
+def _runs(scored: TileScores) -> list[tuple[int, int, int]]:
     """Source rows whose windows of targets move by a constant step: begin, end, step."""
-    last = sheet.tile.bottom - sheet.tile.top - sheet.height
-    moving = [i for i, s in enumerate(sheet.starts) if 0 < s < last]
-    begin = moving[0] if moving else sum(s == 0 for s in sheet.starts)
+    last = scored.tile.bottom - scored.tile.top - scored.height
+    moving = [i for i, s in enumerate(scored.starts) if 0 < s < last]
+    begin = moving[0] if moving else sum(s == 0 for s in scored.starts)
     end = moving[-1] + 1 if moving else begin
-    runs = [(0, begin, 0), (begin, end, 1), (end, len(sheet.starts), 0)]
+    runs = [(0, begin, 0), (begin, end, 1), (end, len(scored.starts), 0)]
     return [r for r in runs if r[0] < r[1]]
 
 

@@ -1,4 +1,4 @@
-"""The votes: weighted means of the labels at the matches."""
+"""Weighted means of the labels at the matches."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 
-class Ballot:
-    """Labels of remembered frames, to be averaged.
+class LabelMean:
+    """Weighted means of the labels of remembered frames.
 
     Args:
         labels: (T, h, w, K) float32.
@@ -17,7 +17,7 @@ class Ballot:
     """
 
     def __init__(self, labels: Tensor, known: Tensor | None) -> None:
-        self._classes = labels.shape[3]
+        self.classes = labels.shape[3]
         self._cells = labels.shape[1] * labels.shape[2]
         self._knows = None if known is None else known.float()
         self.tables = [labels]  # what is summed: (T, h, w, K) each
@@ -25,28 +25,28 @@ class Ballot:
             knows = self._knows[:, None, None, :]
             self.tables += [labels * knows, knows.expand_as(labels)]
 
-    def vote(self, weights: Tensor, places: Tensor) -> Tensor:
-        """Mean labels.
+    def at(self, weights: Tensor, places: Tensor) -> Tensor:
+        """Mean labels at some places.
 
         Args:
             weights: (n, q) float32, 0 or more, not all 0 in a row.
-            places: (n, q) int64 in the T * h * w cells.
+            places: (n, q) int32 or int64 in the T * h * w cells.
 
         Returns:
             (n, K).
         """
-        flat = [table.reshape(-1, self._classes) for table in self.tables[:2]]
+        flat = [table.reshape(-1, self.classes) for table in self.tables[:2]]
         sums = [_gather_sum(weights, places, table) for table in flat]
         if self._knows is not None:
             sums.append(_gather_sum(weights, places // self._cells, self._knows))
-        return self.mean(sums, weights.sum(1))
+        return self.of_sums(sums, weights.sum(1))
 
-    def mean(self, sums: list[Tensor], mass: Tensor) -> Tensor:
+    def of_sums(self, sums: list[Tensor], mass: Tensor) -> Tensor:
         """Mean labels (n, K), from the (n, K) sums over each of `tables` and the (n,) weights."""
-        everyone = sums[0] / mass[:, None]
+        of_all = sums[0] / mass[:, None]
         if self._knows is None:
-            return everyone
-        return torch.where(sums[2] > 0, sums[1] / sums[2], everyone)
+            return of_all
+        return torch.where(sums[2] > 0, sums[1] / sums[2], of_all)
 
 
 def _gather_sum(weights: Tensor, places: Tensor, values: Tensor) -> Tensor:

@@ -8,56 +8,18 @@ with the largest maxima.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from drift_ros.propagation.window import Tile, Window
 
 CANDIDATE_BYTES = 2**25  # for the candidates of one step, values and addresses
 CANDIDATE_COST = 8  # of gathering a candidate, in visits of a group
 
 
-class Tile(NamedTuple):
-    """Targets [top, bottom) x [left, right) in cells."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-
-@dataclass(frozen=True)
-class Window:
-    """Where a target looks for its matches.
-
-    Args:
-        reach: largest |row_i - row_j| and |column_i - column_j| in cells.
-        disc: radius in cells of the open disc that is searched; 0 for the whole square.
-    """
-
-    reach: int
-    disc: int = 0
-
-    @classmethod
-    def of(cls, shape: str, radius: int, grid: tuple[int, int]) -> Window:
-        """The window of a shape and a radius on a grid; radius 0 or less is the whole frame."""
-        whole = max(grid) - 1
-        if radius <= 0:
-            return cls(whole)
-        if shape == 'disc':
-            return cls(min(radius - 1, whole), radius)
-        return cls(min(radius, whole))
-
-    def contains(self, rows: Tensor, columns: Tensor) -> Tensor:
-        """Whether offsets in cells lie inside; the two broadcast, bool."""
-        if self.disc:
-            return rows**2 + columns**2 < self.disc**2
-        return (rows.abs() <= self.reach) & (columns.abs() <= self.reach)
-
-
-class Sheet:
-    """Similarities of a tile, to be filled by a `Band`, and their search.
+class TileScores:
+    """Similarities of a tile, to be filled by a `BandedProducts`, and their search.
 
     `scores[i]` holds all sources of row `rows[i]`, ordered by column and frame, times a window of
     target rows that begins at `starts[i]`: (rows, sources, target rows of the window x columns).

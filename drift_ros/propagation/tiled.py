@@ -1,0 +1,127 @@
+"""Label propagation in tiles with the operations of torch: on every device, for every setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from drift_ros.propagation.labels import LabelMean
+from drift_ros.propagation.products import BandedProducts, cut
+from drift_ros.propagation.tile_scores import TileScores
+from drift_ros.propagation.window import Frames, Tile
+
+SPARE = 16  # matches looked at beyond the k-th, to find the ones that tie with it
+COLUMNS = 8  # of a tile on a CPU; fewer waste less on columns outside the windows
+COLUMNS_BATCHED = 32  # of a tile on a GPU: large products, few of them
+SCRATCH = 3 * 2**23  # similarities held at a time on a CPU, 96 MiB
+SCRATCH_BATCHED = 2**27  # on a GPU, 512 MiB
+
+
+def propagate_labels(
+    query: Tensor, frames: list[Frames], labels: LabelMean, temperature: float, top_k: int
+) -> Tensor:
+    """Mean labels (h, w, K) of the best matches of each cell.
+
+    Args:
+        query: (h, w, C) descriptors.
+        frames: the context.
+        labels: of the context.
+        temperature: of the softmax.
+        top_k: number of matches; ties with the last one count too.
+    """
+    grid = (query.shape[0], query.shape[1])
+    batched = _batched(query.device)
+    products = [BandedProducts(part, batched) for part in frames]
+    search = _Search(query, products, labels, temperature, top_k)
+    result = torch.empty((*grid, labels.classes), device=query.device)
+    ties = []
+    for tile in _tiles(search.products, grid, batched):
+        out = cut(result, tile)
+        means, tied = search.label(tile)
+        out.copy_(means.view(out.shape))
+        if tied is not None:
+            ties.append(tied)
+    many = torch.stack([tied.crowded.any() for tied in ties]).tolist() if ties else []
+    for tied in (t for t, is_crowded in zip(ties, many, strict=True) if is_crowded):
+        out = cut(result, tied.tile)
+        means = search.label_all(tied)
+        out[tied.crowded.view(out.shape[:2])] = means[tied.crowded]
+    return result
+
+
+class _Ties(NamedTuple):
+    """Targets of a tile that may have more matches than were looked at, all as good as the k-th."""
+
+    tile: Tile
+    crowded: Tensor  # (n,) bool, whether it has
+    threshold: Tensor  # (n,) similarity of the k-th match
+    peak: Tensor  # (n,) similarity of the best match
+
+
+class _Search(NamedTuple):
+    """Labels tiles of targets, each from the matches in all frames."""
+
+    query: Tensor  # (h, w, C)
+    products: list[BandedProducts]
+    labels: LabelMean
+    temperature: float
+    top_k: int
+
+    def label(self, tile: Tile) -> tuple[Tensor, _Ties | None]:
+        """Soft labels (n, K) of a tile, and where they may lack ties with the k-th match."""
+        count = self.top_k + SPARE
+        scores = [part.score(tile, self.query, count) for part in self.products]
+        if self.top_k < sum(part.most for part in self.products):
+            return self._select(tile, scores, count)
+        peak = torch.stack([part.peak() for part in scores]).amax(0)
+        return self._weigh(scores, torch.full_like(peak, -torch.inf), peak), None
+
+    def label_all(self, ties: _Ties) -> Tensor:
+        """Soft labels (n, K) of a tile from all matches that are as good as the k-th."""
+        scores = [part.score(ties.tile, self.query, 1) for part in self.products]
+        return self._weigh(scores, ties.threshold, ties.peak)
+
+    def _select(
+        self, tile: Tile, scores: list[TileScores], count: int
+    ) -> tuple[Tensor, _Ties | None]:
+        found = [part.best(count) for part in scores]
+        values, places = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
+        if len(found) > 1:
+            values, order = values.topk(min(count, values.shape[1]), dim=1)
+            places = places.gather(1, order)
+        peak = values[:, 0]
+        threshold = values[:, min(self.top_k, values.shape[1]) - 1]
+        weights = values.sub(peak[:, None]).div_(self.temperature).exp_()
+        weights.masked_fill_(values < threshold[:, None], 0)
+        means = self.labels.at(weights, places)
+        if values.shape[1] < count:  # there are no more
+            return means, None
+        crowded = (values[:, -1] == threshold) & (threshold > -torch.inf)
+        return means, _Ties(tile, crowded, threshold, peak)
+
+    def _weigh(self, scores: list[TileScores], threshold: Tensor, peak: Tensor) -> Tensor:
+        mass = torch.zeros_like(peak)
+        sums = [mass.new_zeros(len(mass), table.shape[3]) for table in self.labels.tables]
+        for part in scores:
+            part.weigh(threshold, peak, self.temperature, self.labels.tables, sums, mass)
+        return self.labels.of_sums(sums, mass)
+
+
+def _batched(device: torch.device) -> bool:
+    return device.type != 'cpu'
+
+
+def _tiles(products: list[BandedProducts], grid: tuple[int, int], batched: bool) -> Iterator[Tile]:
+    """Tiles of a grid: columns as the device likes them, as many rows as the scratch holds."""
+    room = SCRATCH_BATCHED if batched else SCRATCH
+    strips = -(-grid[1] // (COLUMNS_BATCHED if batched else COLUMNS))
+    width = -(-grid[1] // strips)
+    height = grid[0]
+    while height > 1 and sum(part.elements(height, width) for part in products) > room:
+        height = -(-height // 2)
+    for left in range(0, grid[1], width):
+        for top in range(0, grid[0], height):
+            yield Tile(top, min(top + height, grid[0]), left, min(left + width, grid[1]))
