@@ -1,6 +1,12 @@
-"""Starts the tracker: `ros2 launch drift_ros tracker.launch.py image:=/camera/image_raw`."""
+"""Starts the tracker: `ros2 launch drift_ros tracker.launch.py image:=/camera/image_raw`.
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+Processes that are started after it in the same launch, the camera's for example, get the same Fast
+DDS profile, with which large images arrive.
+"""
+
+import os
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
@@ -11,6 +17,8 @@ from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 SHARE = FindPackageShare('drift_ros')
 CONFIG = PathJoinSubstitution([SHARE, 'config', 'tracker.yaml'])
 LAYOUT = PathJoinSubstitution([SHARE, 'resource', 'tracker.rviz'])
+PROFILE = PathJoinSubstitution([SHARE, 'config', 'fastdds.xml'])
+PROFILE_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 SWITCH = ['true', 'false']
 
 ARGUMENTS = [
@@ -58,6 +66,13 @@ OVERRIDES = {
 }
 
 
+def profile() -> list[LaunchDescriptionEntity]:
+    """The Fast DDS profile, unless the user has one."""
+    if any(os.environ.get(name) for name in PROFILE_VARIABLES):
+        return []
+    return [SetEnvironmentVariable(name, PROFILE) for name in PROFILE_VARIABLES]
+
+
 def tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """The node, with those parameters that were given as arguments."""
 
@@ -97,4 +112,4 @@ def generate_launch_description() -> LaunchDescription:
         remappings=[(f'/tracker/{topic}', f'tracker/{topic}') for topic in shown],
         condition=IfCondition(LaunchConfiguration('rviz')),
     )
-    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=tracker), rviz])
+    return LaunchDescription([*ARGUMENTS, *profile(), OpaqueFunction(function=tracker), rviz])

@@ -49,6 +49,7 @@ class Seen:
     received: int = 0
     published: int = 0
     dropped: int = 0
+    lost: int = 0
     bad: int = 0
 
 
@@ -59,6 +60,7 @@ class Diagnostics:
         latencies: to be fed with every published result.
         last_reset: when and why targets were last reset, for people.
         depth: images by what became of their depth.
+        lost: messages that the middleware lost, by topic.
         failed_callbacks: exceptions that callbacks raised, since the node was made.
     """
 
@@ -68,6 +70,7 @@ class Diagnostics:
         self.latencies = Latencies()
         self.last_reset = 'never'
         self.depth: dict[str, int] = {}
+        self.lost: dict[str, int] = {}
         self.failed_callbacks = self._failed_callbacks_seen = 0
 
     def restart(self) -> None:
@@ -76,6 +79,7 @@ class Diagnostics:
         self.latencies = Latencies()
         self.last_reset = 'never'
         self.depth = {}
+        self.lost = {}
 
     def report(self, stamp: Time, state: str, worker: Worker | None) -> DiagnosticArray:
         """The present status.
@@ -95,6 +99,7 @@ class Diagnostics:
                 values |= device(worker.tracker) | tracking(worker.tracker)
                 status.hardware_id = str(worker.tracker.extractor.device)
             values['last reset'] = self.last_reset
+            values |= {f'lost on the way: {topic}': count for topic, count in self.lost.items()}
             values |= {f'depth: {outcome}': count for outcome, count in self.depth.items()}
         if self.failed_callbacks > self._failed_callbacks_seen:
             level, message = ERROR, 'callbacks fail, see the log'
@@ -117,6 +122,8 @@ class Diagnostics:
             return WARN, 'images are skipped, see the log'
         if now.dropped > seen.dropped:
             return WARN, 'the device is slower than the camera: frames are dropped'
+        if now.lost > seen.lost:
+            return WARN, 'images are lost on the way to the node, see the log'
         if worker.paused:
             return OK, 'paused'
         if state == 'active' and now.received == seen.received:
@@ -142,7 +149,11 @@ class Diagnostics:
         values |= {f'skipped: {reason}': n for reason, n in sorted(counts.skipped.items())}
         bad = counts.errors + sum(counts.skipped.values())
         self._seen = Seen(
-            received=counts.received, published=counts.published, dropped=counts.dropped, bad=bad
+            received=counts.received,
+            published=counts.published,
+            dropped=counts.dropped,
+            lost=counts.lost,
+            bad=bad,
         )
         return values
 

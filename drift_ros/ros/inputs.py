@@ -8,26 +8,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
-from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from drift_ros.errors import DriftError, FrameError
+from drift_ros.errors import FrameError
 from drift_ros.io.images import decode_compressed, to_rgb
 from drift_ros.node_settings import NodeSettings
 from drift_ros.ros.positions import Positions
 from drift_ros.ros.stamps import nanoseconds
+from drift_ros.ros.subscribing import SensorSubscription
 from drift_ros.ros.worker import Incoming
 from drift_ros.structures import Frame
 
 LOW_DEPTH = 5
+MATCH_PERIOD = 1.0
 TYPES = {'raw': Image, 'compressed': CompressedImage}
-
-
-class InputError(DriftError):
-    """A topic cannot be subscribed to."""
 
 
 class Inputs:
@@ -38,6 +33,10 @@ class Inputs:
         settings: the node's.
         positions: takes images, depth and camera_info.
         take: takes each image while the gate is open; it must return at once.
+        lose: takes how many images more were lost on the way while the gate was open.
+
+    Raises:
+        InputError: a topic cannot be subscribed to.
     """
 
     def __init__(
@@ -46,30 +45,41 @@ class Inputs:
         settings: NodeSettings,
         positions: Positions,
         take: Callable[[Any], None],
+        lose: Callable[[int], None],
     ) -> None:
         self._node = node
         self._settings = settings
         self._positions = positions
         self._take = take
+        self._lose = lose
         self._open = False
         self._came = 0
         self._rate = RateLimit()
         self._watchdog: Any = None
         self.image_topic = _image_topic(node, settings.image_transport)
         burst = max(LOW_DEPTH, settings.queue, settings.window.stride)
+        image = TYPES[settings.image_transport]
         self._subscriptions = [
-            self._subscribe(TYPES[settings.image_transport], self.image_topic, self._image, burst),
-            self._subscribe(CameraInfo, 'camera_info', positions.set_info, LOW_DEPTH),
-            self._subscribe(Image, 'depth', self._depth, burst),
+            SensorSubscription(node, image, self.image_topic, self._image, burst, self._lost),
+            SensorSubscription(node, CameraInfo, 'camera_info', positions.set_info, LOW_DEPTH),
+            SensorSubscription(node, Image, 'depth', self._depth, burst),
         ]
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._matching = node.create_timer(MATCH_PERIOD, self._match, clock=steady)
 
     @property
     def topics(self) -> list[str]:
         """Full names of the topics."""
-        return [subscription.topic_name for subscription in self._subscriptions]
+        return [subscription.name for subscription in self._subscriptions]
+
+    @property
+    def lost(self) -> dict[str, int]:
+        """Messages that the middleware reported as lost, of the topics that lost any."""
+        return {s.name: s.lost for s in self._subscriptions if s.lost}
 
     def open(self) -> None:
         """Let images through."""
+        self._match()
         self._open = True
         self._came = 0
         if self._settings.missing_input_timeout:
@@ -91,8 +101,9 @@ class Inputs:
     def destroy(self) -> None:
         """Give up the subscriptions."""
         self.close()
+        self._node.destroy_timer(self._matching)
         for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
+            subscription.destroy()
         self._subscriptions = []
 
     def to_frame(self, item: Incoming[Any]) -> Frame:
@@ -130,39 +141,13 @@ class Inputs:
 
     # ------------------------------------------------------------------------------ internals
 
-    def _subscribe(
-        self, kind: type, topic: str, callback: Callable[[Any], None], depth: int
-    ) -> Any:
-        name = self._node.resolve_topic_name(topic)
-        logger = self._node.get_logger()
+    def _match(self) -> None:
+        for subscription in self._subscriptions:
+            subscription.match()
 
-        def incompatible(event: Any) -> None:
-            logger.error(
-                f'a publisher on {name} offers an incompatible QoS ({event.last_policy_kind}), '
-                'nothing will come from it: set the parameter '
-                f'qos_overrides.{name}.subscription.reliability (or .durability of the publisher)'
-            )
-
-        # sensor data (REP 2003); drivers that publish reliably are compatible with it
-        profile = QoSProfile(
-            history=QoSHistoryPolicy.KEEP_LAST,
-            depth=depth,
-            reliability=QoSReliabilityPolicy.BEST_EFFORT,
-        )
-        try:
-            return self._node.create_subscription(
-                kind,
-                topic,
-                callback,
-                profile,
-                event_callbacks=SubscriptionEventCallbacks(incompatible_qos=incompatible),
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            )
-        except RuntimeError as error:  # rclpy's RCLError
-            raise InputError(
-                f'cannot subscribe to {name} as {kind.__name__}: {error}; if another node of this '
-                'process uses the topic with another type, remap it or set image_transport'
-            ) from None
+    def _lost(self, count: int) -> None:
+        if self._open:
+            self._lose(count)
 
     def _report_missing(self) -> None:
         self._stop_watchdog()

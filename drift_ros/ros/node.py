@@ -202,7 +202,7 @@ class TrackerNode(LifecycleNode):
 
     def _start(self, settings: NodeSettings) -> None:
         self._positions = Positions(settings, self._warn)
-        self._inputs = Inputs(self, settings, self._positions, self._put)
+        self._inputs = Inputs(self, settings, self._positions, self._put, self._lose)
         self._outputs = Outputs(self, self._positions)
         publish = partial(self._publish, self._outputs, self._positions)
         self.worker = Worker(self._inputs.to_frame, publish, self._failed)
@@ -263,6 +263,10 @@ class TrackerNode(LifecycleNode):
         if self.worker is not None:
             self.worker.put(message)
 
+    def _lose(self, count: int) -> None:
+        if self.worker is not None:
+            self.worker.lose(count)
+
     def _publish(
         self,
         outputs: Outputs,
@@ -313,6 +317,8 @@ class TrackerNode(LifecycleNode):
 
     def _report(self) -> None:
         stamp = self.get_clock().now().to_msg()
+        if self._inputs is not None:
+            self.diagnostics.lost = self._inputs.lost
         report = self.diagnostics.report(stamp, self.state, self.worker)
         self._diagnostics_publisher.publish(report)
 

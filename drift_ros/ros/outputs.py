@@ -6,12 +6,14 @@ from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos_overriding_options import InvalidQosOverridesError
 from sensor_msgs.msg import Image
 
+from drift_ros.errors import OutputError
 from drift_ros.msg import TrackedObjectArray
 from drift_ros.ros import detections, messages
 from drift_ros.ros.positions import Positions
+from drift_ros.ros.qos import overrides
 from drift_ros.structures import TrackingResult
 from drift_ros.visualization.overlay import overlay
 
@@ -64,12 +66,16 @@ class Outputs:
         return [publisher for publisher in every if publisher is not None]
 
     def _advertise(self, kind: type, topic: str) -> Any:
-        return self._node.create_lifecycle_publisher(
-            kind,
-            topic,
-            QoSProfile(depth=DEPTH),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
+        name = self._node.resolve_topic_name(topic)
+        try:
+            return self._node.create_lifecycle_publisher(
+                kind,
+                name,
+                QoSProfile(depth=DEPTH),
+                qos_overriding_options=overrides(self._node, name, 'publisher'),
+            )
+        except (RuntimeError, InvalidQosOverridesError) as error:
+            raise OutputError(f'cannot publish on {name}: {error}') from None
 
 
 def _heard(publisher: Any) -> bool:

@@ -41,7 +41,7 @@ class Incoming(Generic[Message]):
 
     Attributes:
         message: the image, in whatever form `to_frame` understands.
-        index: how many images had come in before.
+        index: how many images had come in, or were lost on their way, before.
         received: monotonic time in s at which it came.
     """
 
@@ -67,6 +67,7 @@ class Counters:
         received: images that came in while the worker took images.
         dropped: images that gave way to newer ones because the tracker was busy.
         paused: images that came while the worker was paused, and were not taken.
+        lost: images that the middleware lost on their way here.
         published: results handed on.
         errors: frames or windows that failed.
         skipped: images that could not be read, by reason.
@@ -75,6 +76,7 @@ class Counters:
     received: int = 0
     dropped: int = 0
     paused: int = 0
+    lost: int = 0
     published: int = 0
     errors: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
@@ -158,7 +160,7 @@ class Worker(Generic[Message]):
         """Take one image; the oldest waiting one is dropped if too many wait."""
         now = time.monotonic()
         with self._changed:
-            item = Incoming(message, self.counters.received, now)
+            item = Incoming(message, self.counters.received + self.counters.lost, now)
             self.counters.received += 1
             if self._paused:
                 self.counters.paused += 1
@@ -168,6 +170,11 @@ class Worker(Generic[Message]):
             if self._frames > max(1, self.limit):
                 self._drop_oldest_frame()
             self._changed.notify()
+
+    def lose(self, count: int) -> None:
+        """Count images that were lost on their way: a gap before the next one."""
+        with self._changed:
+            self.counters.lost += count
 
     @property
     def waiting(self) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import os
+import runpy
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -47,6 +49,59 @@ def test_overridden_parameters_exist() -> None:
         and node.targets[0].id == 'OVERRIDES'
     )
     assert set(overrides.values()) <= {name for name, _ in fields(NodeSettings)}
+
+
+@pytest.fixture
+def launch_file(monkeypatch: Any) -> dict[str, Any]:
+    """What the launch file defines; launch itself, of which there is no wheel, only records."""
+
+    class Recorded:
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            self.args, self.kwargs = args, kwargs
+
+    class Recording(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            return type(name, (Recorded,), {})
+
+    for name in (
+        'launch', 'launch.actions', 'launch.conditions', 'launch.substitutions', 'launch_ros',
+        'launch_ros.actions', 'launch_ros.substitutions',
+    ):  # fmt: skip
+        monkeypatch.setitem(sys.modules, name, Recording(name))
+    for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
+        monkeypatch.delenv(name, raising=False)
+    return runpy.run_path(str(FILE))
+
+
+def environment(launch_file: dict[str, Any]) -> dict[str, Any]:
+    """Variables that the launch file sets, for the processes after it."""
+    found: dict[str, Any] = {}
+    for entity in launch_file['generate_launch_description']().args[0]:
+        if type(entity).__name__ == 'SetEnvironmentVariable':
+            found[entity.args[0]] = entity.args[1].args[0][1:]
+        elif type(entity).__name__ == 'OpaqueFunction':
+            break
+    return found
+
+
+def test_it_sets_the_profile_for_large_images(launch_file: dict[str, Any]) -> None:
+    """Under its older and its newer name; Fast DDS looks for one of the two."""
+    profile = ['config', 'fastdds.xml']
+    assert environment(launch_file) == {
+        'FASTRTPS_DEFAULT_PROFILES_FILE': profile,
+        'FASTDDS_DEFAULT_PROFILES_FILE': profile,
+    }
+    assert (ROOT / 'config' / 'fastdds.xml').is_file()
+
+
+@pytest.mark.parametrize(
+    'name', ['FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE']
+)
+def test_the_profile_of_the_user_stays(
+    launch_file: dict[str, Any], monkeypatch: Any, name: str
+) -> None:
+    monkeypatch.setenv(name, '/home/robot/own.xml')
+    assert environment(launch_file) == {}
 
 
 def test_the_layout_shows_what_the_node_publishes() -> None:

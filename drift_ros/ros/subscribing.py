@@ -1,0 +1,143 @@
+"""Subscriptions to sensors that ask for as much as their publishers offer.
+
+Over UDP a large image is many packets, and a best-effort subscription loses the image with any of
+them, also where the publisher would send it again. So a subscription is reliable while every
+publisher of its topic offers that (as rosbag2 does it), and best-effort as soon as one does not,
+from which nothing would come otherwise.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.node import Node
+from rclpy.qos import QoSHistoryPolicy, QoSPolicyKind, QoSProfile, QoSReliabilityPolicy
+from rclpy.qos_overriding_options import InvalidQosOverridesError
+
+from drift_ros.errors import DriftError
+from drift_ros.ros.qos import overridden, overrides, remedy
+
+log = logging.getLogger(__name__)
+
+RELIABLE, BEST_EFFORT = QoSReliabilityPolicy.RELIABLE, QoSReliabilityPolicy.BEST_EFFORT
+
+
+class InputError(DriftError):
+    """A topic cannot be subscribed to."""
+
+
+class SensorSubscription:
+    """A subscription whose reliability follows the publishers of its topic.
+
+    The parameter `qos_overrides.<topic>.subscription.reliability` fixes it.
+
+    Args:
+        node: subscribes.
+        kind: type of the messages.
+        topic: relative or full name.
+        callback: takes each message.
+        depth: messages that may wait for the executor.
+        on_lost: takes how many messages more the middleware reports as lost.
+
+    Attributes:
+        name: full name of the topic.
+        lost: messages that the middleware has reported as lost.
+
+    Raises:
+        InputError: the middleware or an override does not allow it.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        kind: type,
+        topic: str,
+        callback: Callable[[Any], None],
+        depth: int,
+        on_lost: Callable[[int], None] = lambda count: None,
+    ) -> None:
+        self._node = node
+        self._kind = kind
+        self._callback = callback
+        self._depth = depth
+        self._on_lost = on_lost
+        self.name = str(node.resolve_topic_name(topic))
+        self.lost = 0
+        self._fixed = overridden(node, self.name, 'subscription', QoSPolicyKind.RELIABILITY)
+        self._reliability = self._offered() or RELIABLE
+        self._subscription = self._subscribe()
+
+    def match(self) -> None:
+        """Ask for what the publishers offer now; cheap if that has not changed."""
+        offered = self._offered()
+        if self._fixed or offered in (None, self._reliability):
+            return
+        self._reliability = offered
+        self.destroy()
+        self._subscription = self._subscribe()
+        log.info('%s is %s now, as its publishers are', self.name, offered.name.lower())
+
+    def destroy(self) -> None:
+        """Give the subscription up."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _offered(self) -> QoSReliabilityPolicy | None:
+        """What every publisher of the topic offers; None without a publisher."""
+        publishers = self._node.get_publishers_info_by_topic(self.name)
+        offers = {info.qos_profile.reliability for info in publishers}
+        if not offers:
+            return None
+        return RELIABLE if offers == {RELIABLE} else BEST_EFFORT
+
+    def _subscribe(self) -> Any:
+        profile = QoSProfile(
+            history=QoSHistoryPolicy.KEEP_LAST, depth=self._depth, reliability=self._reliability
+        )
+        events = {'incompatible_qos': self._incompatible, 'message_lost': self._count}
+        try:
+            try:
+                return self._create(profile, SubscriptionEventCallbacks(**events))
+            except UnsupportedEventTypeError:  # not every middleware counts what it loses
+                return self._create(profile, SubscriptionEventCallbacks())
+        except (RuntimeError, InvalidQosOverridesError) as error:
+            hint = ''
+            if 'incompatible type' in str(error):
+                hint = (
+                    '; another node of this process uses the topic with another type: remap it or '
+                    'set image_transport'
+                )
+            raise InputError(
+                f'cannot subscribe to {self.name} as {self._kind.__name__}: {error}{hint}'
+            ) from None
+
+    def _create(self, profile: QoSProfile, events: SubscriptionEventCallbacks) -> Any:
+        return self._node.create_subscription(
+            self._kind,
+            self.name,
+            self._callback,
+            profile,
+            event_callbacks=events,
+            qos_overriding_options=overrides(self._node, self.name, 'subscription'),
+        )
+
+    def _incompatible(self, event: Any) -> None:
+        before = self._reliability
+        self.match()
+        if self._reliability == before:
+            log.error(
+                'a publisher on %s offers an incompatible QoS (%s), nothing will come from it: set '
+                'the parameter qos_overrides.%s.subscription.reliability (or .durability of the '
+                'publisher)',
+                self.name,
+                QoSPolicyKind(event.last_policy_kind).name.lower(),
+                self.name,
+            )
+
+    def _count(self, event: Any) -> None:
+        if not self.lost:
+            log.warning('messages of %s are lost on the way to this node: %s', self.name, remedy())
+        self.lost += event.total_count_change
+        self._on_lost(event.total_count_change)
