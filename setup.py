@@ -55,6 +55,7 @@ setup(
         'diffusers>=0.35',
         'huggingface_hub>=0.34',
         'jinja2>=3.0',
+        'matplotlib>=3.7',
         'numpy>=1.21.5',
         'opencv-python-headless>=4.5.4',
         'pillow>=9.0',

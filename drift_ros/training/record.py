@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor
 
 import drift_ros
@@ -23,13 +24,7 @@ from drift_ros.training.settings import TrainingSettings
 
 BANDS = 3  # of noise levels, in which losses are kept apart: little, middling, much noise
 COLUMNS = ('step', 'seconds', 'loss', 'little', 'middling', 'much', 'J')
-COLOURS = {
-    'loss': (30, 30, 30),
-    'little': (200, 140, 40),
-    'middling': (60, 160, 60),
-    'much': (60, 60, 210),
-}
-WIDTH, HEIGHT, MARGIN = 960, 480, 60
+COLOURS = {'loss': '#1e1e1e', 'little': '#288cc8', 'middling': '#3ca03c', 'much': '#d23c3c'}
 
 
 class Losses:
@@ -108,42 +103,19 @@ class Table:
                 writer = csv.DictWriter(file, COLUMNS)
                 writer.writeheader()
                 writer.writerows(self.rows)
+            draw(self.rows, self._folder / 'losses.png')
         except OSError as error:
             raise OutputError(f'cannot write {self._path}: {error}') from None
-        cv2.imwrite(str(self._folder / 'losses.png'), curve(self.rows))
 
 
-def curve(rows: Sequence[dict[str, float]]) -> np.ndarray:
-    """Losses over steps, both on logarithmic axes, as a picture (H, W, 3) uint8 BGR."""
-    image = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
-    values = [row[name] for row in rows for name in COLOURS if row[name] > 0]
-    if not values:
-        return image
-    steps = np.log10([max(1.0, row['step']) for row in rows])
-    left, right = steps.min(), max(steps.max(), steps.min() + 1e-6)
-    low, high = math.log10(min(values)) - 0.05, math.log10(max(values)) + 0.05
-
-    def place(x: float, y: float) -> tuple[int, int]:
-        across = (x - left) / (right - left) * (WIDTH - 2 * MARGIN)
-        down = (high - y) / (high - low) * (HEIGHT - 2 * MARGIN)
-        return MARGIN + round(across), MARGIN + round(down)
-
-    def write(text: str, x: int, y: int, colour: tuple[int, int, int] = (90, 90, 90)) -> None:
-        cv2.putText(image, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, 0.45, colour, 1, cv2.LINE_AA)
-
-    for level in np.linspace(low, high, 6):
-        y = place(left, level)[1]
-        cv2.line(image, (MARGIN, y), (WIDTH - MARGIN, y), (225, 225, 225))
-        write(f'{10**level:.3g}', 8, y + 4)
-    for level in np.linspace(left, right, 6):
-        write(f'{10**level:.0f}', place(level, low)[0] - 12, HEIGHT - MARGIN + 22)
-    write('step', WIDTH // 2, HEIGHT - 14)
-    for index, (name, colour) in enumerate(COLOURS.items()):
-        points = [
-            place(x, math.log10(row[name]))
-            for x, row in zip(steps, rows, strict=True)
-            if row[name] > 0
-        ]
-        cv2.polylines(image, [np.array(points, np.int32)], False, colour, 2, cv2.LINE_AA)
-        write(name if name == 'loss' else f'{name} noise', MARGIN + 180 * index, 30, colour)
-    return image
+def draw(rows: Sequence[dict[str, float]], path: Path) -> None:
+    """Write a picture of the losses over the steps, both on logarithmic axes."""
+    figure = Figure(figsize=(9.6, 4.8), layout='constrained')
+    axes = figure.subplots()
+    for name, colour in COLOURS.items():
+        text = name if name == 'loss' else f'{name} noise'
+        axes.plot([r['step'] for r in rows], [r[name] for r in rows], color=colour, label=text)
+    axes.set(xlabel='step', xscale='log', yscale='log')
+    axes.grid(color='#dddddd')
+    figure.legend(loc='outside upper left', ncols=len(COLOURS), frameon=False)
+    figure.savefig(path)

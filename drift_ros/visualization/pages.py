@@ -10,7 +10,6 @@ from typing import Any
 import cv2
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from drift_ros.visualization.charts import Line
 from drift_ros.visualization.contact_sheet import AGREED, EXTRA, MISSED, SWAPPED
 from drift_ros.visualization.overlay import Picture, colour_of, title
 
@@ -53,11 +52,6 @@ def row(
 def object_row(id_: int, name: str, cells: Sequence[str]) -> dict[str, Any]:
     """A row of a table about an object, in its colour."""
     return row(title(id_, name), cells, css(colour_of(id_)))
-
-
-def legend(lines: Sequence[Line]) -> list[dict[str, str]]:
-    """Names and colours of a chart's curves."""
-    return [{'name': line.name, 'colour': line.colour} for line in lines]
 
 
 def error_legend() -> list[dict[str, str]]:

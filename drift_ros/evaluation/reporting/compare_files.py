@@ -109,7 +109,7 @@ def _page(comparison: Comparison) -> str:
         ]
         if intervals:
             label = f'difference in {measure} [percent points]'
-            charts.append({'svg': interval_chart(intervals, label), 'legend': []})
+            charts.append(interval_chart(intervals, label))
     return render(
         'drift_ros.evaluation.reporting',
         'compare.html.j2',

@@ -18,7 +18,7 @@ from drift_ros.evaluation.scores import SequenceScore
 from drift_ros.runs.atomic import write_text
 from drift_ros.visualization.charts import Line, line_chart
 from drift_ros.visualization.overlay import colour_of, title
-from drift_ros.visualization.pages import card, css, data_uri, error_legend, legend, render
+from drift_ros.visualization.pages import card, css, data_uri, error_legend, render
 
 WORST, WORST_PER_SEQUENCE = 8, 2
 EMBED_LIMIT = 16 * 2**20  # bytes of a video that still goes into the page
@@ -161,8 +161,8 @@ def _sequence(
     }
 
 
-def _charts(score: SequenceScore, frames: Sequence[Frame]) -> list[dict[str, Any]]:
-    """J and F of each object over time."""
+def _charts(score: SequenceScore, frames: Sequence[Frame]) -> list[str]:
+    """J and F of each object over time, as SVG."""
     names = {obj.id: title(obj.id, obj.name) for obj in score.objects}
     charts = []
     for label, of in (('J', lambda frame: frame.j), ('F', lambda frame: frame.f)):
@@ -170,16 +170,8 @@ def _charts(score: SequenceScore, frames: Sequence[Frame]) -> list[dict[str, Any
             Line(text, [_percent(of(frame).get(id_)) for frame in frames], css(colour_of(id_)))
             for id_, text in names.items()
         ]
-        hover = [
-            '\n'.join(
-                [f'frame {frame.index}']
-                + [f'{names[id_]}: {label} {100 * v:.1f}' for id_, v in of(frame).items()]
-            )
-            for frame in frames
-        ]
         numbers = [float(frame.index) for frame in frames]
-        svg = line_chart(numbers, lines, 'frame', f'{label} [%]', 100.0, hover=hover)
-        charts.append({'svg': svg, 'legend': legend(lines) if label == 'J' else []})
+        charts.append(line_chart(numbers, lines, 'frame', f'{label} [%]', 100.0))
     return charts
 
 

@@ -14,8 +14,8 @@ from drift_ros.errors import OutputError
 from drift_ros.evaluation.reporting import tables
 from drift_ros.evaluation.sweep import Axis, Outcome, ranked
 from drift_ros.runs.atomic import write_text
-from drift_ros.visualization.charts import SERIES, Line, line_chart, standalone
-from drift_ros.visualization.pages import legend, render, row
+from drift_ros.visualization.charts import SERIES, Line, line_chart
+from drift_ros.visualization.pages import render, row
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def write_sweep(
     except OSError as error:
         raise OutputError(f'cannot make the folder {folder}: {error}') from None
     for plot in drawn:
-        write_text(folder / f'{plot.name}.svg', standalone(plot.svg, plot.lines))
+        write_text(folder / f'{plot.name}.svg', f'{plot.svg}\n')
 
 
 def main_measure(outcomes: Sequence[Outcome]) -> str:
@@ -143,13 +143,6 @@ def _plot(
         lines.append(Line(text, points, SERIES[i % len(SERIES)], dots=True))
     known = [v for line in lines for v in line.values if v is not None]
     pad = 0.1 * (max(known) - min(known)) + 0.5 if known else 0.0
-    hover = [
-        '\n'.join(
-            [f'{axis.short} = {x}']
-            + [f'{o.name}: {v:.1f}' for o in lines if (v := o.values[i]) is not None]
-        )
-        for i, x in enumerate(xs)
-    ]
     svg = line_chart(
         xs,
         lines,
@@ -157,7 +150,6 @@ def _plot(
         f'{measure} [%]',
         min(100.0, max(known) + pad) if known else 100.0,
         y_min=max(0.0, min(known) - pad) if known else 0.0,
-        hover=hover,
         ticks=xs,
     )
     return Plot(name, svg, lines)
@@ -196,7 +188,7 @@ def _page(
         lead=f'{done}. Over {", ".join(axis.name for axis in axes)}.',
         overview=overview(outcomes, axes),
         measure=main_measure(outcomes),
-        plots=[{'svg': plot.svg, 'legend': legend(plot.lines)} for plot in drawn],
+        plots=[plot.svg for plot in drawn],
         singles=one_at_a_time(outcomes, axes),
         refused=refused,
         groups=[{'title': 'Settings of the best combination', 'values': settings}]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import xml.etree.ElementTree as ET
 
 import pytest
 from browser import PHONE, probe
@@ -16,7 +15,6 @@ from drift_ros.errors import SourceError
 from drift_ros.evaluation.reporting.compare_files import in_points, write_comparison
 from drift_ros.evaluation.reporting.comparison import Difference, bootstrap, compare
 from drift_ros.evaluation.reporting.reading import read_results
-from drift_ros.visualization.charts import Interval, interval_chart
 
 FIRST = {'a': [(0.5, 0.7)], 'b': [(0.2, 0.2), (0.4, 0.4)], 'c': [(1, 1)]}
 SECOND = {'a': [(0.6, 0.8)], 'b': [(0.4, 0.4), (0.5, 0.5)], 'd': [(0, 0)]}
@@ -161,7 +159,7 @@ def test_files_hold_the_same_numbers(tmp_path, folders):
     assert record['runs'][1]['difference']['J']['high'] == pytest.approx(0.15)
     assert '+13.3 [+10.0, +15.0]' in page.read_text()
     script = """({rows: document.querySelectorAll('tbody tr').length,
-        plots: document.querySelectorAll('svg .interval').length,
+        plots: document.querySelectorAll('svg.chart').length,
         fits: document.documentElement.scrollWidth <= innerWidth})"""
     assert probe(page, script, PHONE) == {'rows': 2 + 1 + 4, 'plots': 3, 'fits': True}
 
@@ -180,14 +178,3 @@ def test_the_command_refuses_what_are_no_results(folders, tmp_path):
     assert run.exit_code == 2 and 'empty holds no results' in run.output.replace('\n', ' ')
     run = CliRunner().invoke(make_app(), ['compare', str(folders[0])])
     assert run.exit_code == 2 and 'two or more' in run.output
-
-
-def test_intervals_are_where_they_belong():
-    svg = interval_chart([Interval('a', 1, -1, 3), Interval('b', -1, None, None)], 'x')
-    root = ET.fromstring(svg)
-    first, second = (float(circle.get('cx')) for circle in root.iter('circle'))
-    lines = {line.get('class'): line for line in root.iter('line')}
-    zero, bar = lines['zero'], lines['interval']
-    assert float(zero.get('x1')) == pytest.approx((first + second) / 2, abs=0.1)
-    assert float(bar.get('x1')) == pytest.approx(second, abs=0.1)
-    assert float(bar.get('x2')) - first == pytest.approx(first - float(bar.get('x1')), abs=0.2)

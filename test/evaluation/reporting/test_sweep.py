@@ -153,7 +153,7 @@ def test_files_of_a_sweep(outcomes, tmp_path):
     assert len(list((tmp_path / 'plots').iterdir())) == 4
     page = tmp_path / 'sweep.html'
     assert '12 of 12 combinations, 2 of them refused' in page.read_text()
-    links = re.findall(r'href="([^"]*)"', page.read_text())
+    links = re.findall(r' href="([^"]*)"', page.read_text())
     assert len(links) == 10
     assert unquote(links[0]) == f'{ranked(outcomes, "J&F")[0].combination.folder}/report.html'
     script = """({first: document.querySelector('tbody tr').textContent.trim(),
