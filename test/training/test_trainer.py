@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -20,7 +21,7 @@ from drift_ros.settings import build
 from drift_ros.training import run
 from drift_ros.training.data import Videos, batches
 from drift_ros.training.objective import LEAST_NOISE, Noised, errors, mix, noised
-from drift_ros.training.record import Losses, curve
+from drift_ros.training.record import COLOURS, Losses, draw
 from drift_ros.training.settings import TrainingSettings
 from drift_ros.training.trainer import Trainer
 
@@ -232,8 +233,11 @@ def test_losses_are_kept_apart_by_noise() -> None:
     assert np.isnan(losses.take()[0])
 
 
-def test_the_curve_shows_every_band() -> None:
+def test_the_picture_shows_every_band(tmp_path: Path) -> None:
     rows = [{'step': s, 'loss': 1 / s, 'little': 2 / s, 'middling': 1, 'much': 0.5} for s in (1, 9)]
-    drawn = curve(rows)
-    assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 10
-    assert (curve([]) == 255).all()
+    draw(rows, tmp_path / 'losses.png')
+    picture = cv2.imread(str(tmp_path / 'losses.png'))
+    for colour in COLOURS.values():
+        rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        assert (picture == rgb[::-1]).all(-1).any(), colour
+    draw([], tmp_path / 'losses.png')
