@@ -115,7 +115,9 @@ def draw(rows: Sequence[dict[str, float]], path: Path) -> None:
     for name, colour in COLOURS.items():
         text = name if name == 'loss' else f'{name} noise'
         axes.plot([r['step'] for r in rows], [r[name] for r in rows], color=colour, label=text)
-    axes.set(xlabel='step', xscale='log', yscale='log')
+    known = any(row[name] > 0 for row in rows for name in COLOURS)  # else nothing has a logarithm
+    scale = 'log' if known else 'linear'
+    axes.set(xlabel='step', xscale=scale, yscale=scale)
     axes.grid(color='#dddddd')
     figure.legend(loc='outside upper left', ncols=len(COLOURS), frameon=False)
     figure.savefig(path)
