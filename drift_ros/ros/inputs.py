@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from drift_ros.errors import FrameError
-from drift_ros.io.images import decode_compressed, to_rgb
 from drift_ros.node_settings import NodeSettings
 from drift_ros.ros.positions import Positions
 from drift_ros.ros.stamps import nanoseconds
 from drift_ros.ros.subscribing import SensorSubscription
-from drift_ros.ros.worker import Incoming
-from drift_ros.structures import Frame
 
 LOW_DEPTH = 5
 MATCH_PERIOD = 1.0
@@ -26,7 +21,7 @@ TYPES = {'raw': Image, 'compressed': CompressedImage}
 
 
 class Inputs:
-    """Subscriptions to image, camera_info and depth.
+    """Subscriptions to image, camera_info and depth; belongs to the executor's thread.
 
     Args:
         node: its namespace and remappings give the topics.
@@ -105,20 +100,6 @@ class Inputs:
         for subscription in self._subscriptions:
             subscription.destroy()
         self._subscriptions = []
-
-    def to_frame(self, item: Incoming[Any]) -> Frame:
-        """Convert an image; called in the worker's thread.
-
-        Raises:
-            FrameError: the image cannot be used; the message names the topic.
-        """
-        message = item.message
-        try:
-            stamp = nanoseconds(message.header.stamp)
-            rgb, encoding = _to_rgb(message, self._settings.stream.max_pixels)
-        except FrameError as error:
-            raise FrameError(f'{error} (topic {self.image_topic})') from None
-        return Frame(rgb, stamp, message.header.frame_id, item.index, encoding)
 
     # ------------------------------------------------------------------------------ callbacks
 
@@ -204,9 +185,3 @@ def _image_topic(node: Node, transport: str) -> str:
     name = str(node.resolve_topic_name('image'))
     below = '/compressed'
     return name + below if transport == 'compressed' and not name.endswith(below) else name
-
-
-def _to_rgb(message: Any, max_pixels: int) -> tuple[NDArray[np.uint8], str]:
-    if isinstance(message, Image):
-        return to_rgb(message, max_pixels), str(message.encoding)
-    return decode_compressed(message, max_pixels), f'compressed {message.format}'

@@ -28,6 +28,7 @@ from drift_ros.node_settings import NodeSettings, tracker_settings
 from drift_ros.ros import logs
 from drift_ros.ros.commands import Commands
 from drift_ros.ros.diagnostics import Diagnostics
+from drift_ros.ros.frame_reader import FrameReader
 from drift_ros.ros.inputs import Inputs
 from drift_ros.ros.outputs import Outputs
 from drift_ros.ros.parameters import Parameters, unused_qos_overrides
@@ -205,7 +206,8 @@ class TrackerNode(LifecycleNode):
         self._inputs = Inputs(self, settings, self._positions, self._put, self._lose)
         self._outputs = Outputs(self, self._positions)
         publish = partial(self._publish, self._outputs, self._positions)
-        self.worker = Worker(self._inputs.to_frame, publish, self._failed)
+        read = FrameReader(self._inputs.image_topic, settings.stream.max_pixels)
+        self.worker = Worker(read, publish, self._failed)
         tracker = self._wait(self.worker.load(partial(load, settings, self._generation)))
         self.worker.limit = settings.queue or tracker.window[1]
         self.diagnostics.restart()

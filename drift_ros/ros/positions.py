@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections import Counter
 from collections.abc import Callable
 
@@ -23,7 +24,9 @@ CALIBRATE = 'calibrate the camera and let its driver publish camera_info'
 class Positions:
     """Pairs images with depth and measures objects. Masks never wait for it.
 
-    Messages are taken in the executor's thread, results are served in the worker's.
+    Two threads meet here: messages are taken in the executor's, results are served in the worker's.
+    Depth cannot wait for the worker's turn, since that of a window's last frames comes while the
+    window is computed. What both use is guarded by a lock.
 
     Args:
         settings: the node's.
@@ -34,10 +37,17 @@ class Positions:
         keep = 2 * max(settings.window.length, settings.window.stride, 8)
         self._pairing = DepthPairing(settings.depth.slop, settings.stream.backward_jump, keep)
         self._info: CameraInfo | None = None
+        self._lock = threading.Lock()  # of the pairing and the outcomes
         self._warn = warn
         self.settings = settings.depth
-        self.outcomes: Counter[str] = Counter()
+        self._outcomes: Counter[str] = Counter()
         self.depth_seen = False
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        """How often depth was used, or why not."""
+        with self._lock:
+            return Counter(self._outcomes)
 
     @property
     def info_seen(self) -> bool:
@@ -47,18 +57,21 @@ class Positions:
     def update(self, settings: NodeSettings) -> None:
         """Take over changed settings."""
         if settings.depth.slop != self.settings.slop:
-            self._pairing.reset(settings.depth.slop)
+            with self._lock:
+                self._pairing.reset(settings.depth.slop)
         self.settings = settings.depth
 
     def add_image(self, message: Stamped) -> None:
         """An image came in."""
-        self._pairing.add_image(message)
+        with self._lock:
+            self._pairing.add_image(message)
 
     def add_depth(self, message: Image) -> None:
         """A depth image came in."""
         self.depth_seen = True
         try:
-            self._pairing.add_depth(message)
+            with self._lock:
+                self._pairing.add_depth(message)
         except FrameError as error:
             self._unusable(FrameError(f'topic depth: {error}'))
 
@@ -75,15 +88,20 @@ class Positions:
         except FrameError as error:
             self._unusable(error)
             return _unknown
-        self.outcomes['none with this stamp' if locate is _unknown else 'used'] += 1
+        self._count('none with this stamp' if locate is _unknown else 'used')
         return locate
 
     def _unusable(self, error: FrameError) -> None:
         self._warn('depth: ' + re.split('[:,]', str(error))[0], str(error))
-        self.outcomes['unusable'] += 1
+        self._count('unusable')
+
+    def _count(self, outcome: str) -> None:
+        with self._lock:
+            self._outcomes[outcome] += 1
 
     def _locator(self, result: TrackingResult) -> Callable[[TrackedObject], Position | None]:
-        message = self._pairing.find(result.frame.stamp)
+        with self._lock:
+            message = self._pairing.find(result.frame.stamp)
         if message is None:
             return _unknown
         camera = self._camera(result)
