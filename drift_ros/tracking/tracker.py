@@ -349,8 +349,8 @@ class Tracker:
             entry.labels = None
 
     def _rewind(self, entry: BufferedFrame) -> None:
-        """Go back to a frame; the label map that it already has stays, as the ground for new
-        prompts.
+        """Go back to a frame; it keeps the label map that it already has, for new prompts to be
+        painted on.
         """
         self._buffer.rewind(entry)
         self._masks.go_back_to(entry.number)
@@ -377,13 +377,13 @@ class Tracker:
         show.
         """
         numbers = {entry.number for entry in frames}
-        blind = [target for target in self._targets if target.born in numbers]
-        if blind:
-            self.remove_targets([target.id for target in blind])
+        unseen = [target for target in self._targets if target.born in numbers]
+        if unseen:
+            self.remove_targets([target.id for target in unseen])
             log.error(
                 'the window of the frames that they were prompted on failed, so targets %s are '
                 'dropped: prompt them again (%s)',
-                ', '.join(map(str, blind)),
+                ', '.join(map(str, unseen)),
                 error,
             )
         self._outputs.fail(frames, error)
