@@ -8,8 +8,7 @@ again. The tables are printed and written to OUT/results.md.
 
 Backbones whose published weights are not on the machine are run as small networks of the same
 classes with random weights, at 240 px: they show that the code runs, not how well the models do.
-The untrained twins of the embedded models are the same networks with the weights they started
-from, whitened alike.
+`embedded, untrained` is the embedded network with random weights too, but of its full size.
 """
 
 from __future__ import annotations
@@ -29,33 +28,23 @@ from drift_ros import resources
 from drift_ros.environment import machine
 from drift_ros.features.embedded.create import load
 from drift_ros.features.embedded.model import EmbeddedUNet
-from drift_ros.features.embedded.reading import Reading
-from drift_ros.training.calibrate import measure, rendered
 
 SMALL = ('--set', 'features.resolution=240')
-KUBRIC = 'kubric-similar'
+RENDERED = ('kubric-similar', 'similar-2', 'similar-3', 'similar-4', 'similar-5', 'similar-6')
 MEASURES = ('J&F', 'J', 'F')
 
 
 def methods(untrained: Path) -> dict[str, tuple[str, ...]]:
     """Row of the table -> options of `drift evaluate`."""
-    twins = (
-        f'features.embedded.checkpoint={untrained / "video"}',
-        f'features.embedded.image_checkpoint={untrained / "image"}',
-    )
-    networks = [option for twin in twins for option in ('--set', twin)]
     found: dict[str, tuple[str, ...]] = {
         'flow': ('--features', 'flow'),
         'patch': ('--features', 'patch'),
-    }
-    for name in ('embedded', 'embedded-image', 'embedded-fused'):
-        found[name] = ('--features', name)
-    found['embedded, no paths'] = ('--features', 'embedded', '--set', 'features.embedded.motion=0')
-    found['embedded, bypass'] = (
-        '--features', 'embedded', '--set', 'features.embedded.temporal=false',
-    )  # fmt: skip
-    for name in ('embedded', 'embedded-image', 'embedded-fused'):
-        found[f'{name}, untrained'] = ('--features', name, *networks)
+        'embedded': ('--features', 'embedded'),
+        'embedded-image': ('--features', 'embedded-image'),
+        'embedded, untrained': (
+            '--features', 'embedded', '--set', f'features.embedded.checkpoint={untrained}',
+        ),
+    }  # fmt: skip
     for model in ('i2vgen-xl', 'svd', 'modelscope'):
         found[f'{model}, random weights'] = (
             '--features', 'video-unet', '--set', f'features.video.model={model}',
@@ -108,22 +97,16 @@ def _options() -> argparse.Namespace:
 def _datasets(davis: Path) -> list[tuple[str, str, str]]:
     """Title, layout and place."""
     clips = [('DAVIS clips', 'davis', str(davis))] if davis.is_dir() else []
-    return [*clips, ('Kubric-Similar', KUBRIC, KUBRIC)]
+    return [*clips, *((name.capitalize(), 'kubric-similar', name) for name in RENDERED)]
 
 
 def _write_untrained(folder: Path) -> None:
-    """The embedded networks as their trainings began, with whitenings measured like theirs."""
-    for kind in ('video', 'image'):
-        place, shipped = folder / kind, resources.folder('resource') / 'embedded' / kind
-        if place.is_dir():
-            continue
-        torch.manual_seed(0)
-        trained, reading = load(shipped, torch.float32), Reading.load(shipped)
-        model = EmbeddedUNet.from_config(trained.config).eval()
-        model.save_pretrained(place)
-        cpu = torch.device('cpu')
-        frames = rendered(trained.config.frames)
-        measure(model, reading.snr, reading.blocks, cpu, frames).save(place)
+    """The embedded network with random weights."""
+    if folder.is_dir():
+        return
+    torch.manual_seed(0)
+    shipped = load(resources.folder('resource') / 'embedded', torch.float32)
+    EmbeddedUNet.from_config(shipped.config).save_pretrained(folder)
 
 
 def _drift(*arguments: str) -> None:

@@ -154,46 +154,19 @@ class ImageUnetSettings(Settings):
 
 
 class EmbeddedSettings(Settings):
-    """The small models that come with the package."""
+    """The small model that comes with the package."""
 
     checkpoint: str = Field(
         '',
         description='Folder of a training by `drift train-embedded`; empty: the weights that come '
         'with the package.',
     )
-    image_checkpoint: str = Field(
-        '',
-        description='Folder of a training of the image model (`drift train-embedded --twin`); '
-        'empty: the weights that come with the package.',
-    )
-    snr: Annotated[float, ZeroOr(1e-4)] = Field(
-        0.0,
-        ge=0,
+    snr: float = Field(
+        20.0,
+        ge=1e-4,
         le=1e6,
-        description='Signal-to-noise ratio at which frames are read; 0 takes the one that belongs '
-        'to the weights.',
-    )
-    ensemble: int = Field(
-        1, ge=1, le=64, description='Draws of the noise over which features are averaged.'
-    )
-    temporal: bool = Field(
-        True,
-        description='Whether temporal layers are run; without them the video model sees each frame '
-        'alone (an ablation).',
-    )
-    alpha: float = Field(
-        0.6,
-        ge=0,
-        le=1,
-        description='Weight of the video features in `embedded-fused`; the image features get the '
-        'rest. At 1 and at 0 only one of the two networks is loaded.',
-    )
-    motion: float = Field(
-        1.0,
-        ge=0,
-        le=10,
-        description='Weight of the paths that cells take in the window, relative to that of a '
-        'block; 0 leaves them out. They tell apart what looks alike and moves differently.',
+        description='Signal-to-noise ratio at which frames are read; the weights were trained to '
+        'match at 20.',
     )
 
 
@@ -201,7 +174,7 @@ class FeatureSettings(Settings):
     """Which networks describe the frames, and how they are run."""
 
     name: str = Field(
-        'embedded-fused',
+        'embedded',
         description='Feature extractor: a name of the registry (`drift extractors` lists them).',
     )
     device: str = Field(

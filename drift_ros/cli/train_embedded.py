@@ -1,4 +1,4 @@
-"""`drift train-embedded`: trains the small video model of the package, or its twin."""
+"""`drift train-embedded`: trains the small video model of the package."""
 
 from __future__ import annotations
 
@@ -24,29 +24,25 @@ def train_embedded(
         Path | None,
         typer.Option(help='Folder of another training whose weights are taken where they fit.'),
     ] = None,
-    twin: Annotated[
-        bool, typer.Option(help='Train the image model, which has no temporal layers.')
-    ] = False,
     steps: Annotated[
         int, typer.Option(min=0, help='Steps of training in place of the minutes; 0: the minutes.')
     ] = 0,
     validate: Annotated[
         float, typer.Option(min=0, help='Minutes between validations; 0: one at the end.')
     ] = 5.0,
-    snr: Annotated[
-        float, typer.Option(min=1e-6, help='Signal-to-noise ratio at which features are read.')
-    ] = 20.0,
     assignments: Annotated[
         list[str] | None,
         typer.Option(
             '--set',
             metavar='NAME=VALUE',
-            help='One setting of the training, such as batch=64 or network.layers=2; may be '
+            help='One setting of the training, such as batch=64 or network.depth=3; may be '
             'repeated.',
         ),
     ] = None,
 ) -> None:
-    """Train on rendered video alone. The folder gets weights, checkpoints, losses and a log.
+    """Train to denoise and to match, on rendered video alone.
+
+    The folder gets weights, checkpoints, losses and a log.
 
     Stop it whenever you like, and go on by --resume; the newest checkpoint is a few minutes old.
     """
@@ -58,11 +54,8 @@ def train_embedded(
     from drift_ros.training import run
     from drift_ros.training.settings import TrainingSettings
 
-    values = _values(assignments or ())
-    if twin:
-        values['network.temporal'] = False
-    settings = build(TrainingSettings, values)
-    plan = run.Plan(minutes, steps, validate=validate, snr=snr)
+    settings = build(TrainingSettings, _values(assignments or ()))
+    plan = run.Plan(minutes, steps, validate=validate)
     console = Console(stderr=True)
     bar = Progress(
         TextColumn('step {task.fields[step]}'),

@@ -4,6 +4,7 @@ it here.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from drift_ros.errors import DeviceError, SettingsError
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.settings import FeatureSettings
 
+log = logging.getLogger(__name__)
 Maker = Callable[[FeatureSettings], FeatureExtractor]
 
 
@@ -66,12 +68,6 @@ def _embedded_image(settings: FeatureSettings) -> FeatureExtractor:
     return create_image(settings)
 
 
-def _embedded_fused(settings: FeatureSettings) -> FeatureExtractor:
-    from drift_ros.features.embedded.create import create_fused
-
-    return create_fused(settings)
-
-
 EXTRACTORS: dict[str, Entry] = {
     'patch': Entry('colours and gradients of small patches; a baseline without a network', _patch),
     'video-unet': Entry(
@@ -86,10 +82,15 @@ EXTRACTORS: dict[str, Entry] = {
         'both, weighted by features.alpha, as TED: tells look-alikes apart and keeps details',
         _fused,
     ),
-    'embedded': Entry('the small video diffusion model that comes with the package', _embedded),
-    'embedded-image': Entry('its twin without temporal layers, frame by frame', _embedded_image),
-    'embedded-fused': Entry('both, weighted by features.embedded.alpha', _embedded_fused),
+    'embedded': Entry(
+        'the small causal video diffusion model that comes with the package, as a stream',
+        _embedded,
+    ),
+    'embedded-image': Entry(
+        'the same model without temporal layers: every frame by itself', _embedded_image
+    ),
 }
+RETIRED = {'embedded-fused': 'embedded'}  # names of earlier versions, and what took their place
 
 
 def names() -> list[str]:
@@ -106,7 +107,10 @@ def create(settings: FeatureSettings) -> FeatureExtractor:
         CheckpointError: its weights are missing or unusable.
         DeviceError: its device is not there or has too little memory.
     """
-    entry = EXTRACTORS.get(settings.name)
+    name = RETIRED.get(settings.name, settings.name)
+    if name != settings.name:
+        log.warning('features.name %s is retired: %s takes its place', settings.name, name)
+    entry = EXTRACTORS.get(name)
     if entry is None:
         raise SettingsError(
             f'features.name is {settings.name!r}; the extractors are: {", ".join(names())}'

@@ -15,39 +15,34 @@ import cv2
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from torch import Tensor
 
 import drift_ros
 from drift_ros.documents import read_json
 from drift_ros.errors import OutputError
 from drift_ros.training.settings import TrainingSettings
+from drift_ros.training.trainer import LOSSES, Losses
 
-BANDS = 3  # of noise levels, in which losses are kept apart: little, middling, much noise
-COLUMNS = ('step', 'seconds', 'loss', 'little', 'middling', 'much', 'J')
-COLOURS = {'loss': '#1e1e1e', 'little': '#288cc8', 'middling': '#3ca03c', 'much': '#d23c3c'}
+COLUMNS = ('step', 'seconds', *LOSSES, 'J')
+COLOURS = {'denoising': '#3ca03c', 'matching': '#1e1e1e', 'motion': '#288cc8'}
 
 
-class Losses:
-    """Sums errors between two lines of the table, by noise level."""
+class MeanLosses:
+    """Means of the losses between two lines of the table; not every step has every loss."""
 
-    def __init__(self, settings: TrainingSettings) -> None:
-        self._low, self._span = settings.lowest, settings.highest - settings.lowest
-        self._sums = np.zeros((BANDS, 2))
+    def __init__(self) -> None:
+        self._values: dict[str, list[float]] = {name: [] for name in LOSSES}
 
-    def add(self, error: Tensor, log_snr: Tensor) -> None:
-        """Count (B, F) errors at (B, F) levels."""
-        place = (self._low + self._span - log_snr.flatten()).div(self._span).mul(BANDS)
-        band = place.long().clamp(0, BANDS - 1).cpu().numpy()
-        values = error.flatten().float().cpu().numpy()
-        for index in range(BANDS):
-            self._sums[index] += values[band == index].sum(), np.count_nonzero(band == index)
+    def add(self, losses: Losses) -> None:
+        """Count those of a step."""
+        for name, value in losses.items():
+            self._values[name].append(value)
 
-    def take(self) -> list[float]:
-        """Mean loss over all, and over each band; then start anew."""
-        total, count = self._sums.sum(0)
-        means = [s / n if n else math.nan for s, n in self._sums]
-        self._sums[:] = 0
-        return [total / count if count else math.nan, *means]
+    def take(self) -> dict[str, float]:
+        """Mean of each, NaN where there was none; then start anew."""
+        means = {name: float(np.mean(v)) if v else math.nan for name, v in self._values.items()}
+        for values in self._values.values():
+            values.clear()
+        return means
 
 
 def describe(folder: Path, settings: TrainingSettings, device: torch.device) -> None:
@@ -113,8 +108,7 @@ def draw(rows: Sequence[dict[str, float]], path: Path) -> None:
     figure = Figure(figsize=(9.6, 4.8), layout='constrained')
     axes = figure.subplots()
     for name, colour in COLOURS.items():
-        text = name if name == 'loss' else f'{name} noise'
-        axes.plot([r['step'] for r in rows], [r[name] for r in rows], color=colour, label=text)
+        axes.plot([r['step'] for r in rows], [r[name] for r in rows], color=colour, label=name)
     known = any(row[name] > 0 for row in rows for name in COLOURS)  # else nothing has a logarithm
     scale = 'log' if known else 'linear'
     axes.set(xlabel='step', xscale=scale, yscale=scale)

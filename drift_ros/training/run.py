@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 from torch.utils.data import Dataset
 
 from drift_ros.errors import CheckpointError, OutputError
 from drift_ros.features.embedded.create import load
 from drift_ros.features.embedded.extractor import EmbeddedExtractor
-from drift_ros.training.calibrate import measure, rendered
-from drift_ros.training.data import batches
-from drift_ros.training.record import Losses, Table, describe
+from drift_ros.training.data import TrackedClip, batches
+from drift_ros.training.record import MeanLosses, Table, describe
 from drift_ros.training.settings import TrainingSettings
 from drift_ros.training.trainer import Trainer
 from drift_ros.training.validation import crossing_clips, validate
@@ -35,16 +34,12 @@ class Plan:
         steps: of training altogether; 0: the minutes alone end it.
         save: minutes between checkpoints.
         validate: minutes between validations; 0: none but at the end.
-        snr: signal-to-noise ratio at which features are read.
-        blocks: decoder blocks that are read; empty: the last two.
     """
 
     minutes: float
     steps: int = 0
     save: float = 3.0
     validate: float = 5.0
-    snr: float = 20.0
-    blocks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +49,8 @@ class Progress:
     Attributes:
         share: of it that is over, 0..1.
         step: number of steps done.
-        loss: newest mean loss; NaN before the first line of the table.
+        loss: newest mean loss of matching, or of denoising where nothing is matched; NaN before
+            the first line of the table.
         score: newest J of the validation in percent; NaN before the first.
     """
 
@@ -72,13 +68,13 @@ def train(
     *,
     resume: bool = False,
     start: Path | None = None,
-    data: Dataset[Tensor] | None = None,
+    data: Dataset[TrackedClip] | None = None,
     watch: Callable[[Progress], None] = lambda progress: None,
 ) -> Trainer:
     """Train, or go on with a training.
 
     Writes `state.pt` (all that is needed to go on), `model/` (the averaged weights in half
-    precision with their reading, which is what the package ships), `losses.csv` and `losses.png`,
+    precision, which is what the package ships), `losses.csv` and `losses.png`,
     and `training.json` (settings, seeds, versions). With the same settings and number of steps
     every step repeats bit by bit on the same machine, however often the training paused; where
     minutes end it, the point at which the learning rate begins to fall goes by the clock.
@@ -128,19 +124,17 @@ class _Run:
         self._plan = plan
         self._watch = watch
         self._table = Table(folder, trainer.step_number)
-        self._losses = Losses(trainer.settings)
+        self._losses = MeanLosses()
         self._loss = self._score = float('nan')
-        self._clips = crossing_clips(CLIPS, WIDTH, HEIGHT, trainer.settings.frames)
-        self._frames = rendered(trainer.settings.frames)
+        self._clips = crossing_clips(CLIPS, WIDTH, HEIGHT)
 
-    def go(self, data: Dataset[Tensor] | None) -> None:
+    def go(self, data: Dataset[TrackedClip] | None) -> None:
         trainer, plan = self._trainer, self._plan
         before = time.monotonic() - trainer.seconds
         saved = validated = trainer.seconds
         stream = batches(trainer.settings, trainer.step_number, trainer.device, data)
         while (share := self._share()) < 1:
-            error, log_snr = trainer.step(next(stream), share)
-            self._losses.add(error, log_snr)
+            self._losses.add(trainer.step(next(stream), share))
             trainer.seconds = time.monotonic() - before
             if plan.validate and trainer.seconds - validated > 60 * plan.validate:
                 self._validate()
@@ -163,26 +157,21 @@ class _Run:
 
     def _line(self) -> None:
         means = self._losses.take()
-        self._loss = means[0]
+        self._loss = means['denoising'] if math.isnan(means['matching']) else means['matching']
         trainer = self._trainer
-        self._table.add([trainer.step_number, trainer.seconds, *means, self._score])
+        self._table.add([trainer.step_number, trainer.seconds, *means.values(), self._score])
 
     def _validate(self) -> None:
-        trainer, plan = self._trainer, self._plan
-        model = trainer.averaged()
-        last = len(model.up) - 1
-        blocks = plan.blocks or tuple(range(max(0, last - 1), last + 1))
-        reading = measure(model, plan.snr, blocks, trainer.device, self._frames)
+        trainer = self._trainer
         extractor = EmbeddedExtractor(
             'validation',
-            model,
-            reading,
+            trainer.averaged(),
+            snr=trainer.settings.snr,
             seed=trainer.settings.seed,
             device=trainer.device,
             dtype=torch.float32,
         )
         self._score = validate(extractor, self._clips)
-        self._write(lambda: reading.save(self._folder / MODEL))
 
     def _save(self) -> None:
         self._write(lambda: self._trainer.averaged().half().save_pretrained(self._folder / MODEL))

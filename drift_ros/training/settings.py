@@ -12,39 +12,53 @@ class NetworkSettings(Settings):
     """Shape of the network."""
 
     channels: tuple[int, ...] = Field(
-        (64, 128, 256), description='Channels of each scale, from the finest; multiples of 32.'
+        (32, 64, 128), description='Channels of each scale, from the finest; multiples of 32.'
     )
-    layers: int = Field(
-        1, ge=1, le=4, description='Residual blocks per scale, in the encoder and in the decoder.'
+    context: int = Field(
+        256,
+        multiple_of=32,
+        ge=32,
+        le=4096,
+        description='Channels of the scale between encoder and decoder, where cells see the '
+        'whole frame and eight frames before it.',
     )
-    near: tuple[bool, ...] = Field(
-        (False, True),
-        description='For each scale but the coarsest, whether cells look around in the frames '
-        'before and after.',
-    )
+    depth: int = Field(2, ge=1, le=16, description='Stages at that scale.')
     patch: int = Field(4, ge=1, le=16, description='Pixels per cell of the finest scale.')
-    temporal: bool = Field(
-        True, description='Whether there are temporal layers; the twin has none.'
+    readout: tuple[int, ...] = Field(
+        (0, 40, 24),
+        description='Channels of the descriptors that come from each decoder block, from the '
+        'coarsest.',
     )
+    temporal: bool = Field(True, description='Whether there are temporal layers.')
 
 
 class TrainingSettings(Settings):
     """What is trained on what, and how fast."""
 
     network: NetworkSettings = NetworkSettings()
-    video: RandomSettings = RandomSettings()
-    frames: int = Field(16, ge=2, le=64, description='Frames of a clip.')
-    crop: int = Field(
-        96, ge=32, le=512, multiple_of=16, description='Side in px of what a step sees of a video.'
+    video: RandomSettings = RandomSettings(
+        width=224,
+        height=224,
+        frames=24,
+        points=768,
+        balls=0.4,
+        identical=0.6,
+        crossing=0.8,
+        smallest=0.06,
     )
-    batch: int = Field(8, ge=1, le=4096, description='Clips per step.')
+    views: tuple[tuple[int, int], ...] = Field(
+        ((128, 12), (96, 16), (128, 12), (192, 6)),
+        description='Side in px and number of frames of what a step sees of a video; steps take '
+        'turns. Multiples of 16.',
+    )
+    batch: int = Field(1, ge=1, le=4096, description='Clips per step.')
     pool: int = Field(
-        128, ge=1, le=100_000, description='Videos from which the clips of a step are drawn.'
+        192, ge=1, le=100_000, description='Videos from which the clips of a step are drawn.'
     )
     reuse: float = Field(
-        4.0, ge=1, le=1000, description='How often a video is drawn, on average, before it leaves.'
+        12.0, ge=1, le=1000, description='How often a video is drawn, on average, before it leaves.'
     )
-    rate: float = Field(1e-3, gt=0, le=1, description='Learning rate of AdamW.')
+    rate: float = Field(5e-4, gt=0, le=1, description='Learning rate of AdamW.')
     weight_decay: float = Field(0.01, ge=0, le=1, description='Weight decay of AdamW.')
     warm_up: int = Field(100, ge=0, le=100_000, description='Steps until the full learning rate.')
     cool_down: float = Field(
@@ -64,12 +78,28 @@ class TrainingSettings(Settings):
     highest: float = Field(
         3.0, ge=-20, le=20, description='Highest log of the signal-to-noise ratio in training.'
     )
-    mixed: float = Field(
-        0.5,
+    snr: float = Field(
+        20.0,
+        ge=0.01,
+        le=1e6,
+        description='Signal-to-noise ratio at which clips are matched, and descriptors are read.',
+    )
+    denoising: float = Field(
+        0.25,
         ge=0,
         le=1,
-        description='Share of clips whose frames have noise levels of their own; the others have '
-        'one level for all frames, as in use.',
+        description='Share of the steps that only denoise, at any level of noise; 1: nothing is '
+        'matched.',
+    )
+    alone: float = Field(
+        0.3,
+        ge=0,
+        le=1,
+        description='Share of the steps in which every frame is seen alone, so that the network '
+        'serves as an image model too.',
+    )
+    weights: tuple[float, float, float] = Field(
+        (5.0, 1.0, 0.5), description='Weights of the losses of denoising, matching and motion.'
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description='Seed of weights, noise and videos.')
     workers: int = Field(
@@ -82,6 +112,10 @@ class TrainingSettings(Settings):
         if self.lowest >= self.highest:
             raise ValueError(f'lowest ({self.lowest}) must be below highest ({self.highest})')
         side = min(self.video.width, self.video.height)
-        if self.crop > side:
-            raise ValueError(f'crop ({self.crop}) must fit into the video ({side} px)')
+        for crop, frames in self.views:
+            if not 32 <= crop <= side or crop % 16 or not 2 <= frames <= self.video.frames:
+                raise ValueError(
+                    f'views has {crop} px and {frames} frames: expected a multiple of 16 from 32 '
+                    f'to the {side} px of the video, and 2 to its {self.video.frames} frames'
+                )
         return self

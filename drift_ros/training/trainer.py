@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,15 @@ from torch import Tensor
 
 from drift_ros.errors import CheckpointError
 from drift_ros.features.embedded.model import EmbeddedUNet
-from drift_ros.training.objective import errors, noised
+from drift_ros.training.data import TrackedClip
+from drift_ros.training.objective import denoising_errors, matching_loss, motion_loss, noised
 from drift_ros.training.settings import TrainingSettings
+
+LOSSES = ('denoising', 'matching', 'motion')
+Losses = dict[str, float]
+SHARPNESS = 18.0  # of the softmax over cells at the start, 1 / temperature
+SPREAD = 0.3  # standard deviation of the log of the signal-to-noise ratio in matching
+PAIRS = 5  # of frames that are matched, per clip and step
 
 
 class Trainer:
@@ -36,11 +43,12 @@ class Trainer:
         self.seconds = 0.0  # spent in steps, pauses aside
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
-            network = EmbeddedUNet(**settings.network.model_dump(), frames=settings.frames)
+            network = EmbeddedUNet(**settings.network.model_dump())
         self.network = network.to(device, memory_format=torch.channels_last).train()
         self.average = EMAModel(self.network.parameters(), decay=settings.decay)
+        self.sharpness = torch.nn.Parameter(torch.tensor(SHARPNESS, device=device).log())
         self._optimiser = torch.optim.AdamW(
-            self.network.parameters(),
+            [*self.network.parameters(), self.sharpness],
             lr=settings.rate,
             betas=(0.9, 0.99),
             weight_decay=settings.weight_decay,
@@ -64,29 +72,65 @@ class Trainer:
         self.average = EMAModel(self.network.parameters(), decay=self.settings.decay)
         return len(given)
 
-    def step(self, images: Tensor, progress: float) -> tuple[Tensor, Tensor]:
+    def step(self, clips: Sequence[TrackedClip], progress: float) -> Losses:
         """Learn from a batch.
 
         Args:
-            images: (B, F, 3, H, W) uint8.
+            clips: of one size.
             progress: share of the training that is over, 0..1.
-
-        Returns:
-            (B, F) weighted errors and log signal-to-noise ratios.
         """
-        batch = noised(images.to(self.device, non_blocking=True), self.settings, self.step_number)
+        losses = self._losses(clips)
         for group in self._optimiser.param_groups:
             group['lr'] = self.rate(progress)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == 'cuda'):
-            predicted = self._run(batch.noisy, batch.log_snr)
-        error = errors(predicted, batch)
+        weights = dict(zip(LOSSES, self.settings.weights, strict=True))
+        total = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         self._optimiser.zero_grad(set_to_none=True)
-        error.mean().backward()
+        total.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.clip_norm)
         self._optimiser.step()
         self.average.step(self.network.parameters())
         self.step_number += 1
-        return error.detach(), batch.log_snr
+        return {name: float(loss.detach()) for name, loss in losses.items()}
+
+    def _losses(self, clips: Sequence[TrackedClip]) -> dict[str, Tensor]:
+        settings = self.settings
+        generator = torch.Generator(self.device).manual_seed(
+            settings.seed * 2**32 + self.step_number
+        )
+        choices = torch.Generator().manual_seed(settings.seed * 2**32 + self.step_number)
+        only_denoise, alone = (
+            bool(torch.rand((), generator=choices) < share)
+            for share in (settings.denoising, settings.alone)
+        )
+        images = torch.stack([clip.images for clip in clips]).to(self.device, non_blocking=True)
+        count, frames = images.shape[:2]
+        if only_denoise:
+            place = torch.rand(count, 1, generator=generator, device=self.device)
+            level = settings.lowest + (settings.highest - settings.lowest) * place
+        else:
+            place = torch.randn(count, 1, generator=generator, device=self.device)
+            level = math.log(settings.snr) + SPREAD * place
+        batch = noised(images, level.expand(count, frames), generator)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == 'cuda'):
+            outputs = self._run(batch.noisy, batch.log_snr, join=not alone)
+        losses = {'denoising': denoising_errors(outputs.clean, batch).mean()}
+        if only_denoise:
+            return losses
+        temperature = (-self.sharpness).exp()
+        matching, motion = [], []
+        for index, clip in enumerate(clips):
+            pairs = [
+                tuple(torch.randperm(frames, generator=choices)[:2].tolist()) for _ in range(PAIRS)
+            ]
+            clip = clip.to(self.device)
+            features = outputs.descriptors[index]
+            matching.append(matching_loss(features, clip, pairs, temperature, choices))
+            if not alone:
+                motion.append(motion_loss(outputs.motion[index], clip))
+        losses['matching'] = torch.stack(matching).mean()
+        if motion:
+            losses['motion'] = torch.stack(motion).mean()
+        return losses
 
     def rate(self, progress: float) -> float:
         """Learning rate of the next step: a linear rise, a plateau, the fall of a cosine."""
@@ -111,6 +155,7 @@ class Trainer:
             'seconds': self.seconds,
             'network': self.network.state_dict(),
             'average': self.average.state_dict(),
+            'sharpness': self.sharpness.detach(),
             'optimiser': self._optimiser.state_dict(),
         }
         unfinished = path.with_suffix('.part')
@@ -140,6 +185,8 @@ class Trainer:
         self.network.load_state_dict(state['network'])
         self.average.load_state_dict(state['average'])
         self.average.to(self.device)
+        with torch.no_grad():
+            self.sharpness.copy_(state['sharpness'])
         self._optimiser.load_state_dict(state['optimiser'])
         self.step_number = state['step']
         self.seconds = state['seconds']

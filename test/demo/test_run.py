@@ -104,8 +104,8 @@ def test_from_scene_to_report_over_dds(tmp_path, installed, console):
     assert max(found.values[0] for found in live.position_errors.values()) < 0.1
     assert live.from_arrival is not None and live.from_arrival.median > 0
     content = json.loads((out / 'results.json').read_text())
-    assert content['diagnostics']['features'] == 'embedded-fused'
-    assert content['settings']['features.name'] == 'embedded-fused'
+    assert content['diagnostics']['features'] == 'embedded'
+    assert content['settings']['features.name'] == 'embedded'
     assert (out / 'report.html').stat().st_size > 50_000
     assert (out / 'overlay.mp4').stat().st_size > 1000
     # what `drift score` says of the two bags

@@ -40,12 +40,9 @@ def test_options_reach_the_training(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         return Done()
 
     monkeypatch.setattr(run, 'train', train)
-    command = (
-        f'train-embedded --out {tmp_path} --device cpu --twin --minutes 3 --set network.layers=2'
-    )
+    command = f'train-embedded --out {tmp_path} --device cpu --minutes 3 --set network.depth=3'
     result = CliRunner().invoke(make_app(), command.split())
     assert result.exit_code == 0, result.output
-    assert seen['settings'].network.layers == 2
-    assert not seen['settings'].network.temporal
+    assert seen['settings'].network.depth == 3
     assert seen['plan'].minutes == 3
     assert str(seen['device']) == 'cpu'

@@ -15,7 +15,7 @@ TED = 'Zhang et al., NeurIPS 2025 (arXiv 2512.02339)'
 DAVIS, KUBRIC, YOUTUBE = 'DAVIS-2017 val', 'Kubric-Similar', 'YouTube-Similar'
 LAYOUTS = {DAVIS: 'davis', KUBRIC: 'kubric-similar', YOUTUBE: 'youtube-vos'}
 SEQUENCES = {DAVIS: 30, KUBRIC: 14, YOUTUBE: 28}
-OWN_FEATURES = ('patch', 'embedded', 'embedded-image', 'embedded-fused')
+OWN_FEATURES = ('patch', 'embedded', 'embedded-image')
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -15,37 +13,24 @@ from drift_ros.features.checkpoints import load_part
 from drift_ros.features.device import choose_device, choose_dtype
 from drift_ros.features.embedded.extractor import EmbeddedExtractor
 from drift_ros.features.embedded.model import EmbeddedUNet
-from drift_ros.features.embedded.reading import Reading
-from drift_ros.features.fused import FusedExtractor
 from drift_ros.settings import FeatureSettings
 
-Kind = Literal['video', 'image']
 TRAINED = 'model'  # folder of the weights inside the folder of a training
 
 
 def create(settings: FeatureSettings) -> FeatureExtractor:
-    """`embedded`: descriptors R_v of the video model.
+    """`embedded`: the model as a stream, R_v.
 
     Raises:
         CheckpointError: its weights are missing, damaged or of another kind.
         DeviceError: the device is not there.
     """
-    return _make('video', settings)
+    return _make('embedded', settings, temporal=True)
 
 
 def create_image(settings: FeatureSettings) -> FeatureExtractor:
-    """`embedded-image`: descriptors R_i of the image model. Raises as `create`."""
-    return _make('image', settings)
-
-
-def create_fused(settings: FeatureSettings) -> FeatureExtractor:
-    """`embedded-fused`: both, R_f, weighted by `settings.embedded.alpha`. Raises as `create`."""
-    alpha = settings.embedded.alpha
-    if alpha == 1:
-        return create(settings)
-    if alpha == 0:
-        return create_image(settings)
-    return FusedExtractor(create(settings), create_image(settings), alpha, 'embedded-fused')
+    """`embedded-image`: the same weights without temporal layers, R_i. Raises as `create`."""
+    return _make('embedded-image', settings, temporal=False)
 
 
 def load(folder: Path, dtype: torch.dtype) -> EmbeddedUNet:
@@ -54,58 +39,38 @@ def load(folder: Path, dtype: torch.dtype) -> EmbeddedUNet:
     Raises:
         CheckpointError: the weights are missing, damaged or of another class.
     """
-    model: EmbeddedUNet = load_part(inner(folder), '.', EmbeddedUNet, dtype)
+    inner = folder / TRAINED if (folder / TRAINED).is_dir() else folder
+    model: EmbeddedUNet = load_part(inner, '.', EmbeddedUNet, dtype)
     return model
 
 
-def inner(folder: Path) -> Path:
-    """Where the model lies in a folder, which may be that of its training."""
-    return folder / TRAINED if (folder / TRAINED).is_dir() else folder
-
-
-def _make(kind: Kind, settings: FeatureSettings) -> EmbeddedExtractor:
-    own = settings.embedded
-    chosen = own.checkpoint if kind == 'video' else own.image_checkpoint
-    setting = 'checkpoint' if kind == 'video' else 'image_checkpoint'
+def _make(name: str, settings: FeatureSettings, temporal: bool) -> EmbeddedExtractor:
     device = choose_device(settings.device)
     dtype = choose_dtype(settings.dtype, device)
-    folder = _folder(kind, chosen, setting)
-    model = load(folder, dtype)
-    if model.config.temporal != (kind == 'video'):
-        found = 'image' if kind == 'video' else 'video'
+    model = load(_folder(settings.embedded.checkpoint), dtype)
+    if temporal and not model.config.temporal:
         raise CheckpointError(
-            f'features.embedded.{setting} holds the {found} model, expected the {kind} model: give '
-            'the folder of the other training'
+            'features.embedded.checkpoint holds a model without temporal layers, `embedded` needs '
+            'one with them: take `embedded-image`, or give the folder of another training'
         )
-    reading = Reading.load(inner(folder))
     return EmbeddedExtractor(
-        'embedded' if kind == 'video' else 'embedded-image',
+        name,
         model,
-        replace(reading, snr=own.snr) if own.snr else reading,
-        temporal=own.temporal,
-        motion=own.motion,
-        ensemble=own.ensemble,
+        snr=settings.embedded.snr,
+        temporal=temporal,
         seed=settings.seed,
         device=device,
         dtype=dtype,
-        compile=settings.compile,
     )
 
 
-def _folder(kind: Kind, chosen: str, setting: str) -> Path:
+def _folder(chosen: str) -> Path:
     """Where the weights lie."""
-    if chosen:
-        folder = Path(chosen).expanduser()
-        if not folder.is_dir():
-            raise CheckpointError(
-                f'features.embedded.{setting} is {chosen!r}, which is not a folder: give the --out '
-                'of `drift train-embedded`'
-            )
-        return folder
-    folder = resources.folder('resource') / 'embedded' / kind
+    folder = Path(chosen).expanduser() if chosen else resources.folder('resource') / 'embedded'
     if not folder.is_dir():
         raise CheckpointError(
-            f'this package comes without weights of the embedded {kind} model: train one by `drift '
-            f'train-embedded` and give its folder as features.embedded.{setting}'
+            f'{str(folder)!r} is no folder of weights of the embedded model: give the --out of '
+            '`drift train-embedded` as features.embedded.checkpoint, or leave it empty for the '
+            'weights that come with the package'
         )
     return folder

@@ -1,21 +1,18 @@
-"""Descriptors from inside the embedded models."""
+"""Descriptors from the embedded model, as a stream or frame by frame."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from drift_ros.descriptors import Descriptors
-from drift_ros.errors import DeviceError
-from drift_ros.features.base import FeatureExtractor, Window
-from drift_ros.features.device import compiled, prepare
+from drift_ros.features.base import FeatureExtractor, Session, Window
+from drift_ros.features.device import prepare, require_finite
+from drift_ros.features.embedded.layers import PAST, Cache
 from drift_ros.features.embedded.model import EmbeddedUNet
-from drift_ros.features.embedded.paths import AHEAD, describe_paths
-from drift_ros.features.embedded.reading import Reading, describe
 from drift_ros.features.noise import NoiseLevel, gaussian
 
 SHRINK = 2  # px of an image per px that the network sees
@@ -27,94 +24,87 @@ def level(snr: float) -> NoiseLevel:
 
 
 class EmbeddedExtractor(FeatureExtractor):
-    """Reads decoder blocks of an embedded model, and the paths that cells take in the window.
+    """The descriptors that the embedded model was trained to match by.
 
-    Frames are shrunk by 2, noised, and go through the network together; a model without temporal
-    layers, or whose temporal layers are left out, sees each alone, and knows of no paths. Noise is
-    drawn by (seed, stamp of the frame, member), so a frame has the same noise in every window.
+    Frames are shrunk by 2, noised, and go through the network one by one. Noise is drawn by (seed,
+    stamp of the frame). With temporal layers it is a streaming extractor: keys and values of
+    earlier frames are kept in the session. Without, every frame is seen alone.
 
     Args:
         name: name in the registry.
         model: moved and cast in place.
-        reading: what is read at which noise, and how it becomes descriptors.
-        temporal: whether temporal layers are run; without them the window is still that of the
-            model (the ablation R_v without temporal layers).
-        motion: weight of the paths, relative to that of a block; 0 leaves them out.
-        ensemble: draws of the noise over which outputs are averaged.
+        snr: signal-to-noise ratio at which frames are read.
+        temporal: whether temporal layers are run, if the model has any.
         seed: of the noise.
         device: where to run.
         dtype: number format of the network and the descriptors.
-        compile: whether to use torch.compile.
     """
 
     def __init__(
         self,
         name: str,
         model: EmbeddedUNet,
-        reading: Reading,
         *,
+        snr: float,
         temporal: bool = True,
-        motion: float = 0.0,
-        ensemble: int = 1,
         seed: int = 0,
         device: torch.device,
         dtype: torch.dtype,
-        compile: bool = False,
     ) -> None:
         self.name = name
         self.device = device
         self.dtype = dtype
-        self.window_length = model.config.frames if model.config.temporal else 1
+        self.streaming = temporal and model.config.temporal
+        self.window_length = 1 + max(PAST.values()) if self.streaming else 1
         self.size_multiple = SHRINK * model.multiple
-        self._joined = temporal and model.config.temporal
-        self._run = compiled(prepare(model, device, dtype), compile)
-        self._level = level(reading.snr)
-        self._blocks = reading.blocks
-        known = reading.joined if self._joined else reading.alone
-        self._whitenings = [known[block].to(device) for block in reading.blocks]
-        self._motion = motion if self._joined else 0.0
-        self._ensemble = ensemble
+        self.model: EmbeddedUNet = prepare(model, device, dtype)
+        self._level = level(snr)
         self._seed = seed
 
-    @torch.no_grad()
     def extract(self, window: Window) -> Descriptors:
-        """Descriptors of the newest frames: (n, C, H / stride, W / stride), C over all parts."""
-        new = slice(-window.new, None)
-        used = slice(None) if self._joined else new
-        maps = self.outputs(window.images[used], window.stamps[used])
-        if self._motion:
-            trodden = describe([m[-window.new - AHEAD :] for m in maps], self._whitenings)
-            features = torch.cat([trodden, self._motion * describe_paths(trodden)], 1)[new]
-        else:
-            features = describe([m[new] for m in maps], self._whitenings)
-        if not bool(features.isfinite().all()):
-            raise DeviceError(
-                f'the embedded model overflows in {self.dtype} on these frames: set '
-                'features.dtype to bfloat16 or float32'
-            )
-        stride = window.images.shape[-2] // features.shape[-2]
-        return Descriptors.of(features.to(self.dtype), stride)
+        """Descriptors of the newest `window.new` frames of a stream that begins with this window.
+
+        Raises:
+            DeviceError: the network overflows in its number format.
+        """
+        return self.session().extract(window)
+
+    def session(self, length: int = 0) -> Session:
+        """A new stream; how many frames it remembers is the model's own."""
+        del length
+        return _Stream(self)
 
     @torch.no_grad()
-    def outputs(self, images: Tensor, stamps: Sequence[int]) -> list[Tensor]:
-        """(n, C, h, w) float32 of each block that is read, for (n, 3, H, W) uint8 frames."""
-        clean = functional.avg_pool2d(images.float(), SHRINK).div_(127.5).sub_(1)
-        draws = [self._pass(clean, stamps, member) for member in range(self._ensemble)]
-        return [sum(of_block) / self._ensemble for of_block in zip(*draws, strict=True)]
+    def describe(self, image: Tensor, stamp: int, cache: Cache | None) -> Tensor:
+        """(1, D, h, w) descriptors of a (3, H, W) uint8 frame that follows on those in the cache.
 
-    def _pass(self, clean: Tensor, stamps: Sequence[int], member: int) -> list[Tensor]:
-        noise = torch.stack([self._gaussian(clean[0], stamp, member) for stamp in stamps])
-        noisy = (self._level.signal * clean + self._level.noise * noise).to(self.dtype)
-        told = torch.full((1, len(stamps)), self._level.timestep, device=self.device)
-        outputs = self._run(noisy[None], told, blocks=self._blocks, join=self._joined)
-        return [output[0].float() for output in outputs]
-
-    def _gaussian(self, like: Tensor, stamp: int, member: int) -> Tensor:
-        return gaussian(
-            like.shape,
-            self.device,
-            seed=self._seed,
-            stamp=stamp,
-            draw='diffusion',
-            member=member,
+        Raises:
+            DeviceError: the network overflows in its number format.
+        """
+        clean = functional.avg_pool2d(image.float(), SHRINK).div_(127.5).sub_(1)
+        noise = gaussian(
+            clean.shape, self.device, seed=self._seed, stamp=stamp, draw='diffusion', member=0
         )
+        noisy = (self._level.signal * clean + self._level.noise * noise).to(self.dtype)
+        log_snr = torch.full((1, 1), self._level.timestep, device=self.device)
+        found = self.model.describe(noisy[None, None], log_snr, join=self.streaming, cache=cache)
+        require_finite(found, 'the embedded model')
+        return found[0]
+
+
+class _Stream(Session):
+    """Keys and values of the newest frames, or nothing where every frame is seen alone."""
+
+    def __init__(self, extractor: EmbeddedExtractor) -> None:
+        self._of = extractor
+        self.reset()
+
+    def extract(self, window: Window) -> Descriptors:
+        first = 0 if self._of.streaming else len(window.images) - window.new
+        frames = list(zip(window.images, window.stamps, strict=True))[first:]
+        maps = [self._of.describe(image, stamp, self._cache) for image, stamp in frames]
+        features = torch.cat(maps[-window.new :])
+        return Descriptors.of(features, window.images.shape[-2] // features.shape[-2])
+
+    def reset(self) -> None:
+        self._cache = Cache() if self._of.streaming else None

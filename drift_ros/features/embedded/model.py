@@ -1,13 +1,15 @@
-"""A small space-time diffusion UNet over pixels, and its twin that sees single frames.
+"""A small causal space-time diffusion UNet over pixels, trained to denoise and to match.
 
 A strided stem takes the place of a VAE; residual blocks work on each frame, temporal layers
-between them join the frames. The network predicts the clean frames x_0 from x = signal * x_0 +
-noise * eps, told the logarithm of the signal-to-noise ratio.
+between them join it with earlier frames. From x = signal * x_0 + noise * eps and the logarithm of
+the signal-to-noise ratio the network predicts the clean frames x_0, and descriptors whose cosine
+says which cells of two frames show the same point (as Track4Gen, Jeong et al. 2025).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
 
@@ -19,51 +21,50 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from drift_ros.errors import SettingsError
-from drift_ros.features.embedded.layers import Attention, residual
+from drift_ros.features.embedded.layers import Attention, Cache, FeedForward, residual, zero
 
 
-class Temporal(nn.ModuleList):
-    """Layers that join frames, one after the other."""
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What the network gives for (B, F, 3, H, W) frames.
 
-    def forward(self, features: Tensor, frames: int) -> Tensor:
-        """(B * F, C, h, w) -> the same."""
-        for layer in self:
-            features = layer(features, frames)
-        return features
+    Attributes:
+        clean: (B, F, 3, H, W) predicted x_0.
+        descriptors: (B, F, D, h, w), not normalised.
+        motion: (B, F, 2, h, w) displacement (x, y) in cells since the frame before.
+    """
+
+    clean: Tensor
+    descriptors: Tensor
+    motion: Tensor
 
 
 class Stage(nn.Module):
-    """Residual blocks at one scale, each followed by the temporal layers of this scale.
+    """A residual block, attention layers and a feed-forward layer, at one place of the network.
 
     Args:
-        inputs: channels that each block takes.
+        inputs: channels that it takes.
         channels: C, that it gives.
         time: channels of the encoding of the noise level.
-        attend: scopes of the attention layers after each block.
-        temporal: whether there are temporal layers.
+        scopes: of the attention layers; all but `frame` are temporal. Without any there is no
+            feed-forward layer either.
     """
 
-    def __init__(
-        self, inputs: Sequence[int], channels: int, time: int, attend: Sequence[str], temporal: bool
-    ) -> None:
+    def __init__(self, inputs: int, channels: int, time: int, scopes: Sequence[str]) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(residual(c, channels, time) for c in inputs)
-        self.spatial = nn.ModuleList(
-            Attention(channels, 'frame') for _ in inputs if 'frame' in attend
-        )
-        scopes = [scope for scope in attend if scope != 'frame']
-        self.temporal = nn.ModuleList(
-            Temporal(Attention(channels, scope) for scope in scopes) for _ in inputs if temporal
-        )
+        self.block = residual(inputs, channels, time)
+        self.attention = nn.ModuleList(Attention(channels, scope) for scope in scopes)
+        self.feed = FeedForward(channels) if scopes else nn.Identity()
 
-    def layer(self, index: int, features: Tensor, noise: Tensor, frames: int, join: bool) -> Tensor:
-        """(B * F, C', h, w) through one block and what follows it."""
-        features = self.blocks[index](features, noise)
-        if self.spatial:
-            features = self.spatial[index](features, frames)
-        if join and self.temporal:
-            features = self.temporal[index](features, frames)
-        return features
+    def forward(
+        self, features: Tensor, noise: Tensor, frames: int, join: bool, cache: Cache | None
+    ) -> Tensor:
+        """(B * F, inputs, h, w) -> (B * F, C, h, w); `join`: whether temporal layers are run."""
+        features = self.block(features, noise)
+        for layer in cast('list[Attention]', self.attention):
+            if join or layer.scope == 'frame':
+                features = layer(features, frames, cache)
+        return cast('Tensor', self.feed(features))
 
 
 class EmbeddedUNet(ModelMixin, ConfigMixin):
@@ -73,78 +74,94 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
     one a cell for each `patch` x `patch` px.
 
     Args:
-        channels: C of each scale, from the finest; multiples of 32.
-        layers: residual blocks per scale in the encoder and in the decoder.
+        channels: C of each scale, from the finest; multiples of 32. At the two coarsest cells
+            attend to others.
+        context: channels of the scale between encoder and decoder, where cells see the whole frame
+            and eight frames before it.
+        depth: stages at that scale.
         patch: px per cell of the finest grid.
-        frames: length of the windows of the training; others work.
         temporal: whether there are temporal layers; without them it is an image model.
-        near: for each scale but the coarsest, whether cells look around in the neighbouring
-            frames. At the coarsest, cells look everywhere: in their frame, and in all frames.
+        readout: channels of the descriptors that come from each decoder block; they add up to D.
     """
 
     @register_to_config
     def __init__(
         self,
-        channels: Sequence[int] = (64, 128, 256),
-        layers: int = 1,
+        channels: Sequence[int] = (32, 64, 128),
+        context: int = 256,
+        depth: int = 2,
         patch: int = 4,
-        frames: int = 16,
         temporal: bool = True,
-        near: Sequence[bool] = (False, True),
+        readout: Sequence[int] = (0, 40, 24),
     ) -> None:
         super().__init__()
-        if any(c % 32 for c in channels) or len(near) != len(channels) - 1:
+        if any(c % 32 for c in channels) or len(readout) != len(channels) or len(channels) < 2:
             raise SettingsError(
-                f'channels are {tuple(channels)} and near is {tuple(near)}: expected multiples of '
-                '32, and a word for each but the last'
+                f'channels are {tuple(channels)} and readout is {tuple(readout)}: expected two or '
+                'more multiples of 32, and a number for each'
             )
         time = 2 * channels[-1]
-        self.noise = TimestepEmbedding(channels[-1], time)
-        self.stem = nn.Conv2d(3, channels[0], 2 * patch, patch, patch // 2)
         deepest = len(channels) - 1
 
-        def attend(scale: int) -> list[str]:
-            if scale == deepest:
-                return ['frame', 'all']
-            return ['near'] if near[scale] else []
+        def scopes(scale: int, decoder: bool = False) -> list[str]:
+            wanted = {deepest: ['frame', 'all'], deepest + 1: ['frame', 'long']}.get(scale, [])
+            if scale == deepest - 1:
+                wanted = ['frame', 'near'] if decoder else ['near']
+            return [scope for scope in wanted if temporal or scope == 'frame']
 
+        self.noise = TimestepEmbedding(channels[-1], time)
+        self.stem = nn.Conv2d(3, channels[0], 2 * patch, patch, patch // 2)
         self.down = nn.ModuleList(
-            Stage([c] * layers, c, time, attend(scale), temporal)
-            for scale, c in enumerate(channels)
+            Stage(c, c, time, scopes(scale)) for scale, c in enumerate(channels)
         )
         self.shrink = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in pairwise(channels))
+        self.into = nn.Conv2d(channels[-1], context, 3, 2, 1)
+        self.middle = nn.ModuleList(
+            Stage(context, context, time, scopes(deepest + 1)) for _ in range(depth)
+        )
+        self.out = nn.Conv2d(context, channels[-1], 1)
+        zero(self.out)
         self.up = nn.ModuleList(
-            Stage([2 * c] * layers, c, time, attend(scale), temporal)
+            Stage(2 * c, c, time, scopes(scale, True))
             for scale, c in reversed(list(enumerate(channels)))
         )
         self.grow = nn.ModuleList(nn.Conv2d(b, a, 3, 1, 1) for b, a in pairwise(channels[::-1]))
         self.norm = nn.GroupNorm(8, channels[0])
         self.head = nn.Conv2d(channels[0], 3 * patch**2, 3, padding=1)
+        self.projections = nn.ModuleList(
+            nn.Conv2d(c, d, 1) if d else nn.Identity()
+            for c, d in zip(reversed(channels), readout, strict=True)
+        )
+        self.motion = nn.Conv2d(sum(readout), 2, 1)
 
     def forward(
-        self, sample: Tensor, log_snr: Tensor, *, blocks: Sequence[int] = (), join: bool = True
-    ) -> Tensor | list[Tensor]:
-        """Predict the clean frames, or read features.
+        self, sample: Tensor, log_snr: Tensor, *, join: bool = True, cache: Cache | None = None
+    ) -> Outputs:
+        """Predict the clean frames, their descriptors and their motion.
 
         Args:
             sample: (B, F, 3, H, W) noised frames; H and W multiples of `multiple`.
             log_snr: (B, F) natural logarithm of their signal-to-noise ratio.
-            blocks: decoder blocks that are read, rising; the network stops after the last one.
-                Without any it runs to the end.
             join: whether temporal layers are run. Without them every frame is seen alone.
-
-        Returns:
-            (B, F, 3, H, W) x_0, or (B, F, C, h, w) output of each block.
-
-        Raises:
-            SettingsError: there is no such block.
+            cache: of the frames before, if these are later frames of a stream; updated in place.
         """
-        if any(not 0 <= block < len(self.up) for block in blocks):
-            raise SettingsError(
-                f'decoder blocks {tuple(blocks)} are read: this model has blocks 0 to '
-                f'{len(self.up) - 1}'
-            )
-        found = []
+        hidden, descriptors = self._trunk(sample, log_snr, join, cache)
+        frames = sample.shape[1]
+        clean = self.head(functional.silu(self.norm(hidden)))
+        clean = functional.pixel_shuffle(clean, self.config.patch)
+        motion = self.motion(descriptors)
+        return Outputs(*(x.unflatten(0, (-1, frames)) for x in (clean, descriptors, motion)))
+
+    def describe(
+        self, sample: Tensor, log_snr: Tensor, *, join: bool = True, cache: Cache | None = None
+    ) -> Tensor:
+        """(B, F, D, h, w) descriptors alone; arguments as for `forward`."""
+        return self._trunk(sample, log_snr, join, cache)[1].unflatten(0, (-1, sample.shape[1]))
+
+    def _trunk(
+        self, sample: Tensor, log_snr: Tensor, join: bool, cache: Cache | None
+    ) -> tuple[Tensor, Tensor]:
+        """Output of the last decoder block, and the descriptors, frames in the batch."""
         frames = sample.shape[1]
         levels = get_timestep_embedding(  # 0..1000 for 20 nats
             (10 - log_snr.flatten().float()).mul(50), self.config.channels[-1]
@@ -152,27 +169,40 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
         noise = self.noise(levels.to(sample.dtype))
         hidden = self.stem(sample.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         skips = []
-        for scale, stage in enumerate(cast('list[Stage]', self.down)):
-            if scale:
-                hidden = self.shrink[scale - 1](hidden)
-            for index in range(len(stage.blocks)):
-                hidden = stage.layer(index, hidden, noise, frames, join)
-                skips.append(hidden)
-        for depth, stage in enumerate(cast('list[Stage]', self.up)):
+        for scale, stage in enumerate(self.down):
+            hidden = self.shrink[scale - 1](hidden) if scale else hidden
+            hidden = stage(hidden, noise, frames, join, cache)
+            skips.append(hidden)
+        inner = self.into(hidden)
+        for stage in self.middle:
+            inner = stage(inner, noise, frames, join, cache)
+        hidden = hidden + functional.interpolate(self.out(inner), hidden.shape[-2:])
+        outputs = []
+        for depth, stage in enumerate(self.up):
             if depth:
                 hidden = functional.interpolate(hidden, skips[-1].shape[-2:])
                 hidden = self.grow[depth - 1](hidden)
-            for index in range(len(stage.blocks)):
-                hidden = torch.cat([hidden, skips.pop()], 1)
-                hidden = stage.layer(index, hidden, noise, frames, join)
-            if depth in blocks:
-                found.append(hidden.unflatten(0, (-1, frames)))
-            if blocks and depth == max(blocks):
-                return found
-        clean = self.head(functional.silu(self.norm(hidden)))
-        return functional.pixel_shuffle(clean, self.config.patch).unflatten(0, (-1, frames))
+            hidden = stage(torch.cat([hidden, skips.pop()], 1), noise, frames, join, cache)
+            outputs.append(hidden)
+        if cache is not None:
+            cache.frames += frames
+        parts = [
+            functional.normalize(_resized(layer(output), hidden.shape[-2:]).float(), dim=1)
+            for layer, output, channels in zip(
+                self.projections, outputs, self.config.readout, strict=True
+            )
+            if channels
+        ]
+        return hidden, torch.cat(parts, 1).to(hidden.dtype)
 
     @property
     def multiple(self) -> int:
         """H and W must be multiples of this."""
         return int(self.config.patch)
+
+
+def _resized(features: Tensor, grid: torch.Size) -> Tensor:
+    """(N, C, h, w) on another grid."""
+    if features.shape[-2:] == grid:
+        return features
+    return functional.interpolate(features, grid, mode='bilinear', align_corners=False)
