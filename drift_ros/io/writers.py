@@ -64,7 +64,7 @@ class LabelWriter:
     Args:
         folder: place of the files; made if missing.
         name: name of a frame's file without suffix.
-        created: told the path of each file before it is made.
+        created: called with the path of each file before it is made.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ class OverlayWriter:
     Args:
         path: first file to write.
         fps: frames per second of the video.
-        created: told the path of each file before it is made.
+        created: called with the path of each file before it is made.
     """
 
     def __init__(

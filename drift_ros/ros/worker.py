@@ -195,14 +195,6 @@ class Worker(Generic[Message]):
         self._enqueue(Command(run, answer, supersedes))
         return answer
 
-    def call(self, run: Callable[[Tracker], Answer], timeout: float | None = None) -> Answer:
-        """Submit and wait.
-
-        Raises:
-            TimeoutError: the worker did not get round to it in `timeout` seconds.
-        """
-        return self.submit(run).result(timeout)
-
     def pause(self, paused: bool) -> None:
         """Ignore images from now on, or take them again. What waits for a window is labelled."""
         with self._changed:

@@ -38,12 +38,6 @@ class Camera:
         cx, cy = self.centre
         return np.array([[self.focal, 0, cx], [0, self.focal, cy], [0, 0, 1]])
 
-    def project(self, point: NDArray[np.float64]) -> tuple[float, float]:
-        """Pixel (x, y) of a point (3,) in m in the optical frame."""
-        cx, cy = self.centre
-        x, y, z = point
-        return cx + self.focal * x / z, cy + self.focal * y / z
-
     def deproject(
         self, x: NDArray[Any], y: NDArray[Any], depth: NDArray[Any]
     ) -> NDArray[np.float64]:

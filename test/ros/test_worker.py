@@ -170,9 +170,9 @@ def test_only_the_frames_of_a_failed_window_go_unpublished() -> None:
     worker.load(lambda: tracker).result(WAIT)
     for index in range(6):
         worker.put(index)
-    worker.call(lambda tracker: None, WAIT)
+    worker.submit(lambda tracker: None).result(WAIT)
     red = Prompt(id=1, mask=red_mask(0))
-    worker.call(lambda tracker: tracker.set_targets([red], clip_frame(0).stamp), WAIT)
+    worker.submit(lambda tracker: tracker.set_targets([red], clip_frame(0).stamp)).result(WAIT)
     until(lambda: len(published) == 10)  # six without targets, then all but two
     assert [r.frame.index for r in published[6:]] == [0, 1, 4, 5]
     assert [type(error) for _, error in errors] == [torch.OutOfMemoryError]
@@ -199,8 +199,8 @@ def test_errors_of_commands_go_to_their_caller(rig: Rig) -> None:
         raise DriftError('no')
 
     with pytest.raises(DriftError, match='no'):
-        rig.worker.call(refuse, WAIT)
-    assert rig.worker.call(lambda tracker: 7, WAIT) == 7
+        rig.worker.submit(refuse).result(WAIT)
+    assert rig.worker.submit(lambda tracker: 7).result(WAIT) == 7
 
 
 def test_a_command_can_be_taken_back_before_its_turn(rig: Rig) -> None:
@@ -211,7 +211,7 @@ def test_a_command_can_be_taken_back_before_its_turn(rig: Rig) -> None:
     command = rig.worker.submit(lambda tracker: ran.set())
     assert command.cancel()
     rig.tracker.gate.set()
-    rig.worker.call(lambda tracker: None, WAIT)
+    rig.worker.submit(lambda tracker: None).result(WAIT)
     assert not ran.is_set()
 
 
@@ -221,7 +221,7 @@ def test_pause_labels_what_waits_and_ignores_what_comes(rig: Rig) -> None:
     rig.worker.pause(True)
     for stamp in (2, 3):
         rig.worker.put(stamp)
-    rig.worker.call(lambda tracker: None, WAIT)
+    rig.worker.submit(lambda tracker: None).result(WAIT)
     assert rig.published == [1]
     assert rig.tracker.flushed == 1
     assert rig.worker.counters.paused == 2
@@ -245,7 +245,7 @@ def test_windows_that_are_due_run_between_commands(rig: Rig) -> None:
     def begin(tracker: Any) -> None:
         tracker.due = True
 
-    rig.worker.call(begin, WAIT)
+    rig.worker.submit(begin).result(WAIT)
     rig.worker.put(99)
     until(lambda: len(rig.published) == 4)
     assert rig.published == [48, 49, 50, 99]
@@ -256,7 +256,7 @@ def test_latency_is_told_once_per_frame(rig: Rig) -> None:
     rig.worker.put(1)
     until(lambda: len(rig.published) == 1)
     again = rig.tracker.frames[0]
-    rig.worker.call(lambda tracker: rig.worker._hand_on([result(again)]), WAIT)
+    rig.worker.submit(lambda tracker: rig.worker._hand_on([result(again)])).result(WAIT)
     first, second = rig.latencies
     assert first is not None
     assert before <= first <= time.monotonic()

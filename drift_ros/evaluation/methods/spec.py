@@ -1,4 +1,4 @@
-"""What is to track, told without making it: models are loaded where they run."""
+"""What is to track, described without making it: models are loaded where they run."""
 
 from __future__ import annotations
 

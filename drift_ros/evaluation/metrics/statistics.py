@@ -1,4 +1,4 @@
-"""What is told of a score over the frames of a sequence, as the DAVIS benchmark defines it."""
+"""Statistics of a score over the frames of a sequence, as the DAVIS benchmark defines it."""
 
 from __future__ import annotations
 

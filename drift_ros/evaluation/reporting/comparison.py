@@ -68,9 +68,11 @@ class Comparison:
                 ('only in ' + name, pairing.added),
                 ('with other objects, frames or sizes', pairing.unlike),
             )
-            told = [f'{what}: {", ".join(names)}' for what, names in groups if names]
-            if told:
-                notes.append(f'{name} pairs in {len(pairing.common)} sequences; {"; ".join(told)}.')
+            unpaired = [f'{what}: {", ".join(names)}' for what, names in groups if names]
+            if unpaired:
+                notes.append(
+                    f'{name} pairs in {len(pairing.common)} sequences; {"; ".join(unpaired)}.'
+                )
             if not pairing.common:
                 notes.append(f'{name} has no sequence in common with {self.names[0]}.')
         if any(1 < len(p.common) < FEW for p in self.pairings):

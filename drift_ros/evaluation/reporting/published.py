@@ -99,13 +99,13 @@ def _other_data(results: Results, published: Published) -> list[str]:
 
 
 def _other_protocol(results: Results) -> list[str]:
-    told = []
+    found = []
     limit = results.dataset.get('limit')
     if limit is not None:
-        told.append(f'Shorter videos: the first {limit} frames of each sequence.')
+        found.append(f'Shorter videos: the first {limit} frames of each sequence.')
     if results.dataset.get('merge'):
-        told.append('Another protocol: all objects of a sequence were taken for one.')
-    return told
+        found.append('Another protocol: all objects of a sequence were taken for one.')
+    return found
 
 
 def _other_features(results: Results, published: Published) -> list[str]:

@@ -129,7 +129,7 @@ class RerunWatcher:
     """Passes on how far an evaluation is, and logs each sequence when it is done.
 
     Args:
-        watcher: who is told.
+        watcher: called with the progress.
         log: where sequences go.
         sequences: of the evaluation.
         folder: of the evaluation. What is done there from before is logged first.

@@ -45,10 +45,10 @@ def means(results: Results, published: Published | None) -> Table:
     if timed:
         own += [seconds(results.seconds_per_frame), mib(_memory(results))]
     if published is not None:
-        told = [percent(published.measures.get(name)) for name in names]
+        theirs = [percent(published.measures.get(name)) for name in names]
         if timed:
-            told += [seconds(published.seconds_per_frame), mib(published.memory)]
-        rows.append(row(f'published: {published.method}', told))
+            theirs += [seconds(published.seconds_per_frame), mib(published.memory)]
+        rows.append(row(f'published: {published.method}', theirs))
     heads = ['[%]', *names, *(['s/frame', 'memory [MiB]'] if timed else [])]
     return {'heads': heads, 'rows': rows}
 

@@ -28,7 +28,7 @@ Found = Score | Refusal
 
 
 class Watcher(Protocol):
-    """Is told how far an evaluation is."""
+    """Gets the progress of an evaluation."""
 
     def begin(self, done: int, count: int) -> None:
         """How many sequences were done before, and how many there are."""
@@ -91,7 +91,7 @@ def evaluate(
         out: folder of the results; an equal run that was broken off there is continued, and
             sequences that were refused are tried again.
         options: how to run.
-        watcher: told how far it is.
+        watcher: gets the progress.
         runner: does the tasks, elsewhere than on this machine; it tells of frames and of what came
             of each task.
 

@@ -27,7 +27,6 @@ from drift_ros.paths import below
 
 log = logging.getLogger(__name__)
 
-LOCAL = 'local'
 KNOCK = 5.0  # s that a cluster has to answer
 PATIENCE = 60.0  # s without news after which it is said what is waited for
 
@@ -60,8 +59,8 @@ class RayRunner:
         Args:
             tasks: what to do; each is begun in this order.
             spec: makes the method.
-            on_frame: not told anything; workers tell of whole sequences.
-            on_done: told what came of a task, once its results are written.
+            on_frame: not called; workers report whole sequences.
+            on_done: called with the outcome of a task, once its results are written.
 
         Raises:
             DeviceError: there is no cluster, or it cannot hold a worker; Ray is missing.

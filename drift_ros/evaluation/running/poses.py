@@ -53,7 +53,7 @@ def run_poses(
         method: whose extractor and settings are taken.
         folder: gets joints.csv, overlay.mp4 and sheet.png; emptied before.
         pictures: whether to draw the overlay and the sheet.
-        on_frame: told how many frames were put in, and how many there are.
+        on_frame: called with how many frames were put in, and how many there are.
 
     Raises:
         DriftError: the data cannot be used, or the folder cannot be written.

@@ -45,7 +45,7 @@ def run_sequence(
         method: who tracks it.
         folder: gets labels/*.png as they come, overlay.mp4 and sheet.png; emptied before.
         pictures: whether to draw the overlay and the sheet.
-        on_frame: told how many frames were put in, and how many there are.
+        on_frame: called with how many frames were put in, and how many there are.
 
     Raises:
         DriftError: the data cannot be used, the method failed, or the folder cannot be written.

@@ -57,8 +57,8 @@ def run_tasks(
         spec: makes the method.
         jobs: number of processes.
         devices: devices that they take in turn; none: as the settings say.
-        on_frame: told of a task, how many of its frames were put in, and how many there are.
-        on_done: told what came of a task.
+        on_frame: called with a task, how many of its frames were put in, and how many there are.
+        on_done: called with the outcome of a task.
 
     Raises:
         DriftError: the method cannot be made, or results cannot be written.
