@@ -10,8 +10,10 @@ import importlib
 import logging
 import os
 import signal
+import unicodedata
 from typing import Annotated, Any
 
+import rich.text
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
@@ -75,6 +77,11 @@ def complain(message: str) -> None:
     Console(stderr=True).print(line, soft_wrap=True)
 
 
+def _printable(text: str) -> str:
+    """A text without the control characters that a terminal would obey."""
+    return ''.join(c if c in '\n\t' or unicodedata.category(c) != 'Cc' else '' for c in text)
+
+
 def _version(show: bool) -> None:
     if show:
         typer.echo(f'drift {drift_ros.__version__}')
@@ -93,6 +100,9 @@ def _start(
     """Object tracking for robots with the features of video diffusion models."""
     for library in ('DIFFUSERS', 'TRANSFORMERS'):
         os.environ.setdefault(f'{library}_VERBOSITY', 'error')
+    # names of objects and files are printed, and rich lets most control characters through
+    text: Any = rich.text
+    text.strip_control_codes = _printable
     logger = logging.getLogger('drift_ros')
     logger.setLevel(logging.DEBUG if debug else logging.WARNING)
     logger.handlers = [RichHandler(console=Console(stderr=True), show_time=False, show_path=debug)]
