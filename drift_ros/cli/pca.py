@@ -43,8 +43,9 @@ def pca(
 ) -> None:
     """Show features as colours: the main directions of a pair of frames as red, green and blue.
 
-    Look-alikes that an extractor tells apart get different colours; an object that it recognises in
-    the other frame keeps its own. Each picture has the frames above and their features below.
+    Identical objects that an extractor tells apart get different colours; an object that it
+    recognises in the other frame keeps its own. Each picture has the frames above and their
+    features below.
     """
     import cv2
     from rich.console import Console

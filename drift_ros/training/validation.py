@@ -1,4 +1,4 @@
-"""A quick look at whether the features tell look-alikes apart: J on held-out crossing balls."""
+"""Whether the features tell identical objects apart: J on held-out crossing balls."""
 
 from __future__ import annotations
 

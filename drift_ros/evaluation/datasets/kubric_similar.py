@@ -1,4 +1,4 @@
-"""Rendered videos of look-alikes, made from their seeds: Kubric-Similar and its like.
+"""Rendered videos of identical objects, made from their seeds: Kubric-Similar and its kin.
 
 After the data set of the TED paper (two identical balls, 14 videos of 16 frames); scored as DAVIS.
 """
