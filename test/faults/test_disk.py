@@ -21,6 +21,7 @@ from drift_ros.errors import OutputError, SourceError
 from drift_ros.io import messages
 from drift_ros.io.bag_writer import BagWriter
 from drift_ros.io.bags import BagReader
+from drift_ros.runs.locks import writing_alone
 
 FAST = (
     '--features',
@@ -184,3 +185,11 @@ def test_read_only(disk, frames, prompts, tmp_path):
         code, said = drift(*arguments)
         assert code == 2 and 'Read-only file system' in said, said
     assert not list(place.iterdir())
+
+
+def test_two_runs_do_not_share_a_folder(frames, prompts, tmp_path):
+    arguments = ['track', frames, '--prompts', prompts, '--out', tmp_path / 'out', *FAST]
+    with writing_alone(tmp_path / 'out'):
+        code, said = drift(*arguments, '--overwrite')
+        assert code == 2 and 'another run is writing' in said
+    assert drift(*arguments)[0] == 0

@@ -198,3 +198,11 @@ def test_names_that_no_file_system_takes_are_refused_briefly(tmp_path):
         with pytest.raises(SourceError) as caught:
             below(tmp_path, name)
         assert len(str(caught.value)) < 500
+
+
+def test_results_go_where_a_linked_folder_leads(tmp_path):
+    (tmp_path / 'disk').mkdir()
+    (tmp_path / 'out').symlink_to(tmp_path / 'disk')
+    dataset = open_dataset('davis', davis_folder(tmp_path / 'data', ['boxes']))
+    evaluate(dataset, Flow(), tmp_path / 'out', BARE)
+    assert (tmp_path / 'disk' / 'results.json').is_file() and (tmp_path / 'out').is_symlink()
