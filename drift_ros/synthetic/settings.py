@@ -68,6 +68,64 @@ class RandomSettings(VideoSettings):
     crossing: float = Field(
         0.6, ge=0, le=1, description='Share of videos whose objects are made to cross.'
     )
+    slow_crossings: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description='Share of videos in which identical objects hide each other by 60 to 100 % for '
+        'many frames, and pass, turn back or stay.',
+    )
+    returns: float = Field(
+        0.12,
+        ge=0,
+        le=1,
+        description='Share of videos whose objects leave the image, or vanish behind something, '
+        'and come back.',
+    )
+    hands: float = Field(
+        0.08,
+        ge=0,
+        le=1,
+        description='Share of videos in which a hand or a gripper reaches in and carries an '
+        'object; it is one more object.',
+    )
+    crowds: float = Field(
+        0.06,
+        ge=0,
+        le=1,
+        description='Share of videos with 6 to 20 small objects that look the same or nearly so, '
+        'whatever `most` is.',
+    )
+    thin: float = Field(
+        0.12, ge=0, le=1, description='Share of cutouts that are thin or have many joints.'
+    )
+    figures: float = Field(
+        0.1, ge=0, le=1, description='Share of cutouts that are walkers, runners and cyclists.'
+    )
+    approaches: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description='Share of videos in which objects or the camera come nearer or go away by '
+        '2 to 4 times.',
+    )
+    shake: float = Field(0.2, ge=0, le=1, description='Share of videos from a camera that shakes.')
+    pans: float = Field(
+        0.08, ge=0, le=1, description='Share of videos from a camera that turns aside fast.'
+    )
+    layers: float = Field(
+        0.15,
+        ge=0,
+        le=1,
+        description='Share of videos with trunks, fences, branches or leaves at several depths.',
+    )
+    materials: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description='Share of surfaces after real ones: wood, fabric, skin, foliage, print, ...',
+    )
+    gloss: float = Field(0.2, ge=0, le=1, description='Share of cutouts with highlights.')
     motion: float = Field(1.0, ge=0, le=4, description='Strength of the motion of objects.')
     camera: float = Field(1.0, ge=0, le=4, description='Strength of the motion of the camera.')
     deformation: float = Field(
@@ -107,4 +165,14 @@ class RandomSettings(VideoSettings):
             raise ValueError(f'fewest ({self.fewest}) is more than most ({self.most})')
         if self.smallest > self.largest:
             raise ValueError(f'smallest ({self.smallest}) is more than largest ({self.largest})')
+        events = self.slow_crossings + self.returns + self.hands + self.crowds
+        if events > 1 + 1e-9:
+            raise ValueError(
+                f'slow_crossings, returns, hands and crowds are shares of all videos, and sum up '
+                f'to {events:g}; give at most 1 in all'
+            )
+        if self.thin + self.figures > 1 + 1e-9:
+            raise ValueError(
+                f'thin ({self.thin}) and figures ({self.figures}) sum up to more than 1'
+            )
         return self

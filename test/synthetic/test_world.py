@@ -69,7 +69,7 @@ def test_visible_points_lie_on_their_object(settings, seed):
 def test_points_of_the_background_keep_their_place_in_the_world(seed):
     settings = SETTINGS.model_copy(update={'camera': 2.0})
     world = synthetic.random_scene(seed, settings)
-    places = []
+    places, depths = [], []
     for frame in world:
         chosen = frame.points.visible & (frame.points.ids == 0)
         x, y = frame.points.positions.astype(float).T
@@ -79,15 +79,18 @@ def test_points_of_the_background_keep_their_place_in_the_world(seed):
         optical = world.camera.deproject(x, y, depth)
         place = world.view(frame.index).world(optical)
         places.append(np.where(chosen[:, None], place, np.nan))
+        depths.append(depth)
     both = np.isfinite(places[0][:, 0]) & np.isfinite(places[2][:, 0])
     assert both.any()
     error = np.linalg.norm(places[0][both] - places[2][both], axis=-1)
-    assert np.median(error) < 0.05 and error.max() < 0.6
+    error /= depths[0][both]
+    assert np.median(error) < 0.02 and error.max() < 0.1
 
 
 @pytest.mark.parametrize(('settings', 'seed'), CASES[::4])
 def test_the_picture_changes_where_objects_are_and_only_there(settings, seed):
-    world = synthetic.random_scene(seed, settings)
+    # twigs of layers may be thinner than a pixel, and then tint it without owning it
+    world = synthetic.random_scene(seed, settings.model_copy(update={'layers': 0.0}))
     plain = {'gains': None, 'exposure': None, 'noise': 0.0, 'quality': 0}
     for name, value in plain.items():
         object.__setattr__(world.sensor, name, value)
@@ -103,7 +106,7 @@ def test_the_picture_changes_where_objects_are_and_only_there(settings, seed):
             near |= np.roll(covered, (dy, dx), (0, 1))
     near[:, [0, -1]] = near[[0, -1]] = True
     assert not (changed & ~near).any()
-    assert changed[covered].mean() > 0.9
+    assert changed[covered].sum() >= 0.9 * covered.sum()
 
 
 def test_ids_are_checked():

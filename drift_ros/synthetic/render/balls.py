@@ -32,6 +32,7 @@ class BallActor:
         texture: what each half of it shows, mirrored at the circle between them.
         positions: (d, 3) of its centre in m in the world.
         turns: (d, 3, 3) rotation from its own frame to the world's.
+        shades: whether it throws a shadow.
     """
 
     id: int
@@ -40,6 +41,7 @@ class BallActor:
     texture: Texture
     positions: Array
     turns: Array
+    shades: bool = True
 
     surfaces = 1
 
@@ -127,16 +129,35 @@ class BallActor:
         close, it also keeps the light from around away.
         """
         offset = [p - np.float32(c) for p, c in zip(points, self.positions[index], strict=True)]
-        squared = sum(o * o for o in offset)
+        # In place where it can be: fresh memory costs more than the arithmetic.
+        squared = offset[0] * offset[0]
+        squared += offset[1] * offset[1]
+        squared += offset[2] * offset[2]
         along = -_dot(offset, light.directions[index])  # > 0 where the ball is on the lamp's side
-        distance = np.sqrt(np.maximum(squared - along * along, 0))
-        width = np.float32(light.softness) * (np.maximum(along, 0) + np.float32(0.3 * self.radius))
-        lit = np.clip((distance - np.float32(self.radius)) / width * np.float32(0.5) + 0.5, 0, 1)
-        lit = lit * lit * (3 - 2 * lit)
-        behind = np.clip(along * np.float32(5 / self.radius) + np.float32(0.5), 0, 1)
-        lamp = 1 - np.float32(light.shadow) * (1 - lit) * behind
-        near = np.maximum(squared * np.float32(1 / self.radius**2), 1)
-        return lamp * (1 - np.float32(0.35) / (near * np.sqrt(near)))
+        lit = squared - np.multiply(along, along, out=offset[0])
+        np.sqrt(np.maximum(lit, 0, out=lit), out=lit)
+        lit -= np.float32(self.radius)
+        width = np.maximum(along, 0, out=offset[0])
+        width += np.float32(0.3 * self.radius)
+        width *= np.float32(light.softness)
+        lit /= width
+        lit *= np.float32(0.5)
+        lit += np.float32(0.5)
+        np.clip(lit, 0, 1, out=lit)
+        lamp = lit * lit
+        lamp *= 3 - 2 * lit
+        np.subtract(1, lamp, out=lamp)
+        lamp *= np.float32(light.shadow)
+        along *= np.float32(5 / self.radius)
+        along += np.float32(0.5)
+        lamp *= np.clip(along, 0, 1, out=along)
+        np.subtract(1, lamp, out=lamp)
+        squared *= np.float32(1 / self.radius**2)
+        near = np.maximum(squared, 1, out=squared)
+        near *= np.sqrt(near, out=along)
+        np.divide(np.float32(0.35), near, out=near)
+        lamp *= np.subtract(1, near, out=near)
+        return lamp
 
     def sample(self, rng: np.random.Generator, count: int) -> tuple[Array, NDArray[np.intp]]:
         """Points fixed on it: directions (count, 3) in its own frame, and zeros (count,)."""
@@ -156,7 +177,10 @@ class BallActor:
 
 def _dot(planes: Planes, vector: Array) -> Floats:
     a, b, c = (np.float32(v) for v in vector)
-    return planes[0] * a + planes[1] * b + planes[2] * c
+    result = planes[0] * a
+    result += planes[1] * b
+    result += planes[2] * c
+    return result
 
 
 def _unit(planes: Planes) -> Planes:

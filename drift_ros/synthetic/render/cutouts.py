@@ -70,6 +70,7 @@ class CutoutActor:
         size: m per unit.
         track: its motion.
         drop: how far what lies behind it is away, as a share of its size: the way of its shadow.
+        gloss: strength of its highlights, 0..1.
     """
 
     id: int
@@ -78,6 +79,7 @@ class CutoutActor:
     size: float
     track: Track
     drop: float = 0.3
+    gloss: float = 0.0
 
     @property
     def surfaces(self) -> int:
@@ -197,7 +199,11 @@ class CutoutActor:
         angle = self.track.angles[index] + roll + np.arctan2(b, a)
         c, s = np.cos(angle), np.sin(angle)
         turned = np.array([c * towards[0] + s * towards[1], c * towards[1] - s * towards[0]])
-        return times(patch.colour, light.shade(x, y, np.array([*turned, towards[2]])))
+        lamp = np.array([*turned, towards[2]])
+        shaded = times(patch.colour, light.shade(x, y, lamp))
+        if self.gloss > 0:
+            shaded = cv2.add(shaded, cv2.merge([light.shine(x, y, lamp, self.gloss)] * 3))
+        return shaded
 
     def _shadow(
         self,

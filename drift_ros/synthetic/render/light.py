@@ -38,13 +38,37 @@ class Light:
             x, y: components of the normals in the image plane.
             towards: (3,) the lamp in the optical frame.
         """
-        z = np.sqrt(np.maximum(0, 1 - x * x - y * y))
         a, b, c = (np.float32(t) for t in towards)
-        lamp = np.maximum(0, a * x + b * y - c * z)
+        lamp = a * x
+        lamp += b * y
+        lamp -= c * _facing(x, y)
+        np.maximum(0, lamp, out=lamp)
+        lamp *= np.float32(self.diffuse)
+        lamp += np.float32(self.ambient)
         # A surface that faces the camera keeps about its own colour.
-        return (np.float32(self.ambient) + np.float32(self.diffuse) * lamp) / np.float32(
-            self.ambient + self.diffuse * max(0.35, -float(towards[2]))
-        )
+        lamp /= np.float32(self.ambient + self.diffuse * max(0.35, -float(towards[2])))
+        return lamp
+
+    def shine(self, x: Floats, y: Floats, towards: NDArray[np.float64], gloss: float) -> Floats:
+        """Highlight (h, w) in grey levels of such a surface; the eye is far away."""
+        middle = towards - (0.0, 0.0, 1.0)
+        a, b, c = (np.float32(m) for m in middle / np.linalg.norm(middle))
+        near = a * x
+        near += b * y
+        near -= c * _facing(x, y)
+        np.maximum(near, 0, out=near)
+        for _ in range(4):  # to the power of 16
+            near *= near
+        return near * np.float32(200 * gloss)
+
+
+def _facing(x: Floats, y: Floats) -> Floats:
+    """The component towards the camera of unit vectors."""
+    z = x * x
+    np.subtract(1, z, out=z)
+    z -= y * y
+    np.maximum(0, z, out=z)
+    return np.sqrt(z, out=z)
 
 
 def drop_shadow(

@@ -56,9 +56,12 @@ class Plane:
         a, b, c = view.rotation @ self.normal
         gap = self.normal @ (self.origin - view.position)
         inverse = ((a * x + c) + b * y) / gap
-        return np.where(
-            inverse > 1 / FARTHEST, 1 / np.maximum(inverse, 1 / FARTHEST), np.inf
-        ).astype(np.float32)
+        seen = inverse > 1 / FARTHEST
+        np.maximum(inverse, 1 / FARTHEST, out=inverse)
+        depth = np.divide(1, inverse, out=inverse).astype(np.float32)
+        if not seen.all():
+            np.copyto(depth, np.float32(np.inf), where=~seen)
+        return depth
 
     def places(self, view: View, pixels: NDArray[np.float64]) -> NDArray[np.float64]:
         """(N, 3) points of the world seen at px (N, 2) if only the plane were there."""
@@ -72,9 +75,8 @@ class Plane:
         """(H, W, 3) its colours where depth (H, W) is finite; unspecified elsewhere."""
         camera = view.camera
         rows = np.flatnonzero(np.isfinite(depth).any(1))
-        image = np.zeros((camera.height, camera.width, 3), np.float32)
         if not len(rows):
-            return image
+            return np.zeros((camera.height, camera.width, 3), np.float32)
         band = slice(int(rows[0]), int(rows[-1]) + 1)
         near = float(depth[band].min())
         known = depth[band][:, camera.width // 2]
@@ -88,11 +90,17 @@ class Plane:
             blend = np.clip((depth[band] - near) / np.float32(max(far - near, 1e-6)), 0, 1)[
                 ..., None
             ]
-            colours += (self._warp(view, band, last) - colours) * blend
+            finer = self._warp(view, band, last)
+            finer -= colours
+            finer *= blend
+            colours += finer
         if self.haze is not None:
             clear = np.exp(-depth[band] / np.float32(self.fade))[..., None]
             haze = np.array(self.haze, np.float32)
             colours = haze + (colours - haze) * clear
+        if len(colours) == camera.height:
+            return colours
+        image = np.empty((camera.height, camera.width, 3), np.float32)
         image[band] = colours
         return image
 

@@ -51,7 +51,7 @@ class Sensor:
         if gain is not None:
             image = times(image, gain)
         if self.exposure is not None:
-            image *= self.exposure[index]
+            image = cv2.multiply(image, (*self.exposure[index].tolist(), 1.0))
         if self.noise > 0:
             image = self._noisy(np.maximum(image, 0), index)
         pixels = cv2.convertScaleAbs(np.maximum(image, 0, out=image))
@@ -65,13 +65,15 @@ class Sensor:
 
     def _noisy(self, image: Floats, index: int) -> Floats:
         """Half of the variance is the sensor's own, half is the light's and grows with it."""
-        level = cv2.sqrt(image * np.float32(0.5 / 128) + np.float32(0.5))
+        level = image * np.float32(0.5 / 128)
+        level += np.float32(0.5)
+        cv2.sqrt(level, level)
         rng = self.seed.child(index).generator()
         top, left = rng.integers(MARGIN, size=2)
         height, width = image.shape[:2]
         grain = self._grain(height, width)[top : top + height, left : left + width]
         scale = self.noise if rng.random() < 0.5 else -self.noise
-        return image + cv2.multiply(grain, level, scale=scale)
+        return cv2.add(image, cv2.multiply(grain, level, level, scale=scale), image)
 
     def _grain(self, height: int, width: int) -> Floats:
         """A field of normal noise that frames are given cuts of; drawing one for each is slow."""

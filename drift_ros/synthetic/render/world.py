@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -157,7 +158,7 @@ class World:
             raise IndexError(f'{self.name!r} has frames 0 to {len(self) - 1}, not {index}')
         view = self.view(index)
         raster, insides = self._draw(view, index)
-        labels = self._ids[raster.surface]
+        labels = cv2.LUT(raster.surface, self._ids)
         points = self._locate(view, index, raster.surface)
         objects = tuple(
             object_truth(
@@ -189,10 +190,10 @@ class World:
         for index in range(len(self)):
             view = self.view(index)
             raster, insides = self._draw(view, index)
-            labels[index] = self._ids[raster.surface]
+            cv2.LUT(raster.surface, self._ids, labels[index])
             depth[index] = raster.depth
             points.append(self._locate(view, index, raster.surface))
-            areas = np.bincount(labels[index].ravel(), minlength=256)
+            areas = cv2.calcHist([labels[index]], [0], None, [256], [0, 256]).ravel()
             for column, (id_, i) in enumerate(objects):
                 full = _full(insides[i], labels.shape[1:])
                 visibility[index, column] = areas[id_] / max(full, 1)
@@ -248,20 +249,26 @@ class World:
         balls = [
             (actor, first)
             for actor, first in zip(self.actors, self._firsts, strict=True)
-            if isinstance(actor, BallActor)
+            if isinstance(actor, BallActor) and actor.shades
         ]
         if not balls or self.light.shadow <= 0:
             return
         x, y = view.rays(0, 0, self.camera.width, self.camera.height)
         depth = raster.depth
         optical = (x.astype(np.float32) * depth, y.astype(np.float32) * depth, depth)
-        points = [
-            optical[0] * np.float32(a) + optical[1] * np.float32(b) + optical[2] * np.float32(c) + p
-            for (a, b, c), p in zip(view.rotation.T, view.position.astype(np.float32), strict=True)
-        ]
+        points = []
+        for row, place in zip(view.rotation.T, view.position.astype(np.float32), strict=True):
+            a, b, c = row.astype(np.float32)
+            point = optical[0] * a
+            point += optical[1] * b
+            point += optical[2] * c
+            point += place
+            points.append(point)
         gain = np.ones(raster.depth.shape, np.float32)
         for ball, first in balls:
-            gain *= np.where(raster.surface == first, 1, ball.shadow(points, self.light, index))
+            shadow = ball.shadow(points, self.light, index)
+            np.copyto(shadow, np.float32(1), where=raster.surface == first)
+            gain *= shadow
         raster.image = times(raster.image, gain)
 
     def _blur(self, view: View, index: int, centre: Callable[[int], Array], depth: float) -> Blur:

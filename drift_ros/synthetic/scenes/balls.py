@@ -9,18 +9,21 @@ import numpy as np
 
 from drift_ros.synthetic.render.balls import BallActor, rolling
 from drift_ros.synthetic.render.planes import Plane, floor, wall
-from drift_ros.synthetic.render.tracks import Array, wander
+from drift_ros.synthetic.render.tracks import wander
 from drift_ros.synthetic.render.world import World
 from drift_ros.synthetic.scenes.ball_layout import Viewpoint, place_balls
+from drift_ros.synthetic.scenes.camera_paths import disturbed
 from drift_ros.synthetic.scenes.imaging import random_lens, random_light, random_sensor
+from drift_ros.synthetic.scenes.skins import ball_skin, random_turn
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.synthetic.settings import RandomSettings
-from drift_ros.synthetic.textures.colours import Texture, colourise, palette
+from drift_ros.synthetic.textures.colours import colourise, palette
+from drift_ros.synthetic.textures.materials import GROUNDS, material, surroundings
 from drift_ros.synthetic.textures.noise import COARSE, NoiseBank, bank
-from drift_ros.synthetic.textures.patterns import flat, gradient
+from drift_ros.synthetic.textures.patterns import gradient
 from drift_ros.synthetic.textures.surfaces import backdrop, grained, texture
 
-LAYOUT, MOTION, TEXTURES, SCENERY, LIGHT, SENSOR, NOISE, POINTS = range(8)
+LAYOUT, MOTION, TEXTURES, SCENERY, LIGHT, SENSOR, NOISE, POINTS, REAL, CAMERA = range(10)
 
 
 def ball_world(
@@ -48,12 +51,12 @@ def ball_world(
     viewpoint, radii, positions = place_balls(seed.child(MOTION), settings, count, identical, cross)
     noise = bank(seed.split)
     skins = [
-        _skin(seed.child(TEXTURES, 0 if identical else i).generator(), noise, settings)
+        ball_skin(seed.child(TEXTURES, 0 if identical else i).generator(), noise, settings)
         for i in range(1 if identical else count)
     ]
     rng = seed.child(MOTION, 0).generator()
     # Identical balls start with one orientation, so that only their motion tells them apart.
-    turns = [_turn(rng)] * count if identical else [_turn(rng) for _ in range(count)]
+    turns = [random_turn(rng)] * count if identical else [random_turn(rng) for _ in range(count)]
     actors = [
         BallActor(
             i + 1,
@@ -73,13 +76,14 @@ def ball_world(
         eye += wander(
             rng, settings.frames, amount * np.array([0.12, 0.05, 0.12, 0.02, 0.015, 0.01])
         )
+    eye = disturbed(seed.child(CAMERA).generator(), eye, settings)
     imaging = seed.child(SENSOR).generator()
     return World(
         name,
         settings,
         viewpoint.camera,
         eye,
-        _planes(seed.child(SCENERY).generator(), noise, settings, viewpoint),
+        _planes(seed, noise, settings, viewpoint),
         actors,
         random_light(seed.child(LIGHT).generator(), settings),
         random_lens(imaging, settings, viewpoint.distance),
@@ -88,33 +92,25 @@ def ball_world(
     )
 
 
-def _turn(rng: np.random.Generator) -> Array:
-    q, _ = np.linalg.qr(rng.standard_normal((3, 3)))
-    return q * np.sign(np.linalg.det(q))
-
-
-def _skin(rng: np.random.Generator, noise: NoiseBank, settings: RandomSettings) -> Texture:
-    side = int(np.clip(0.6 * min(settings.width, settings.height), 64, 320))
-    size = (side, side)
-    if rng.random() < 0.45:
-        plain = colourise(flat(size, rng, noise), palette(rng))
-        return grained(plain, rng, noise, rng.uniform(0, 0.15))
-    return texture(size, rng, noise)
-
-
 def _planes(
-    rng: np.random.Generator, noise: NoiseBank, settings: RandomSettings, viewpoint: Viewpoint
+    seed: Seed, noise: NoiseBank, settings: RandomSettings, viewpoint: Viewpoint
 ) -> list[Plane]:
     """A floor that fades into the horizon, and a dim wall behind it."""
+    rng, real = (seed.child(word).generator() for word in (SCENERY, REAL))
+    real_floor, real_wall = real.random(2) < settings.materials
     side = int(1.5 * max(settings.width, settings.height))
     size = (side, side)
     sky = palette(rng, 3)
-    if rng.random() < 0.6:
+    if real_floor:
+        ground = material(size, real, noise, kinds=GROUNDS)
+    elif rng.random() < 0.6:
         ground = colourise(noise.view(size, rng, side / 200, COARSE), palette(rng, 2))
         ground = grained(ground, rng, noise, rng.uniform(0, 0.3))
     else:
         ground = texture(size, rng, noise)
-    if rng.random() < 0.5:
+    if real_wall:
+        back = surroundings(size, real, noise)
+    elif rng.random() < 0.5:
         back = colourise(gradient(size, rng, noise), sky)
     else:
         back = backdrop(size, rng, noise)

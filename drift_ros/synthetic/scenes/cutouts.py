@@ -2,55 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from drift_ros.synthetic.ground_truth import Camera
+from drift_ros.synthetic.render.balls import BallActor, rolling
 from drift_ros.synthetic.render.cutouts import CutoutActor
-from drift_ros.synthetic.render.planes import Plane, floor, wall
 from drift_ros.synthetic.render.tracks import Array, Track, wander
 from drift_ros.synthetic.render.world import World
-from drift_ros.synthetic.scenes.camera_paths import camera_path
+from drift_ros.synthetic.scenes import events
+from drift_ros.synthetic.scenes.camera_paths import camera_path, disturbed
+from drift_ros.synthetic.scenes.events import Cover, Event, Grasp
 from drift_ros.synthetic.scenes.imaging import random_lens, random_light, random_sensor
 from drift_ros.synthetic.scenes.paths import apart, crossing, roaming
+from drift_ros.synthetic.scenes.scenery import TEXELS, Layout, scenery
+from drift_ros.synthetic.scenes.skins import ball_skin, random_turn
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.synthetic.settings import RandomSettings
+from drift_ros.synthetic.sprites import hands
 from drift_ros.synthetic.sprites.cutout import Cutout
 from drift_ros.synthetic.sprites.random_cutout import random_cutout
-from drift_ros.synthetic.textures.colours import Colours, palette
+from drift_ros.synthetic.textures.colours import Colours, Texture, palette
+from drift_ros.synthetic.textures.materials import material, metal, skin
 from drift_ros.synthetic.textures.noise import NoiseBank, bank
-from drift_ros.synthetic.textures.surfaces import backdrop, leaves, texture
 
-LAYOUT, MOTION, TEXTURES, SCENERY, LIGHT, SENSOR, NOISE, POINTS = range(8)
-TEXELS = (48, 512)  # least and most texels along a cutout's raster
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where things are.
-
-    Attributes:
-        camera: the intrinsics.
-        depth: of the objects in m, about.
-        wall: distance of the background in m.
-        ground: y of the floor in m; None: there is none.
-        half: (2,) half the width and height of the image in units of half its shorter side.
-    """
-
-    camera: Camera
-    depth: float
-    wall: float
-    ground: float | None
-    half: Array
-
-    def metres(self, depth: float) -> float:
-        """How many m is a unit of the image's coordinates at a depth in m."""
-        return min(self.camera.width, self.camera.height) / 2 * depth / self.camera.focal
+LAYOUT, MOTION, TEXTURES, SCENERY, LIGHT, SENSOR, NOISE, POINTS, EVENT, CAMERA = range(10)
+PARTS = 60  # of all objects of a crowd, at most
 
 
 def cutout_world(
-    name: str, settings: RandomSettings, seed: Seed, identical: bool | None = None
+    name: str,
+    settings: RandomSettings,
+    seed: Seed,
+    identical: bool | None = None,
+    event: Event | None = None,
 ) -> World:
     """A random video of cutouts; each aspect has a random stream of its own.
 
@@ -59,8 +43,10 @@ def cutout_world(
         settings: what it is like.
         seed: of everything in it.
         identical: whether all objects have one appearance; None draws it, and how many do.
+        event: what happens beside roaming and crossing; balls may take part in it.
     """
     rng = seed.child(LAYOUT).generator()
+    happening = seed.child(EVENT).generator()
     layout = _layout(rng, settings)
     noise = bank(seed.split)
     colours = palette(rng, 5)
@@ -69,34 +55,104 @@ def cutout_world(
     drawn = rng.random() < settings.identical and count > 1
     groups = np.zeros(count, int) if identical else _groups(rng, count, drawn and identical is None)
     identical = drawn if identical is None else identical
+    round_ = event in ('slow_crossings', 'returns', 'crowds')
+    round_ = round_ and happening.random() < settings.balls
+    if event == 'slow_crossings':
+        count, identical = max(2, count), True
+        radii = np.resize(radii, count).clip(0.1, 0.45)
+        groups = np.zeros(count, int)
+    elif event == 'returns':
+        radii = radii.clip(max=0.32)
+    elif event == 'crowds':
+        count, identical = int(happening.integers(*events.CROWD, endpoint=True)), True
+        radii = happening.uniform(0.07, 0.2) * np.exp(happening.uniform(-0.15, 0.15, count))
+        groups = happening.integers(int(happening.choice([1, 1, 2, 3])), size=count)
+    nearer = None
+    if happening.random() < settings.approaches:
+        nearer = events.approach(happening, settings.frames)
+        radii = np.minimum(radii, 0.8 * float(nearer.min()))
+    # Each group takes the size of one of its objects.
     radii = radii[groups]
+    if event == 'crowds' and not round_:
+        cutouts = _cutouts(seed.child(TEXTURES), settings, noise, colours, groups, radii)
+        most = max(2, PARTS // max(len(c.parts) for c in cutouts.values()))
+        count, radii, groups = min(count, most), radii[:most], groups[:most]
     depths = layout.depth * (1 + np.where(identical, 0.06, 0.2) * rng.permutation(_spread(count)))
-    cutouts = _cutouts(seed.child(TEXTURES), settings, layout, noise, colours, groups, radii)
-    ways = _ways(seed.child(MOTION).generator(), settings, layout, radii)
-    actors = [
-        CutoutActor(
+    if round_:  # balls do not run into each other
+        gap = min(2.1 * float(radii.max()) * layout.metres(1.0), 0.9 / count)
+        order = happening.permutation(count)
+        depths = layout.depth * (1 + gap * (order - (count - 1) / 2))
+    covers: list[Cover] = []
+    grasp: Grasp | None = None
+    motion = seed.child(MOTION).generator()
+    if event == 'slow_crossings':
+        ways = events.slow_crossings(happening, settings.frames, radii, layout.half)
+    elif event == 'crowds':
+        ways = events.crowds(happening, settings.frames, count, layout.half)
+    elif event is None:
+        ways = _ways(motion, settings, layout, radii)
+    else:
+        margin = float(np.median(radii)) * 0.7
+        starts = apart(motion, count, 2 * float(radii.max()), layout.half, margin)
+        if event == 'returns':
+            ways, covers = events.returns(happening, settings.frames, starts, radii, layout.half)
+        else:
+            ways, grasp = events.hands(happening, settings.frames, starts, radii, layout.half)
+    actors: list[CutoutActor | BallActor] = []
+    if round_:
+        own = {int(g): seed.child(TEXTURES, int(g)).generator() for g in np.unique(groups)}
+        skins = {g: ball_skin(generator, noise, settings) for g, generator in own.items()}
+    else:
+        cutouts = _cutouts(seed.child(TEXTURES), settings, noise, colours, groups, radii)
+    for i, (group, radius) in enumerate(zip(groups.tolist(), radii.tolist(), strict=True)):
+        size = radius * layout.metres(layout.depth)
+        if round_:
+            actors.append(
+                _ball(
+                    i,
+                    skins[group],
+                    size,
+                    ways[i],
+                    float(depths[i]),
+                    layout,
+                    happening,
+                    nearer,
+                    count <= 4,
+                )
+            )
+            continue
+        track = _track(
+            seed.child(MOTION, i).generator(),
+            settings,
+            layout,
+            cutouts[group],
+            ways[i],
+            float(depths[i]),
+            size,
+            nearer,
+        )
+        shines = seed.child(TEXTURES, group, 1).generator()
+        gloss = shines.uniform(0.15, 0.8) if shines.random() < settings.gloss else 0.0
+        actor = CutoutActor(
             i + 1,
             f'{cutouts[group].name} {i + 1}',
             cutouts[group],
-            radius * layout.metres(layout.depth),
-            _track(
-                seed.child(MOTION, i).generator(),
-                settings,
-                layout,
-                cutouts[group],
-                ways[i],
-                float(depths[i]),
-                radius * layout.metres(layout.depth),
-            ),
+            size,
+            track,
             drop=0.25,
+            gloss=gloss,
         )
-        for i, (group, radius) in enumerate(zip(groups, radii, strict=True))
-    ]
-    things, planes = _scenery(seed.child(SCENERY), settings, layout, noise, colours)
+        actors.append(actor)
+    if grasp is not None:
+        held = actors[0]
+        assert isinstance(held, CutoutActor)
+        actors.append(_hand(seed.child(EVENT, 0), noise, grasp, held, count + 1, layout, settings))
+    things, planes = scenery(seed.child(SCENERY), settings, layout, noise, colours, covers)
     rng = seed.child(LAYOUT, 1).generator()
-    leader = actors[0].track.positions
+    leader = np.stack([actors[0].centre(i) for i in range(settings.frames)])
     follow = np.arctan2(leader[:, :2], leader[:, 2:]) if rng.random() < 0.35 else None
     eye = camera_path(rng, settings.frames, settings.camera, follow)
+    eye = disturbed(seed.child(CAMERA).generator(), eye, settings)
     imaging = seed.child(SENSOR).generator()
     return World(
         name,
@@ -145,7 +201,6 @@ def _spread(count: int) -> Array:
 def _cutouts(
     seed: Seed,
     settings: RandomSettings,
-    layout: Layout,
     noise: NoiseBank,
     colours: Colours,
     groups: np.ndarray,
@@ -160,7 +215,16 @@ def _cutouts(
         own = colours if rng.random() < settings.camouflage else None
         pixels = 1.6 * radius * min(settings.width, settings.height)
         texels = int(np.clip(pixels, *TEXELS))
-        cutouts[int(group)] = random_cutout(kind, noise, texels, own, settings.deformation)
+        cutouts[int(group)] = random_cutout(
+            kind,
+            noise,
+            texels,
+            own,
+            settings.deformation,
+            materials=settings.materials,
+            thin=settings.thin,
+            figures=settings.figures,
+        )
     return cutouts
 
 
@@ -185,10 +249,13 @@ def _track(
     way: Array,
     depth: float,
     size: float,
+    nearer: Array | None = None,
 ) -> Track:
     frames, strength = settings.frames, settings.motion
     seconds = frames / settings.rate
     z = depth * np.exp(wander(rng, frames, 0.12 * strength * rng.random())[:, 0])
+    if nearer is not None:
+        z = z * nearer * 1.25
     unit = layout.metres(1.0)
     positions = np.stack([way[:, 0] * unit * z, way[:, 1] * unit * z, z], axis=-1)
     angles = np.zeros(frames)
@@ -210,47 +277,52 @@ def _track(
     return Track(positions, angles, stretch, gait)
 
 
-def _scenery(
-    seed: Seed,
-    settings: RandomSettings,
+def _ball(
+    number: int,
+    texture: Texture,
+    radius: float,
+    way: Array,
+    depth: float,
     layout: Layout,
-    noise: NoiseBank,
-    colours: Colours,
-) -> tuple[list[CutoutActor], list[Plane]]:
-    rng = seed.generator()
-    short = min(settings.width, settings.height)
-    # The texture spans more than the camera sees at rest.
-    size = (int(1.5 * settings.height), int(1.5 * settings.width))
-    width = 1.5 * settings.width * layout.wall / layout.camera.focal
-    planes = [wall(backdrop(size, rng, noise), layout.wall, width, rng.uniform(-0.25, 0.25))]
+    rng: np.random.Generator,
+    nearer: Array | None,
+    shades: bool,
+) -> BallActor:
+    """A ball that goes a way in the image; it turns as if it rolled on a floor."""
+    z = np.full(len(way), depth) if nearer is None else depth * nearer * 1.25
+    unit = layout.metres(1.0)
+    positions = np.stack([way[:, 0] * unit * z, way[:, 1] * unit * z, z], axis=-1)
     if layout.ground is not None:
-        cover = leaves if rng.random() < 0.3 else texture
-        ground = cover((size[1], size[1]), rng, noise, colours if rng.random() < 0.5 else None)
-        planes.append(floor(ground, layout.ground, 2 * layout.wall, layout.wall / 2))
-    things = []
-    behind = int(rng.integers(0, settings.clutter + 1))
-    before = int(rng.integers(1, 4)) if rng.random() < settings.occluders else 0
-    for i in range(behind + before):
-        own = seed.child(i).generator()
-        hides = i >= behind
-        share = (
-            own.uniform(0.5, 0.75) if hides else own.uniform(1.2, 0.9 * layout.wall / layout.depth)
-        )
-        depth = layout.depth * share
-        radius = own.uniform(0.15, 0.6)
-        texels = int(np.clip(1.6 * radius * short, *TEXELS))
-        palette_ = colours if own.random() < 0.6 else None
-        cutout = random_cutout(seed.child(i, 0), noise, texels, palette_, limbs=False)
-        place = own.uniform(-1.1, 1.1, 2) * layout.half
-        if hides and abs(place).max() < 0.5:  # occluders leave most of the middle free
-            place[int(own.integers(2))] *= 2.5
-        at = layout.metres(depth) * place
-        scale = radius * layout.metres(depth)
-        if layout.ground is not None:
-            at[1] = min(at[1], layout.ground - max(cutout.foot, 1.1) * scale)
-        track = Track.at(np.tile([*at, depth], (settings.frames, 1)))
-        angle = 0.0 if cutout.upright else own.uniform(0, 2 * np.pi)
-        tall = np.array([own.uniform(0.4, 1), own.uniform(1, 2)]) if hides else np.ones(2)
-        track = Track(track.positions, track.angles + angle, track.stretch * tall, track.gait)
-        things.append(CutoutActor(0, f'scenery {i}', cutout, scale, track))
-    return things, planes
+        positions[:, 1] = np.minimum(positions[:, 1], layout.ground - radius)
+    turns = rolling(positions, radius * float(rng.uniform(1, 6)), random_turn(rng))
+    return BallActor(number + 1, f'ball {number + 1}', radius, texture, positions, turns, shades)
+
+
+def _hand(
+    seed: Seed,
+    noise: NoiseBank,
+    grasp: Grasp,
+    held: CutoutActor,
+    id_: int,
+    layout: Layout,
+    settings: RandomSettings,
+) -> CutoutActor:
+    """A hand or a gripper at the object that it holds."""
+    rng = seed.generator()
+    human = rng.random() < 0.6
+    size = held.size * rng.uniform(0.8, 1.5)
+    pixels = size / layout.metres(layout.depth) * min(settings.width, settings.height) / 2
+    side = int(np.clip(2.4 * hands.REACH * pixels, 96, TEXELS[1])) // 16 * 16
+    if human:
+        cover = skin if rng.random() < 0.75 else material
+        cutout = hands.hand(rng, cover((side, side), rng, noise, None))
+    else:
+        cover = metal if rng.random() < 0.6 else material
+        cutout = hands.gripper(rng, cover((side, side), rng, noise, None))
+    positions = held.track.positions.copy()
+    positions[:, :2] += grasp.offset * layout.metres(1.0) * positions[:, 2:]
+    frames = settings.frames
+    angles = grasp.angle + wander(rng, frames, 0.1)[:, 0]
+    flip = np.ones((frames, 2)) * (1, rng.choice([-1.0, 1.0]))
+    track = Track(positions, angles, flip, hands.CLOSED * grasp.closed)
+    return CutoutActor(id_, cutout.name, cutout, size, track, drop=0.25)

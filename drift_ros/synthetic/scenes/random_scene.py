@@ -5,11 +5,12 @@ from __future__ import annotations
 from drift_ros.synthetic.render.world import World
 from drift_ros.synthetic.scenes.balls import ball_world
 from drift_ros.synthetic.scenes.cutouts import cutout_world
+from drift_ros.synthetic.scenes.events import draw_event
 from drift_ros.synthetic.seeds import Seed, Split
 from drift_ros.synthetic.settings import RandomSettings, SceneSettings
 
 NAME = 'random'
-KIND, BALLS, CUTOUTS = range(3)
+KIND, BALLS, CUTOUTS, EVENT = range(4)
 RANDOM = 1  # the word of all random videos below a split
 
 
@@ -26,9 +27,10 @@ def random_scene(
     settings = settings or RandomSettings()
     root = Seed(split, (RANDOM, seed))
     name = f'random-{split}-{seed:06d}'
-    if root.child(KIND).generator().random() < settings.balls:
+    event = draw_event(root.child(EVENT).generator(), settings)
+    if event is None and root.child(KIND).generator().random() < settings.balls:
         return ball_world(name, settings, root.child(BALLS))
-    return cutout_world(name, settings, root.child(CUTOUTS))
+    return cutout_world(name, settings, root.child(CUTOUTS), event=event)
 
 
 def build(settings: SceneSettings) -> World:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from drift_ros.errors import SettingsError
 from drift_ros.synthetic.render.world import World
@@ -44,6 +44,24 @@ class Recipe:
     defaults: SceneSettings
 
 
+# What came after the sets were made: they stay what they were.
+PLAIN: dict[str, Any] = dict.fromkeys(
+    (
+        'slow_crossings',
+        'returns',
+        'hands',
+        'crowds',
+        'thin',
+        'figures',
+        'approaches',
+        'shake',
+        'pans',
+        'layers',
+        'materials',
+        'gloss',
+    ),
+    0.0,
+)
 KUBRIC = SceneSettings(width=640, height=480, frames=16, rate=12, noise=2)
 HARDER = SceneSettings(width=640, height=480, frames=24, rate=12, noise=3)
 
@@ -135,6 +153,7 @@ class VideoSet(Sequence[World]):
             defocus=0,
             compression=0,
             occluders=0,
+            **PLAIN,
         )
 
 

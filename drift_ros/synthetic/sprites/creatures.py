@@ -18,19 +18,23 @@ from drift_ros.synthetic.textures.colours import Texture
 
 REACH = 1.6  # units that the texture spans to each side
 
-Outlines = Sequence[tuple[list[Polygon], tuple[Joint, ...], float]]
-"""Polygons at rest, joints and lift of every part."""
+Limb = (
+    tuple[list[Polygon], tuple[Joint, ...], float]
+    | tuple[list[Polygon], tuple[Joint, ...], float, list[Polygon]]
+)
+"""A part: polygons at rest, joints, lift, and perhaps holes in it."""
 Point = tuple[float, float]
 
 
-def _at(polygon: Polygon, x: float, y: float) -> Polygon:
+def at(polygon: Polygon, x: float, y: float) -> Polygon:
+    """A polygon moved."""
     return polygon + np.array([x, y])
 
 
 def quadruped(rng: np.random.Generator, colours: Texture) -> Cutout:
     """A dog, horse or cow: legs with knees, neck, head, ears, tail."""
     girth, height = rng.uniform(0.25, 0.42), rng.uniform(0.5, 0.95)
-    parts: list[tuple[list[Polygon], tuple[Joint, ...], float]] = []
+    parts: list[Limb] = []
     gallop = rng.random() < 0.4
     thickness = rng.uniform(0.09, 0.15)
     for x, phase, far in (
@@ -53,7 +57,7 @@ def quadruped(rng: np.random.Generator, colours: Texture) -> Cutout:
     end = (1.05 + 0.3 * rng.random(), rng.uniform(-0.4, 0.3))
     parts.append(([capsule((0.8, -0.1), end, 0.07, 0.04)], (tail,), -0.02))
     chest, hips = ellipse(0.4, 1.15 * girth), ellipse(0.4, girth)
-    trunk = [ellipse(0.9, girth), _at(chest, -0.45, 0), _at(hips, 0.45, 0)]
+    trunk = [ellipse(0.9, girth), at(chest, -0.45, 0), at(hips, 0.45, 0)]
     parts.append((trunk, (), 0.0))
     rise = rng.uniform(0.05, 0.5)
     head: Point = (-1.05, -0.15 - rise)
@@ -63,12 +67,12 @@ def quadruped(rng: np.random.Generator, colours: Texture) -> Cutout:
     muzzle = (head[0] - rng.uniform(0.15, 0.35), head[1] + 0.12)
     ear = capsule((head[0] + 0.08, head[1] - 0.1), (head[0] + 0.15, head[1] - 0.32), 0.07, 0.03)
     parts.append(([capsule(head, muzzle, 0.2, 0.11), ear], (neck, nod), 0.06))
-    return _assemble('quadruped', rng, colours, parts, eye=(head[0] - 0.08, head[1] - 0.05))
+    return assemble('quadruped', rng, colours, parts, eye=(head[0] - 0.08, head[1] - 0.05))
 
 
 def person(rng: np.random.Generator, colours: Texture) -> Cutout:
     """A walking or dancing cutout."""
-    parts: list[tuple[list[Polygon], tuple[Joint, ...], float]] = []
+    parts: list[Limb] = []
     wide, swing = rng.uniform(0.2, 0.32), rng.uniform(0.25, 0.7)
     arm, leg = rng.uniform(0.06, 0.1), rng.uniform(0.09, 0.14)
     for side, phase, lift in ((-1, 0.0, -0.06), (1, 0.5, 0.06)):
@@ -87,10 +91,8 @@ def person(rng: np.random.Generator, colours: Texture) -> Cutout:
         parts.append(([capsule(elbow, hand, arm, 0.8 * arm)], (upper, lower), 1.5 * lift))
     parts.append(([capsule((0, -0.42), (0, 0.2), wide, 0.8 * wide)], (), 0.0))
     nod = Joint((0, -0.6), swing=rng.uniform(0, 0.15), phase=rng.random())
-    parts.append(
-        ([_at(ellipse(0.17, 0.21), 0, -0.88), _at(box(0.06, 0.1), 0, -0.65)], (nod,), 0.03)
-    )
-    return _assemble('person', rng, colours, parts)
+    parts.append(([at(ellipse(0.17, 0.21), 0, -0.88), at(box(0.06, 0.1), 0, -0.65)], (nod,), 0.03))
+    return assemble('person', rng, colours, parts)
 
 
 def bird(rng: np.random.Generator, colours: Texture) -> Cutout:
@@ -101,7 +103,7 @@ def bird(rng: np.random.Generator, colours: Texture) -> Cutout:
     flap = [capsule(wing, tip, rng.uniform(0.22, 0.35), 0.08)]
     nod = Joint((-0.5, -0.15), swing=rng.uniform(0, 0.25), phase=rng.random())
     tail = capsule((0.5, 0), (1.1, rng.uniform(-0.2, 0.2)), 0.12, rng.uniform(0.05, 0.25))
-    head = [_at(ellipse(0.24, 0.22), -0.72, -0.25)]
+    head = [at(ellipse(0.24, 0.22), -0.72, -0.25)]
     beak = np.array([(-0.9, -0.32), (-1.25, -0.2), (-0.9, -0.16)])
     parts = [
         (flap, (Joint(wing, rest=0.5, swing=swing, phase=0.03),), -0.08),
@@ -110,7 +112,7 @@ def bird(rng: np.random.Generator, colours: Texture) -> Cutout:
         ([*head, beak], (nod,), 0.03),
         (flap, (Joint(wing, rest=0.3, swing=swing),), 0.08),
     ]
-    return _assemble('bird', rng, colours, parts, eye=(-0.76, -0.29), upright=False)
+    return assemble('bird', rng, colours, parts, eye=(-0.76, -0.29), upright=False)
 
 
 def fish(rng: np.random.Generator, colours: Texture) -> Cutout:
@@ -123,7 +125,7 @@ def fish(rng: np.random.Generator, colours: Texture) -> Cutout:
     amplitude = np.array([[0.0, min(0.25, 0.5 / steep)]]) * rng.uniform(0.5, 1)
     bend = Bend(amplitude, np.array([[wave, 0.0]]), rng.random(1), np.array([-1.0]))
     eye = (-0.7, -0.3 * slender)
-    return _assemble('fish', rng, colours, parts, eye=eye, upright=False, bend=bend)
+    return assemble('fish', rng, colours, parts, eye=eye, upright=False, bend=bend)
 
 
 def vehicle(rng: np.random.Generator, colours: Texture) -> Cutout:
@@ -134,9 +136,9 @@ def vehicle(rng: np.random.Generator, colours: Texture) -> Cutout:
     body = body * (length, height)
     cabin = np.array([(-0.6, 0), (-0.4, -1), (0.5, -1), (0.9, 0)])
     cabin = cabin * (1, rng.uniform(0.2, 0.6)) + (rng.uniform(-0.2, 0.1), -0.9 * height)
-    parts: list[tuple[list[Polygon], tuple[Joint, ...], float]] = [([body, cabin], (), 0.0)]
+    parts: list[Limb] = [([body, cabin], (), 0.0)]
     for x in (-0.65, 0.65):
-        wheel = _at(ellipse(radius, radius), x, height)
+        wheel = at(ellipse(radius, radius), x, height)
         parts.append(([wheel], (Joint((x, height), spin=-1.0),), 0.05))
     painted = colours.copy()
     scale = painted.shape[0] / (2 * REACH)
@@ -149,7 +151,7 @@ def vehicle(rng: np.random.Generator, colours: Texture) -> Cutout:
         cv2.circle(painted, hub_px, max(1, int(0.55 * radius * scale)), [190, 190, 195], -1)
         end = (hub_px[0] + int(0.9 * radius * scale), hub_px[1])
         cv2.line(painted, hub_px, end, [90, 90, 90], max(1, int(0.1 * radius * scale)))
-    return _assemble('vehicle', rng, painted, parts, foot=height + radius)
+    return assemble('vehicle', rng, painted, parts, foot=height + radius)
 
 
 CREATURES: tuple[Callable[[np.random.Generator, Texture], Cutout], ...] = (
@@ -162,40 +164,56 @@ CREATURES: tuple[Callable[[np.random.Generator, Texture], Cutout], ...] = (
 )
 
 
-def _assemble(
+def assemble(
     name: str,
     rng: np.random.Generator,
     colours: Texture,
-    outlines: Outlines,
+    limbs: Sequence[Limb],
     eye: Point | None = None,
     upright: bool = True,
     bend: Bend | None = None,
     foot: float | None = None,
+    reach: float = REACH,
+    flip: bool = True,
 ) -> Cutout:
-    """A cutout that faces either side, with an eye painted on."""
+    """A cutout that faces either side, perhaps with an eye painted on.
+
+    Args:
+        name: what it is.
+        rng: source of randomness.
+        colours: (n, n, 3) uint8, what lies on it at rest.
+        limbs: its parts.
+        eye: where it has one.
+        upright: whether it keeps its feet down.
+        bend: its non-rigid motion.
+        foot: how far it reaches down; None: as far as its parts do at rest.
+        reach: units that `colours` spans to each side.
+        flip: whether it may face the other side.
+    """
     size = colours.shape[0]
     if eye is not None:
         colours = colours.copy()
-        place = tuple(round((c + REACH) * size / (2 * REACH)) for c in eye)
+        place = tuple(round((c + reach) * size / (2 * reach)) for c in eye)
         cv2.circle(colours, place, max(1, size // 64), (15, 12, 10), -1, cv2.LINE_AA)
-    mirror = rng.random() < 0.5
-    if mirror:
+    if rng.random() < 0.5 and flip:
         colours = np.ascontiguousarray(colours[:, ::-1])
-        outlines = [_mirrored(*outline) for outline in outlines]
+        limbs = [_mirrored(limb) for limb in limbs]
         if bend is not None:
-            flip = np.array([-1.0, 1.0])
-            bend = Bend(bend.amplitudes * flip, bend.waves * flip, bend.phases, bend.rates)
+            sides = np.array([-1.0, 1.0])
+            bend = Bend(bend.amplitudes * sides, bend.waves * sides, bend.phases, bend.rates)
     bulge = rng.uniform(0.1, 0.4)
-    parts = tuple(
-        Part(sprite(fill(polygons, size, REACH), colours, REACH, bulge), joints, lift)
-        for polygons, joints, lift in outlines
-    )
-    lowest = max(float(polygon[:, 1].max()) for polygons, _, _ in outlines for polygon in polygons)
-    return Cutout(name, parts, bend, foot or lowest, upright)
+    parts = []
+    for polygons, joints, lift, *holes in limbs:
+        outline = fill(polygons, size, reach)
+        for hole in holes:
+            outline[fill(hole, size, reach) > 0] = 0
+        parts.append(Part(sprite(outline, colours, reach, bulge), joints, lift))
+    lowest = max(float(polygon[:, 1].max()) for limb in limbs for polygon in limb[0])
+    return Cutout(name, tuple(parts), bend, foot or lowest, upright)
 
 
-def _mirrored(
-    polygons: list[Polygon], joints: tuple[Joint, ...], lift: float
-) -> tuple[list[Polygon], tuple[Joint, ...], float]:
+def _mirrored(limb: Limb) -> Limb:
+    polygons, joints, lift, *holes = limb
     flipped = tuple(Joint((-j.at[0], j.at[1]), -j.rest, -j.swing, j.phase, -j.spin) for j in joints)
-    return [polygon * (-1, 1) for polygon in polygons], flipped, lift
+    turned = [[polygon * (-1, 1) for polygon in group] for group in (polygons, *holes)]
+    return (turned[0], flipped, lift, *turned[1:])  # type: ignore[return-value]

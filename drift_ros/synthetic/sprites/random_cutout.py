@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.synthetic.sprites import outlines
+from drift_ros.synthetic.sprites.articulated import THIN
 from drift_ros.synthetic.sprites.creatures import CREATURES
 from drift_ros.synthetic.sprites.cutout import Cutout, Part, waves
+from drift_ros.synthetic.sprites.figures import FIGURES
 from drift_ros.synthetic.sprites.sprite import sprite
 from drift_ros.synthetic.textures.colours import Colours
+from drift_ros.synthetic.textures.materials import material
 from drift_ros.synthetic.textures.noise import NoiseBank
 from drift_ros.synthetic.textures.surfaces import leaves, texture
 
@@ -22,6 +25,9 @@ def random_cutout(
     colours: Colours | None = None,
     deformation: float = 1.0,
     limbs: bool = True,
+    materials: float = 0.0,
+    thin: float = 0.0,
+    figures: float = 0.0,
 ) -> Cutout:
     """A flat shape that may bend, letters, or a cutout with limbs.
 
@@ -32,12 +38,23 @@ def random_cutout(
         colours: of its texture; None draws them.
         deformation: strength of bends, 0..1.
         limbs: whether it may have several parts.
+        materials: probability of a surface after a real one.
+        thin: probability of something thin or jointed, if it may have several parts.
+        figures: probability of a walker or cyclist, if it may have several parts.
     """
     size = -(-texels // 16) * 16
-    rng = seed.child(0).generator()
-    cover = leaves if rng.random() < 0.12 else texture
-    surface = cover((size, size), rng, bank, colours)
+    special = seed.child(2).generator()
+    if special.random() < materials:
+        surface = material((size, size), special, bank, colours)
+    else:
+        rng = seed.child(0).generator()
+        cover = leaves if rng.random() < 0.12 else texture
+        surface = cover((size, size), rng, bank, colours)
     rng = seed.child(1).generator()
+    chosen = special.random() if limbs else 1.0
+    if chosen < thin + figures:
+        some = THIN if chosen < thin else FIGURES
+        return some[int(rng.integers(len(some)))](rng, surface)
     kind = rng.random()
     if limbs and kind > SHAPES + LETTERS:
         return CREATURES[int(rng.integers(len(CREATURES)))](rng, surface)
