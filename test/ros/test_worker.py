@@ -30,6 +30,7 @@ class FakeTracker:
         self.gate = threading.Event()
         self.gate.set()
         self.due = False
+        self.generation = 0
         self.frames: list[Frame] = []
         self.fail: set[int] = set()
         self.flushed = 0
