@@ -13,7 +13,7 @@ from drift_ros.errors import DriftError
 from drift_ros.ros.leaving import Leaving
 from drift_ros.ros.node import TrackerNode
 
-LEAVE_TIMEOUT = 1.5
+LEAVE_TIMEOUT = 1.0
 
 
 def run(args: Sequence[str] | None = None) -> int:

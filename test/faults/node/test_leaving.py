@@ -12,12 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `make build`')
 
-LIMIT = 2.0  # s from the signal to the end
+LIMIT = 2.0  # s from the signal to the end, on a machine with a core for it
 SEED, MOMENTS = 0, int(os.environ.get('DRIFT_FAULT_MOMENTS', '4'))
 
 
@@ -73,9 +74,10 @@ def processes(tmp_path: Path) -> Iterator[Any]:
 
 
 def check(process: Process, number: int, when: str) -> None:
+    limit = LIMIT * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     status, seconds = process.end(number)
     assert status in (0, -number), f'{when}: exit {status}\n{process.log}'
-    assert seconds < LIMIT, f'{when}: {seconds:.1f} s'
+    assert seconds < limit, f'{when}: {seconds:.1f} s'
     assert 'Traceback' not in process.log, when
     assert 'terminate' not in process.log, when
 
@@ -98,3 +100,31 @@ def test_at_random_moments(tools: Any, processes: Any) -> None:
         process.begin(tools)
         time.sleep(wait)
         check(process, number, f'{signal.Signals(number).name} after {wait:.2f} s')
+
+
+def test_while_a_prompt_is_at_work_after_the_cleanup(tools: Any, processes: Any) -> None:
+    """Its thread is inside OpenCV, and the node has forgotten it."""
+    from sensor_msgs.msg import Image
+
+    from drift_ros.prompts.types import Prompt
+    from drift_ros.ros.tools.client import Spinner, TrackerClient, prompt_message
+    from drift_ros.srv import ResetTargets
+
+    process = processes('autostart:=true', 'features.name:=patch', 'warm_up_size:=64x48')
+    with Spinner('fault_client') as spinner:
+        client = TrackerClient(spinner.node)
+        client.wait_active(60, autostart=True)
+        camera = spinner.node.create_publisher(Image, 'image', 10)
+        reset = spinner.node.create_client(ResetTargets, '/tracker/reset_targets')
+        tools.until(camera.get_subscription_count)
+        message = Image(encoding='rgb8', height=480, width=640, step=1920)
+        message.header.stamp.sec = 1
+        message.data.frombytes(random.Random(0).randbytes(480 * 1920))
+        camera.publish(message)
+        prompt = prompt_message(Prompt(boxes=np.array([(10, 10, 400, 400)] * 200, float)))
+        waiting = reset.call_async(ResetTargets.Request(prompts=[prompt]))
+        time.sleep(0.7)
+        assert not waiting.done() or not waiting.result().success
+        client.change_state('deactivate')
+        client.change_state('cleanup')
+        check(process, signal.SIGINT, 'after the cleanup')
