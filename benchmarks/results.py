@@ -1,6 +1,7 @@
 """Every method that runs here on every data set that is here: the tables of docs/results.md.
 
     python benchmarks/results.py OUT [--davis ../shared/data/davis/test] [--only embedded ...]
+    python benchmarks/results.py OUT --attention    # what the parts of the attention kernel bring
 
 Each method tracks each data set by `drift evaluate` in a process of its own, so that its memory is
 its own, and leaves a folder with its report in OUT/<data set>/<method>. What is done is not done
@@ -58,20 +59,50 @@ def methods(untrained: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def attention() -> dict[str, tuple[str, ...]]:
+    """What each part of the method of DRIFT brings on the embedded model, run as an image model."""
+
+    def row(features: str, *assignments: str) -> tuple[str, ...]:
+        chosen = (option for text in assignments for option in ('--set', text))
+        return ('--features', features, *chosen)
+
+    kernel, grabcut = 'embedded-attention', 'refinement.backend=grabcut'
+    both = 'features.attention.layers=0,1'
+    return {
+        'cosine of features': row('embedded-image'),
+        'cosine, GrabCut': row('embedded-image', grabcut),
+        'cosine, GrabCut on the output alone': row(
+            'embedded-image', grabcut, 'refinement.feedback=false'
+        ),
+        'attention kernel': row(kernel),
+        'kernel in a window': row(kernel, 'propagation.attention_window=true'),
+        'kernel, inversion': row(kernel, 'features.noise=inversion'),
+        'kernel, fitted heads': row(kernel, 'adaptation.heads=fitted'),
+        'kernel of two blocks': row(kernel, both),
+        'kernel of two blocks, fitted heads': row(kernel, both, 'adaptation.heads=fitted'),
+        'kernel of two blocks, closed form': row(kernel, both, 'adaptation.heads=closed-form'),
+        'kernel, GrabCut': row(kernel, grabcut),
+        'all of it': ('--config', 'embedded_drift'),
+        'stream of features': row('embedded'),
+        'stream of features, GrabCut': row('embedded', grabcut),
+    }
+
+
 def main() -> None:
     options = _options()
     untrained = options.out / 'untrained'
     _write_untrained(untrained)
-    rows = methods(untrained)
+    rows = attention() if options.attention else methods(untrained)
     unknown = set(options.only or ()) - rows.keys()
     if unknown:
         raise SystemExit(f'no method {", ".join(unknown)}; there are: {", ".join(rows)}')
     tables = []
-    for title, layout, data in _datasets(options.davis):
+    for title, layout, data in _datasets(options.davis, options.rendered):
         records = {}
         for name in options.only or rows:
             out = options.out / title.replace(' ', '-') / _folder(name)
             command = ['evaluate', data, '--layout', layout, '--out', str(out), '--no-pictures']
+            command += ['--frames', str(options.frames)] if options.frames else []
             _drift(*command, *rows[name], '--device', options.device)
             records[name] = json.loads((out / 'results.json').read_text())
         tables.append(f'### {title}\n\n' + '\n'.join(_table(records)))
@@ -90,14 +121,24 @@ def _options() -> argparse.Namespace:
         '--davis', type=Path, default=Path('../shared/data/davis/test'), help='folder like DAVIS'
     )
     parser.add_argument('--only', action='append', metavar='METHOD', help='may be repeated')
+    parser.add_argument(
+        '--attention', action='store_true', help='the parts of the attention kernel in their place'
+    )
+    parser.add_argument('--frames', type=int, help='only the first ones of every sequence')
+    parser.add_argument(
+        '--rendered', default=','.join(RENDERED), metavar='SET,SET', help='rendered sets'
+    )
     parser.add_argument('--device', default='auto')
     return parser.parse_args()
 
 
-def _datasets(davis: Path) -> list[tuple[str, str, str]]:
+def _datasets(davis: Path, rendered: str) -> list[tuple[str, str, str]]:
     """Title, layout and place."""
     clips = [('DAVIS clips', 'davis', str(davis))] if davis.is_dir() else []
-    return [*clips, *((name.capitalize(), 'kubric-similar', name) for name in RENDERED)]
+    return [
+        *clips,
+        *((name.capitalize(), 'kubric-similar', name) for name in rendered.split(',') if name),
+    ]
 
 
 def _write_untrained(folder: Path) -> None:

@@ -170,6 +170,19 @@ class EmbeddedSettings(Settings):
     )
 
 
+class AttentionSettings(Settings):
+    """What is read of self-attention (extractors `image-attention` and `embedded-attention`)."""
+
+    layers: str = Field(
+        '',
+        pattern=r'^(\d+(\.\d+)?(,\d+(\.\d+)?)*)?$',
+        description='Self-attention layers of the decoder whose queries and keys are read: blocks '
+        '(0 = deepest), or blocks with layers, such as `3` or `2.0,3.1`; empty takes the block '
+        'with the finest grid that attends (3 of Stable Diffusion, 2 of ADM as diffusers counts '
+        'them, 1 of the embedded model).',
+    )
+
+
 class FeatureSettings(Settings):
     """Which networks describe the frames, and how they are run."""
 
@@ -223,6 +236,15 @@ class FeatureSettings(Settings):
         'faster, slightly other latents. It must be made for Stable Diffusion 1 or 2 (not taesdxl, '
         'which cannot be told apart by its files); empty: the own VAE of each model.',
     )
+    noise: Literal['random', 'inversion'] = Field(
+        'random',
+        description='Where the noise of image models comes from: `random`, drawn anew for each '
+        'frame, or `inversion`, the deterministic one that the model itself would have made the '
+        'frame from (DDIM inversion). It costs a whole pass of the network per step.',
+    )
+    inversion_steps: int = Field(
+        10, ge=1, le=1000, description='Steps of the inversion from the clean frame to its level.'
+    )
     compile: bool = Field(
         False,
         description='Whether UNets are compiled by torch.compile: faster after a first pass of '
@@ -230,6 +252,7 @@ class FeatureSettings(Settings):
     )
     video: VideoUnetSettings = VideoUnetSettings()
     image: ImageUnetSettings = ImageUnetSettings()
+    attention: AttentionSettings = AttentionSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
 
 
@@ -293,6 +316,12 @@ class PropagationSettings(Settings):
         description='Whether the window holds for prompted frames too (DINO, DIFT, TED). Without '
         'it they are searched as a whole (CRW), which finds targets again elsewhere and costs more '
         'time.',
+    )
+    attention_window: bool = Field(
+        False,
+        description='Whether attention is limited to `top_k` matches inside `radius`, as features '
+        'are; else it is one softmax over all remembered frames (extractors that read attention '
+        'only, which use neither temperature nor similarity).',
     )
     similarity: Literal['cosine', 'dot'] = Field(
         'cosine',
@@ -369,12 +398,97 @@ class PromptSettings(Settings):
     checkpoint: str = Field('', description='File or folder with the weights of the segmenter.')
 
 
+class AdaptationSettings(Settings):
+    """Whether the attention kernel is adapted to the targets, on their prompted frame."""
+
+    heads: Literal['uniform', 'fitted', 'closed-form'] = Field(
+        'uniform',
+        description='Weights of the attention heads: `uniform`, all alike; `fitted`, so that their '
+        'mean gives the prompted masks back; `closed-form`, by how well each one does so alone.',
+    )
+    example: Literal['frame', 'copy'] = Field(
+        'frame',
+        description='What heads are weighed by: the prompted `frame` itself, where cells must not '
+        'look at themselves and their neighbours, or a mirrored `copy` of it, which costs one more '
+        'pass of the network.',
+    )
+    margin: int = Field(
+        1,
+        ge=0,
+        le=64,
+        description='Neighbours in cells, in each direction, that cells of the prompted frame must '
+        'not look at.',
+    )
+    steps: int = Field(200, ge=1, le=10000, description='Steps of the fit (Adam).')
+    rate: float = Field(0.1, gt=0, le=10, description='Rate of the fit (Adam).')
+    temperature: float = Field(
+        0.05,
+        gt=0,
+        le=10,
+        description='Of `closed-form`: the lower it is, the more the best heads count.',
+    )
+    budget: float = Field(
+        0.05,
+        ge=0,
+        le=60,
+        description='Seconds per frame that a live node spends on fitting; tracking goes on '
+        'unadapted until it is done. Offline it is done before tracking starts.',
+    )
+    file: str = Field(
+        '',
+        description='What `drift adapt` fitted before; it holds from the start, until something is '
+        'fitted anew.',
+    )
+
+
+class RefinementSettings(Settings):
+    """Whether outlines of masks are found anew in the image."""
+
+    backend: Literal['none', 'grabcut', 'sam'] = Field(
+        'none',
+        description='Who refines masks: `none`; `grabcut`, colours and edges in a band around the '
+        'outline (OpenCV, no weights); `sam`, Segment Anything prompted by the mask.',
+    )
+    checkpoint: str = Field(
+        '',
+        description='Weights of `sam`, a file or folder as for prompts.checkpoint; empty takes the '
+        'segmenter of the prompts.',
+    )
+    every: int = Field(
+        1, ge=1, le=1000, description='Every which frame is refined; the others stay as they are.'
+    )
+    min_iou: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description='Overlap (intersection over union) with the mask that was to be refined below '
+        'which the refined one is not taken.',
+    )
+    feedback: bool = Field(
+        True,
+        description='Whether the refined mask is remembered and propagated from, or published '
+        'only.',
+    )
+    band: int = Field(
+        6, ge=1, le=256, description='Half width in px of the band that `grabcut` looks at.'
+    )
+    iterations: int = Field(1, ge=1, le=20, description='Iterations of `grabcut`.')
+    margin: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description='Margin of the box that `sam` is given, in parts of its longer side.',
+    )
+
+
 class TrackerSettings(Settings):
     """All settings of the tracker."""
 
     features: FeatureSettings = FeatureSettings()
     window: WindowSettings = WindowSettings()
     propagation: PropagationSettings = PropagationSettings()
+    adaptation: AdaptationSettings = AdaptationSettings()
+    refinement: RefinementSettings = RefinementSettings()
     targets: TargetSettings = TargetSettings()
     stream: StreamSettings = StreamSettings()
     prompts: PromptSettings = PromptSettings()

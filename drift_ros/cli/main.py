@@ -33,6 +33,8 @@ MODULES = (
     'demo',
     'score',
     'pca',
+    'attention',
+    'adapt',
     'compare',
     'sweep',
     'train_embedded',

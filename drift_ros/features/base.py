@@ -55,6 +55,8 @@ class FeatureExtractor(ABC):
         device: where it runs.
         dtype: its number format.
         streaming: whether sessions take each frame once and remember.
+        heads: where descriptors are queries and keys of attention, the layer (block.layer) and head
+            of each map; empty for plain features.
     """
 
     name: str
@@ -63,6 +65,7 @@ class FeatureExtractor(ABC):
     device: torch.device
     dtype: torch.dtype
     streaming: bool = False
+    heads: tuple[tuple[str, int], ...] = ()
 
     @abstractmethod
     def extract(self, window: Window) -> Descriptors:

@@ -46,6 +46,12 @@ def _image_unet(settings: FeatureSettings) -> FeatureExtractor:
     return image.create(settings)
 
 
+def _image_attention(settings: FeatureSettings) -> FeatureExtractor:
+    from drift_ros.features import image
+
+    return image.create(settings, attention=True)
+
+
 def _fused(settings: FeatureSettings) -> FeatureExtractor:
     from drift_ros.features.fused import FusedExtractor
 
@@ -60,6 +66,12 @@ def _embedded(settings: FeatureSettings) -> FeatureExtractor:
     from drift_ros.features.embedded.create import create
 
     return create(settings)
+
+
+def _embedded_attention(settings: FeatureSettings) -> FeatureExtractor:
+    from drift_ros.features.embedded.create import create_attention
+
+    return create_attention(settings)
 
 
 def _embedded_image(settings: FeatureSettings) -> FeatureExtractor:
@@ -78,6 +90,10 @@ EXTRACTORS: dict[str, Entry] = {
         'an image diffusion UNet (features.image), as DIFT: ADM, Stable Diffusion 2.1 and 1.5',
         _image_unet,
     ),
+    'image-attention': Entry(
+        'queries and keys of the self-attention of an image diffusion UNet, as DRIFT',
+        _image_attention,
+    ),
     'fused': Entry(
         'both, weighted by features.alpha, as TED: tells look-alikes apart and keeps details',
         _fused,
@@ -88,6 +104,9 @@ EXTRACTORS: dict[str, Entry] = {
     ),
     'embedded-image': Entry(
         'the same model without temporal layers: every frame by itself', _embedded_image
+    ),
+    'embedded-attention': Entry(
+        'queries and keys of its self-attention within frames', _embedded_attention
     ),
 }
 RETIRED = {'embedded-fused': 'embedded'}  # names of earlier versions, and what took their place

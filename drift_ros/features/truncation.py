@@ -6,11 +6,15 @@ what lies behind is not computed, not moved to the device, and not kept.
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from itertools import chain
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
 from drift_ros.errors import SettingsError
+
+Module = TypeVar('Module', bound=nn.Module)
 
 
 class _Passthrough(nn.Module):
@@ -66,3 +70,9 @@ def truncate(unet: Any, block: int, layer: int | None = None) -> None:
     unet.conv_norm_out = nn.Identity()
     unet.conv_act = nn.Identity()
     unet.conv_out = nn.Identity()
+
+
+def shared_copy(network: Module) -> Module:
+    """A copy of a network with the very same weights, so that one of the two can be cut."""
+    tensors = chain(network.parameters(), network.buffers())
+    return copy.deepcopy(network, {id(tensor): tensor for tensor in tensors})

@@ -65,14 +65,37 @@ class SegmentAnything:
         try:
             for places in batches([query for _, query in asked]):
                 found = self._decode([asked[p][1] for p in places], size)
-                for place, mask in zip(places, found, strict=True):
+                for place, mask in zip(places, found[:, 0], strict=True):
                     masks[asked[place][0]] |= mask
         finally:
             self.predictor.reset_image()  # frees the embedding
         return masks
 
-    def _decode(self, asked: Sequence[Query], size: tuple[int, int]) -> NDArray[np.bool_]:
-        """Masks (n, H, W) that answer n queries of one kind (see `batches`)."""
+    def propose(
+        self, image: NDArray[np.uint8], prompts: Sequence[Prompt]
+    ) -> list[NDArray[np.bool_]]:
+        """All answers of the model to each prompt (see `TransformersSam.propose`)."""
+        size = (image.shape[0], image.shape[1])
+        asked = [query for prompt in prompts for query in queries(prompt, size)]
+        answers: list[NDArray[np.bool_]] = [np.zeros((0, *size), bool) for _ in asked]
+        if not asked:
+            return answers
+        self.predictor.set_image(np.ascontiguousarray(image))
+        try:
+            for places in batches(asked):
+                found = self._decode([asked[p] for p in places], size, True)
+                for place, candidates in zip(places, found, strict=True):
+                    answers[place] = candidates
+        finally:
+            self.predictor.reset_image()
+        return answers
+
+    def _decode(
+        self, asked: Sequence[Query], size: tuple[int, int], several: bool = False
+    ) -> NDArray[np.bool_]:
+        """Masks (n, m, H, W) that answer n queries of one kind (see `batches`), best first: all of
+        the model's answers for `several`, else one.
+        """
         first = asked[0]
         fit, device = self.predictor.transform, self.predictor.device
         points = labels = boxes = mask = None
@@ -87,11 +110,11 @@ class SegmentAnything:
             mask = torch.as_tensor(self._logits(first.mask), device=device)[None]
             mask = mask.expand(len(asked), -1, -1, -1)
         found, scores, _ = self.predictor.predict_torch(
-            points, labels, boxes, mask, multimask_output=first.ambiguous
+            points, labels, boxes, mask, multimask_output=several or first.ambiguous
         )
-        chosen: NDArray[np.bool_] = (
-            found[torch.arange(len(asked), device=device), scores.argmax(1)].cpu().numpy()
-        )
+        best = scores.argsort(1, descending=True)[:, : None if several else 1]
+        rows = torch.arange(len(asked), device=device)[:, None]
+        chosen: NDArray[np.bool_] = found[rows, best].cpu().numpy()
         return chosen
 
     def _logits(self, mask: NDArray[np.bool_]) -> NDArray[np.float32]:

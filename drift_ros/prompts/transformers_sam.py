@@ -64,9 +64,32 @@ class TransformersSam(ABC):
         embedding = self._embed(image) if asked else None
         for places in batches([query for _, query in asked]):
             found = self._decode(embedding, [asked[p][1] for p in places], (height, width))
-            for place, mask in zip(places, found.cpu().numpy(), strict=True):
+            for place, mask in zip(places, found[:, 0].cpu().numpy(), strict=True):
                 masks[asked[place][0]] |= mask
         return masks
+
+    @torch.inference_mode()
+    def propose(
+        self, image: NDArray[np.uint8], prompts: Sequence[Prompt]
+    ) -> list[NDArray[np.bool_]]:
+        """All answers of the model to each prompt, best first by its own prediction.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            prompts: with one box each.
+
+        Returns:
+            (3, H, W) bool for each prompt.
+        """
+        size = (image.shape[0], image.shape[1])
+        embedding = self._embed(image) if prompts else None
+        asked = [query for prompt in prompts for query in queries(prompt, size)]
+        answers: list[NDArray[np.bool_]] = [np.zeros((0, *size), bool) for _ in asked]
+        for places in batches(asked):
+            found = self._decode(embedding, [asked[p] for p in places], size, True).cpu().numpy()
+            for place, candidates in zip(places, found, strict=True):
+                answers[place] = candidates
+        return answers
 
     def _embed(self, image: NDArray[np.uint8]) -> Any:
         # A copy, because frames may be read-only views of a message.
@@ -77,8 +100,12 @@ class TransformersSam(ABC):
         pixels = self._pad((pixels / 255 - mean) / std)
         return self.model.get_image_embeddings(pixels.to(self.dtype))
 
-    def _decode(self, embedding: Any, asked: Sequence[Query], size: tuple[int, int]) -> Tensor:
-        """Masks (n, H, W) bool that answer n queries of one kind (see `batches`)."""
+    def _decode(
+        self, embedding: Any, asked: Sequence[Query], size: tuple[int, int], several: bool = False
+    ) -> Tensor:
+        """Masks (n, m, H, W) bool that answer n queries of one kind (see `batches`), best first:
+        all of the model's answers for `several`, else one.
+        """
         height, width = size
         fitted_height, fitted_width = self._fitted(size)
         scale = np.array([fitted_width / width, fitted_height / height])
@@ -104,10 +131,12 @@ class TransformersSam(ABC):
             size_in = self._mask_input_size()
             logits = F.interpolate(logits, size_in, mode='bilinear', antialias=True)
             inputs['input_masks'] = logits.to(self.dtype)
-        output = self.model(image_embeddings=embedding, multimask_output=first.ambiguous, **inputs)
-        best = output.iou_scores[0].argmax(1)
-        logits = output.pred_masks[0, torch.arange(len(asked), device=self.device), best].float()
-        return self._unfit(logits[:, None], size)[:, 0] > 0
+        output = self.model(
+            image_embeddings=embedding, multimask_output=several or first.ambiguous, **inputs
+        )
+        best = output.iou_scores[0].argsort(1, descending=True)[:, : None if several else 1]
+        rows = torch.arange(len(asked), device=self.device)[:, None]
+        return self._unfit(output.pred_masks[0, rows, best].float(), size) > 0
 
     def _tensor(self, values: NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(values.astype(np.float32)).to(self.device)
@@ -137,7 +166,7 @@ class TransformersSam(ABC):
         return F.pad(pixels, (0, side - pixels.shape[3], 0, side - pixels.shape[2]), value=value)
 
     def _unfit(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
-        """Logits (n, 1, h, w) of the square -> (n, 1, H, W) of the image."""
+        """Logits (n, m, h, w) of the square -> (n, m, H, W) of the image."""
         side = self._side()
         height, width = self._fitted(size)
         square = F.interpolate(logits, (side, side), mode='bilinear')[..., :height, :width]

@@ -2,24 +2,41 @@
 only.
 """
 
-from drift_ros.propagation.affinity import Affinity, FeatureAffinity
+from drift_ros.propagation.affinity import (
+    Affinity,
+    AttentionAffinity,
+    FeatureAffinity,
+    create_affinity,
+)
+from drift_ros.propagation.attention import attend, spread
 from drift_ros.propagation.kernel import propagate, unit
 from drift_ros.propagation.memory import Memory
 from drift_ros.propagation.propagator import Propagator, Readout
-from drift_ros.propagation.readout import confidences, one_hot, read_labels, resize_nearest
+from drift_ros.propagation.readout import (
+    confidences,
+    corrected,
+    one_hot,
+    read_labels,
+    resize_nearest,
+)
 from drift_ros.propagation.reduction import ChannelReduction
 
 __all__ = [
     'Affinity',
+    'AttentionAffinity',
     'ChannelReduction',
     'FeatureAffinity',
     'Memory',
     'Propagator',
     'Readout',
+    'attend',
     'confidences',
+    'corrected',
+    'create_affinity',
     'one_hot',
     'propagate',
     'read_labels',
     'resize_nearest',
+    'spread',
     'unit',
 ]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from drift_ros.descriptors import Descriptors
+from drift_ros.errors import SettingsError
+from drift_ros.propagation.attention import attend
 from drift_ros.propagation.kernel import propagate, unit
 from drift_ros.propagation.memory import Memory
 from drift_ros.propagation.reduction import ChannelReduction
@@ -88,3 +90,57 @@ class FeatureAffinity(Affinity):
         """Let the next descriptors fit the projection."""
         if self._reduction is not None:
             self._reduction.reset()
+
+
+class AttentionAffinity(Affinity):
+    """The attention of several heads, one softmax per head over all remembered frames.
+
+    Args:
+        settings: of the propagation.
+
+    Raises:
+        SettingsError: channels are to be reduced, which features can be, but not queries and keys.
+
+    Attributes:
+        weights: (heads,) of their mean; None: all alike.
+    """
+
+    def __init__(self, settings: PropagationSettings) -> None:
+        if settings.channels:
+            raise SettingsError(
+                f'propagation.channels is {settings.channels}: queries and keys of attention '
+                'cannot be reduced, set it to 0'
+            )
+        self._settings = settings
+        self.weights: Tensor | None = None
+
+    def prepare(self, descriptors: Descriptors) -> Descriptors:
+        """As they are: their lengths mean something."""
+        return descriptors
+
+    def propagate(self, query: Descriptors, memory: Memory, known: Tensor | None = None) -> Tensor:
+        """Labels as the values of attention (see `propagation.attend`)."""
+        settings = self._settings
+        limited = settings.attention_window
+        return attend(
+            [queries[0] for queries in query.queries],
+            memory.keys,
+            memory.labels,
+            weights=self.weights,
+            top_k=settings.top_k if limited else 0,
+            radius=settings.radius if limited else 0,
+            window=settings.window,
+            mask_first=settings.mask_references,
+            first=len(memory.references),
+            known=known,
+        )
+
+
+def create_affinity(settings: PropagationSettings, heads: int = 0) -> Affinity:
+    """What compares the descriptors of an extractor.
+
+    Args:
+        settings: of the propagation.
+        heads: maps of queries and keys that it gives; 0 for plain features.
+    """
+    return AttentionAffinity(settings) if heads else FeatureAffinity(settings)

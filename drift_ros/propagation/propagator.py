@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from torch import Tensor
@@ -28,8 +29,11 @@ class Readout(Protocol[Output_co]):
         ...
 
 
+Refine = Callable[[Output, Tensor], tuple[Output, Tensor]]
+
+
 class Propagator(Generic[Output]):
-    """Labels frames one after the other: propagate, read, measure, remember.
+    """Labels frames one after the other: propagate, read, refine, measure, remember.
 
     Frames whose labels are given are references, which stay until they are dropped; every other one
     enters the queue of recent frames with its soft labels.
@@ -66,6 +70,7 @@ class Propagator(Generic[Output]):
         descriptors: Descriptors,
         size: tuple[int, int],
         known: Tensor | None = None,
+        refine: Refine[Output] | None = None,
     ) -> Output:
         """Label a frame and remember it.
 
@@ -74,9 +79,12 @@ class Propagator(Generic[Output]):
             descriptors: prepared ones of the frame (n = 1).
             size: (H, W) of its image in px.
             known: (T, K) bool, which remembered frames know about which label; None: all about all.
+            refine: makes better ones of what was read and of the soft labels.
         """
         soft = self.propagate(descriptors, known)
         output = self._readout(soft, descriptors.stride, size)
+        if refine is not None:
+            output, soft = refine(output, soft)
         self.memory.add_recent(number, descriptors, soft)
         return output
 

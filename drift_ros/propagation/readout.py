@@ -134,3 +134,31 @@ def confidences(soft: Tensor, cells: Tensor) -> Tensor:
     count = owned.sum((1, 2))
     mean = (soft * owned).sum((1, 2)) / count.clamp_min(1)
     return torch.where(count > 0, mean, soft.amax((1, 2)))
+
+
+def corrected(soft: Tensor, after: NDArray[np.uint8], before: NDArray[np.uint8]) -> Tensor:
+    """Soft labels with what a refinement changed in the label map that was read from them.
+
+    Of each cell, the share of its pixels that a label gained or lost is added to the soft label.
+    What the refinement did not change stays, so a target that is hardly seen does not become
+    certain.
+
+    Args:
+        soft: (K, h, w) float32 in [0, 1].
+        after: (H, W) uint8 slots, refined.
+        before: (H, W) uint8 slots.
+
+    Returns:
+        (K, h, w) float32 in [0, 1].
+    """
+    changed = torch.from_numpy(after != before)
+    result = soft.clone()
+    if not bool(changed.any()):
+        return result
+    maps = [torch.from_numpy(each).to(soft.device) for each in (after, before)]
+    for slot in torch.unique(torch.cat([each[changed.to(each.device)] for each in maps])).tolist():
+        gain = (maps[0] == slot).float() - (maps[1] == slot).float()
+        result[slot] += functional.adaptive_avg_pool2d(gain[None], (soft.shape[1], soft.shape[2]))[
+            0
+        ]
+    return result.clamp_(0, 1)

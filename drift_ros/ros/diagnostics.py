@@ -196,4 +196,5 @@ def tracking(tracker: Tracker) -> dict[str, object]:
         'skipped: same or older stamp': stats.late,
         'stream restarts': stats.restarts,
         'last restart': stats.last_restart or 'never',
+        'adaptation': tracker.adapter.state,
     }

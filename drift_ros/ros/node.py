@@ -364,7 +364,7 @@ def load(settings: NodeSettings, generation: int) -> Tracker:
                 '~/reset_targets'
             )
         initial = [t.prompt for t in timed]
-    tracker = Tracker.from_settings(tracker_settings(settings), initial)
+    tracker = Tracker.from_settings(tracker_settings(settings), initial, live=True)
     tracker.generation = generation
     if settings.warm_up_size:
         width, height = (int(side) for side in settings.warm_up_size.split('x'))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from drift_ros.descriptors import Descriptors
@@ -55,6 +57,12 @@ class FeaturePipeline:
         if self.extractor.streaming:
             return self._stream(window.new_frames)
         return self._extract(window.frames, window.new)
+
+    def describe_alone(self, image: NDArray[np.uint8], stamp: int) -> Descriptors:
+        """Descriptors (n = 1) of an image (H, W, 3) that is no part of the stream."""
+        size = self._network_size((image.shape[0], image.shape[1]))
+        images = to_input(image, size, self.extractor.device)[None]
+        return self.extractor.extract(Window(images, (stamp,), 1))
 
     def try_out(self, size: tuple[int, int], length: int, stride: int) -> str:
         """Run one window of grey frames, without a trace.

@@ -4,7 +4,7 @@ that a frame carries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,13 +15,16 @@ from torch import Tensor
 from drift_ros.descriptors import Descriptors
 from drift_ros.interruption import checkpoint
 from drift_ros.propagation import (
-    FeatureAffinity,
+    Affinity,
     Propagator,
     confidences,
+    corrected,
     one_hot,
     read_labels,
     resize_nearest,
 )
+from drift_ros.propagation.propagator import Refine
+from drift_ros.refinement import Refiner
 from drift_ros.settings import PropagationSettings, TargetSettings
 from drift_ros.structures import TrackedObject
 from drift_ros.tracking.measure import drop_small, measure
@@ -30,6 +33,7 @@ from drift_ros.tracking.targets import Targets
 from drift_ros.tracking.window_buffer import BufferedFrame
 
 Labels = NDArray[np.uint8]
+OnReference = Callable[[BufferedFrame, Descriptors, Tensor], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,26 +94,38 @@ class MaskPropagator:
 
     Args:
         targets: the live targets; the owner adds and removes them and says so.
+        affinity: compares frames.
         propagation: settings.
         visibility: settings.
+        refiner: of masks; None leaves them as they are.
+        on_reference: is told of every prompted frame, with its descriptors and its (K, h, w) labels
+            on the grid.
 
     Attributes:
         memory: the remembered frames.
     """
 
     def __init__(
-        self, targets: Targets, propagation: PropagationSettings, visibility: TargetSettings
+        self,
+        targets: Targets,
+        affinity: Affinity,
+        propagation: PropagationSettings,
+        visibility: TargetSettings,
+        refiner: Refiner | None = None,
+        on_reference: OnReference | None = None,
     ) -> None:
         self._targets = targets
         self._settings = propagation
         self._readout = MaskReadout(targets, visibility)
         self._propagator = Propagator(
-            FeatureAffinity(propagation),
+            affinity,
             self._readout,
             propagation.memory,
             propagation.max_references,
         )
         self.memory = self._propagator.memory
+        self._refiner = refiner
+        self._on_reference = on_reference
 
     def reset(self) -> None:
         """Forget everything; a new generation begins."""
@@ -155,7 +171,8 @@ class MaskPropagator:
             return self._take_prompts(entry, descriptors)
         size = entry.frame.size
         if len(self.memory):
-            return self._propagator.step(entry.number, descriptors, size, self._known())
+            refine = self._refine(entry) if self._refiner else None
+            return self._propagator.step(entry.number, descriptors, size, self._known(), refine)
         return self._readout.measure(np.zeros(size, np.uint8), {})
 
     def _take_prompts(self, entry: BufferedFrame, descriptors: Descriptors) -> Masks:
@@ -174,7 +191,25 @@ class MaskPropagator:
         if len(self.memory.references) == self._settings.max_references:
             self.memory.drop_reference(self._least_useful_reference())
         self._propagator.add_reference(entry.number, descriptors, hard)
+        if self._on_reference is not None:
+            self._on_reference(entry, descriptors, hard)
         return found
+
+    def _refine(self, entry: BufferedFrame) -> Refine[Masks] | None:
+        """Refines the masks of a frame, and corrects its soft labels by what that changed."""
+        refiner = self._refiner
+        if refiner is None or entry.number % refiner.settings.every:
+            return None
+
+        def refine(found: Masks, soft: Tensor) -> tuple[Masks, Tensor]:
+            labels = refiner.refine(entry.frame.image, found.labels)
+            refined = self._readout.measure(labels, {o.id: o.score for o in found.objects})
+            if not refiner.settings.feedback:
+                return refined, soft
+            maps = [self._targets.to_slots(each.labels) for each in (refined, found)]
+            return refined, corrected(soft, *maps)
+
+        return refine
 
     def _known(self) -> Tensor | None:
         """(T, K) bool, which remembered frames know about which slot; None if all about all."""

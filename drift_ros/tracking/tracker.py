@@ -19,13 +19,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from drift_ros import features, prompts
+from drift_ros.descriptors import Descriptors
 from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.prompts.types import Prompt, Segmenter
+from drift_ros.propagation import create_affinity
+from drift_ros.refinement import create_refiner
 from drift_ros.settings import TrackerSettings
 from drift_ros.structures import Frame, Preview, Stats, TrackerOutput
+from drift_ros.tracking.adapter import Adapter
 from drift_ros.tracking.feature_pipeline import FeaturePipeline
 from drift_ros.tracking.mask_propagator import MaskPropagator, Masks
 from drift_ros.tracking.output_queue import OutputQueue
@@ -46,9 +51,17 @@ class Tracker:
         settings: how to track.
         initial_prompts: prompts that are applied to the first frame of every stream: at the start
             and after each restart.
+        live: whether frames come in at a rate of their own: adaptation to the targets then shares
+            its time with tracking (`adaptation.budget`), else it is done before tracking goes on.
 
     Raises:
-        SettingsError: the window's stride is longer than its length.
+        SettingsError: the window's stride is longer than its length, or something is to be adapted
+            that the extractor has not.
+        CheckpointError: the model that refines masks, or the file of an adaptation, is missing or
+            unusable.
+
+    Attributes:
+        adapter: adapts the attention kernel.
     """
 
     def __init__(
@@ -57,6 +70,7 @@ class Tracker:
         segmenter: Segmenter,
         settings: TrackerSettings | None = None,
         initial_prompts: Sequence[Prompt] = (),
+        live: bool = False,
     ) -> None:
         self.extractor = extractor
         self.segmenter = segmenter
@@ -67,7 +81,16 @@ class Tracker:
         length, stride = window_size(extractor, settings.window)
         self._buffer = WindowBuffer(length, stride, settings.window.history)
         self._targets = Targets()
-        self._masks = MaskPropagator(self._targets, settings.propagation, settings.targets)
+        affinity = create_affinity(settings.propagation, len(extractor.heads))
+        self.adapter = Adapter(affinity, extractor, settings, live)
+        self._masks = MaskPropagator(
+            self._targets,
+            affinity,
+            settings.propagation,
+            settings.targets,
+            create_refiner(settings.refinement, extractor.device, segmenter),
+            self._adapt,
+        )
         self._features = FeaturePipeline(
             extractor, length, settings.features.resolution, self._buffer.history
         )
@@ -76,7 +99,10 @@ class Tracker:
 
     @classmethod
     def from_settings(
-        cls, settings: TrackerSettings, initial_prompts: Sequence[Prompt] = ()
+        cls,
+        settings: TrackerSettings,
+        initial_prompts: Sequence[Prompt] = (),
+        live: bool = False,
     ) -> Tracker:
         """Make the extractor and the segmenter that the settings name, and a tracker over them.
 
@@ -85,7 +111,7 @@ class Tracker:
         """
         extractor = features.create(settings.features)
         segmenter = prompts.create_segmenter(settings.prompts, extractor.device)
-        return cls(extractor, segmenter, settings, initial_prompts)
+        return cls(extractor, segmenter, settings, initial_prompts, live)
 
     @property
     def targets(self) -> dict[int, str]:
@@ -127,6 +153,7 @@ class Tracker:
                 self.set_targets(prompts, keep_existing=True)
             while self._window_is_full:
                 self._label_next()
+            self.adapter.spend(self._buffer.cursor)
         return self._outputs.take()
 
     @property
@@ -213,6 +240,7 @@ class Tracker:
             PromptError: an id is not tracked; nothing changes then.
         """
         self._masks.set_slots(self._targets.remove(ids))
+        self.adapter.end()
         for entry in self._buffer.all():
             for target_id in ids:
                 entry.prompts.pop(target_id, None)
@@ -344,6 +372,7 @@ class Tracker:
         self.generation += 1
         self._targets.clear()
         self._masks.reset()
+        self.adapter.reset()
         for entry in self._buffer.all():
             entry.prompts.clear()
             entry.labels = None
@@ -354,6 +383,7 @@ class Tracker:
         """
         self._buffer.rewind(entry)
         self._masks.go_back_to(entry.number)
+        self.adapter.go_back_to(entry.number)
         for later in self._buffer.after(entry.number + 1):
             later.labels = None
 
@@ -366,6 +396,15 @@ class Tracker:
             self._outputs.add(entry, found, self.generation)
             entry.labels = found.labels
             del left[0]
+
+    def _adapt(self, entry: BufferedFrame, descriptors: Descriptors, labels: Tensor) -> None:
+        frame = entry.frame
+        self.adapter.begin(
+            entry.number,
+            descriptors,
+            labels,
+            lambda: self._features.describe_alone(frame.image[:, ::-1], frame.stamp),
+        )
 
     def _pass_unlabelled(self, left: list[BufferedFrame]) -> None:
         for entry in left:

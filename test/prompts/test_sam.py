@@ -235,3 +235,13 @@ def test_file_of_another_width(library, tmp_path):
 def test_file_with_tensors_that_the_model_lacks(library, tmp_path):
     with pytest.raises(CheckpointError, match=r'vit_b.*surplus'):
         sam.load(checkpoint(tmp_path, surplus=torch.zeros(1)), CPU)
+
+
+def test_all_answers_are_given_best_first(segmenter):
+    prompts = [point(20, 10, boxes=np.array([[10, 5, 20, 12]], float)) for _ in range(2)]
+    answers = segmenter.propose(an_image(), prompts)
+    assert [a.shape for a in answers] == [(3, 40, 60)] * 2
+    for best, second, last in answers:
+        assert best[10, 20] and np.array_equal(second, ~best) and not last.any()
+    assert len(segmenter.predictor.images) == segmenter.predictor.resets == 1
+    assert segmenter.propose(an_image(), []) == []

@@ -341,3 +341,25 @@ def test_weights_of_another_size(broken):
     (broken / 'config.json').write_text(json.dumps(config))
     with pytest.raises(CheckpointError):
         load(broken, CPU)
+
+
+def test_all_answers_are_given_best_first(segmenter):
+    box = np.array([[20, 10, 30, 20]], float)
+    prompts = [
+        Prompt(boxes=box, points=np.array([[30.0, 20.0]]), point_labels=np.ones(1, np.uint8),
+               mask=a_mask()),
+        Prompt(boxes=box + 5),
+    ]  # fmt: skip
+    embedded = []
+    embed = segmenter._embed
+    segmenter._embed = lambda image: embedded.append(1) or embed(image)
+    try:
+        answers = segmenter.propose(an_image(), prompts)
+        alone = segmenter.propose(an_image(), prompts[1:])
+    finally:
+        del segmenter._embed
+    assert [a.shape for a in answers] == [(3, 48, 80)] * 2 and answers[0].dtype == bool
+    assert np.array_equal(answers[1], alone[0])
+    assert len({a.tobytes() for a in answers[0]}) > 1
+    assert len(embedded) == 2  # once per call
+    assert segmenter.propose(an_image(), []) == []

@@ -11,7 +11,7 @@ from drift_ros.descriptors import Descriptors
 from drift_ros.evaluation.poses.labels import draw_joints, read_joints
 from drift_ros.evaluation.poses.pose_sequence import Joints
 from drift_ros.features.base import FeatureExtractor
-from drift_ros.propagation import FeatureAffinity, Propagator
+from drift_ros.propagation import Propagator, create_affinity
 from drift_ros.settings import TrackerSettings
 from drift_ros.structures import Frame
 from drift_ros.tracking.feature_pipeline import FeaturePipeline
@@ -36,7 +36,8 @@ class PoseTracker:
         self._buffer = WindowBuffer(length, stride, length)
         self._features = FeaturePipeline(extractor, length, side, length)
         propagation = settings.propagation
-        self._propagator = Propagator(FeatureAffinity(propagation), _read, propagation.memory)
+        affinity = create_affinity(propagation, len(extractor.heads))
+        self._propagator = Propagator(affinity, _read, propagation.memory)
         self._size = (0, 0)
 
     def step(self, index: int, stamp: int, image: NDArray[np.uint8]) -> list[tuple[int, Joints]]:

@@ -33,6 +33,22 @@ def create_image(settings: FeatureSettings) -> FeatureExtractor:
     return _make('embedded-image', settings, temporal=False)
 
 
+def create_attention(settings: FeatureSettings) -> FeatureExtractor:
+    """`embedded-attention`: queries and keys of the same weights, frame by frame.
+
+    Raises:
+        SettingsError: the model does not attend where `settings.attention` says.
+        CheckpointError: its weights are missing, damaged or of another kind.
+        DeviceError: the device is not there.
+    """
+    from drift_ros.features.embedded.attention import EmbeddedAttention
+
+    device = choose_device(settings.device)
+    dtype = choose_dtype(settings.dtype, device)
+    model = load(_folder(settings.embedded.checkpoint), dtype)
+    return EmbeddedAttention(model, settings, device, dtype)
+
+
 def load(folder: Path, dtype: torch.dtype) -> EmbeddedUNet:
     """Load a model from its folder, or from that of a training; no network.
 

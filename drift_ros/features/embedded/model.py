@@ -163,6 +163,66 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
     ) -> tuple[Tensor, Tensor]:
         """Output of the last decoder block, and the descriptors, frames in the batch."""
         frames = sample.shape[1]
+        hidden, skips, noise = self._encode(sample, log_snr, join, cache)
+        outputs = []
+        for depth, stage in enumerate(self.up):
+            hidden = self._meet(depth, hidden, skips)
+            hidden = stage(hidden, noise, frames, join, cache)
+            outputs.append(hidden)
+        if cache is not None:
+            cache.frames += frames
+        parts = [
+            functional.normalize(_resized(layer(output), hidden.shape[-2:]).float(), dim=1)
+            for layer, output, channels in zip(
+                self.projections, outputs, self.config.readout, strict=True
+            )
+            if channels
+        ]
+        return hidden, torch.cat(parts, 1).to(hidden.dtype)
+
+    def queries_and_keys(
+        self, sample: Tensor, log_snr: Tensor, blocks: Sequence[int]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """What the attention within frames compares, every frame seen alone; the network ends
+        there.
+
+        Args:
+            sample: (B, 1, 3, H, W) noised frames.
+            log_snr: (B, 1) natural logarithm of their signal-to-noise ratio.
+            blocks: of the decoder, rising; each must attend within frames.
+
+        Returns:
+            Of each block queries and keys, (B, h, w, heads, 32); their products are logits.
+        """
+        hidden, skips, noise = self._encode(sample, log_snr, False, None)
+        found = []
+        for depth, stage in enumerate(cast('list[Stage]', self.up)[: blocks[-1] + 1]):
+            hidden = self._meet(depth, hidden, skips)
+            if depth in blocks:
+                attention = cast('Attention', stage.attention[0])
+                query, key, _, _ = attention.project(stage.block(hidden, noise), 1)
+                found.append((query[:, 0], key[:, 0]))
+            if depth < blocks[-1]:
+                hidden = stage(hidden, noise, 1, False, None)
+        return found
+
+    @property
+    def heads(self) -> dict[int, int]:
+        """Decoder blocks that attend within frames -> number of heads."""
+        first = {
+            depth: cast('Attention', stage.attention[0])
+            for depth, stage in enumerate(cast('list[Stage]', self.up))
+            if len(stage.attention)
+        }
+        return {depth: layer.heads for depth, layer in first.items() if layer.scope == 'frame'}
+
+    def _encode(
+        self, sample: Tensor, log_snr: Tensor, join: bool, cache: Cache | None
+    ) -> tuple[Tensor, list[Tensor], Tensor]:
+        """What the decoder begins with, what it meets, the last one first to come, and the encoding
+        of the noise level.
+        """
+        frames = sample.shape[1]
         levels = get_timestep_embedding(  # 0..1000 for 20 nats
             (10 - log_snr.flatten().float()).mul(50), self.config.channels[-1]
         )
@@ -177,23 +237,16 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
         for stage in self.middle:
             inner = stage(inner, noise, frames, join, cache)
         hidden = hidden + functional.interpolate(self.out(inner), hidden.shape[-2:])
-        outputs = []
-        for depth, stage in enumerate(self.up):
-            if depth:
-                hidden = functional.interpolate(hidden, skips[-1].shape[-2:])
-                hidden = self.grow[depth - 1](hidden)
-            hidden = stage(torch.cat([hidden, skips.pop()], 1), noise, frames, join, cache)
-            outputs.append(hidden)
-        if cache is not None:
-            cache.frames += frames
-        parts = [
-            functional.normalize(_resized(layer(output), hidden.shape[-2:]).float(), dim=1)
-            for layer, output, channels in zip(
-                self.projections, outputs, self.config.readout, strict=True
-            )
-            if channels
-        ]
-        return hidden, torch.cat(parts, 1).to(hidden.dtype)
+        return hidden, skips, noise
+
+    def _meet(self, depth: int, hidden: Tensor, skips: list[Tensor]) -> Tensor:
+        """Input of a decoder block: the output of the one before it beside that of the encoder,
+        which leaves the list.
+        """
+        if depth:
+            hidden = functional.interpolate(hidden, skips[-1].shape[-2:])
+            hidden = self.grow[depth - 1](hidden)
+        return torch.cat([hidden, skips.pop()], 1)
 
     @property
     def multiple(self) -> int:

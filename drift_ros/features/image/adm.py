@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from drift_ros.features.image.extractor import ImageUnetExtractor
+from drift_ros.features.attention import AttentionReader, Place
+from drift_ros.features.image.extractor import ImageUnetExtractor, Inversion
 from drift_ros.features.latents import to_pixels
 from drift_ros.features.noise import NoiseSchedule
-from drift_ros.features.truncation import truncate
+from drift_ros.features.truncation import shared_copy, truncate
 from drift_ros.settings import FeatureSettings
 
 BLOCKS = 18
 PAPER_BLOCK = 7
+FINEST_ATTENTION = '2'
 LAYERS = 3  # of a diffusers decoder block; each is a block of its own in the original
 
 
@@ -27,9 +30,10 @@ class AdmExtractor(ImageUnetExtractor):
         settings: of the features.
         device: where to run.
         dtype: number format.
+        attention: self-attention layers that are read in place of the block.
 
     Raises:
-        SettingsError: there is no such block or noise level.
+        SettingsError: there is no such block, layer or noise level.
     """
 
     def __init__(
@@ -39,12 +43,19 @@ class AdmExtractor(ImageUnetExtractor):
         settings: FeatureSettings,
         device: torch.device,
         dtype: torch.dtype,
+        attention: Sequence[Place] = (),
     ) -> None:
         image = settings.image
         level = schedule.choose(image.noise_level, image.snr)
-        truncate_at(unet, PAPER_BLOCK if image.block < 0 else image.block)
+        inversion = None
+        if settings.noise == 'inversion':
+            inversion = Inversion(unet, schedule, 'epsilon')
+            unet = shared_copy(unet)
+        reader = AttentionReader(unet, attention) if attention else None
+        if reader is None:
+            truncate_at(unet, PAPER_BLOCK if image.block < 0 else image.block)
         self.size_multiple = 2 ** (len(unet.config.block_out_channels) - 1)
-        super().__init__(unet, level, settings, device, dtype)
+        super().__init__(unet, level, settings, device, dtype, reader, inversion)
 
     def _encode(self, images: Tensor) -> Tensor:
         return to_pixels(images, torch.float32)
@@ -52,9 +63,11 @@ class AdmExtractor(ImageUnetExtractor):
     def _clean(self, source: Tensor, stamp: int, member: int) -> Tensor:
         return source
 
-    def _features(self, noisy: Tensor) -> Tensor:
-        features: Tensor = self._run(noisy, self._time, return_dict=False)[0]
-        return features
+    def _mode(self, source: Tensor) -> Tensor:
+        return source
+
+    def _conditions(self, count: int) -> tuple[Tensor, ...]:
+        return ()
 
 
 def truncate_at(unet: Any, block: int) -> None:

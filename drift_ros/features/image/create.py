@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from drift_ros.errors import CheckpointError, SettingsError
+from drift_ros.features.attention import Place, parse_places
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.features.checkpoints import (
     load_alphas_cumprod,
@@ -39,8 +41,9 @@ HUB_IDS = {
 }
 
 
-def create(settings: FeatureSettings) -> FeatureExtractor:
-    """Make the extractor of `settings.image`.
+def create(settings: FeatureSettings, attention: bool = False) -> FeatureExtractor:
+    """Make the extractor of `settings.image`: the output of a decoder block, or, for `attention`,
+    queries and keys of the self-attention layers that `settings.attention` names.
 
     Raises:
         SettingsError: the model has no such block, layer or noise level, or takes no prompt.
@@ -51,14 +54,19 @@ def create(settings: FeatureSettings) -> FeatureExtractor:
     _check(image)
     device = choose_device(settings.device)
     dtype = choose_dtype(settings.dtype, device)
+    module = adm if image.model == 'adm' else stable_diffusion
     load = _load_adm if image.model == 'adm' else _load_stable_diffusion
+    places: list[Place] = []
+    if attention:
+        wanted = settings.attention.layers or module.FINEST_ATTENTION
+        places = parse_places(wanted, module.LAYERS)
     if image.checkpoint == UNTRAINED:
         from drift_ros.features.image.untrained import write_untrained
 
         with tempfile.TemporaryDirectory() as folder:
             write_untrained(image.model, Path(folder))
-            return load(Path(folder), settings, device, dtype)
-    return load(_folder(settings, dtype), settings, device, dtype)
+            return load(Path(folder), settings, places, device, dtype)
+    return load(_folder(settings, dtype), settings, places, device, dtype)
 
 
 def _check(image: ImageUnetSettings) -> None:
@@ -97,13 +105,18 @@ def _folder(settings: FeatureSettings, dtype: torch.dtype) -> Path:
 
 
 def _load_adm(
-    folder: Path, settings: FeatureSettings, device: torch.device, dtype: torch.dtype
+    folder: Path,
+    settings: FeatureSettings,
+    attention: Sequence[Place],
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> ImageUnetExtractor:
     from diffusers import UNet2DModel
 
     require_class(folder, 'unet', UNet2DModel, advice=ADVICE)
     block = adm.PAPER_BLOCK if settings.image.block < 0 else settings.image.block
-    kept = {'unet': _behind(block // adm.LAYERS)}
+    last = attention[-1][0] if attention else block // adm.LAYERS
+    kept = {'unet': _behind(last, settings)}
     require_memory(folder, kept, device=device, dtype=dtype)
     unet = load_part(folder, 'unet', UNet2DModel, dtype)
     config = unet.config
@@ -113,18 +126,22 @@ def _load_adm(
             'classes): convert 256x256_diffusion_uncond.pt by `drift convert-adm`'
         )
     schedule = NoiseSchedule(load_alphas_cumprod(folder))
-    return adm.AdmExtractor(unet, schedule, settings, device, dtype)
+    return adm.AdmExtractor(unet, schedule, settings, device, dtype, attention)
 
 
 def _load_stable_diffusion(
-    folder: Path, settings: FeatureSettings, device: torch.device, dtype: torch.dtype
+    folder: Path,
+    settings: FeatureSettings,
+    attention: Sequence[Place],
+    device: torch.device,
+    dtype: torch.dtype,
 ) -> ImageUnetExtractor:
     from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 
     require_class(folder, 'unet', UNet2DConditionModel, advice=ADVICE)
     image = settings.image
     block = stable_diffusion.PAPER_BLOCK if image.block < 0 else image.block
-    kept = {'unet': _behind(block)}
+    kept = {'unet': _behind(attention[-1][0] if attention else block, settings)}
     if settings.tiny_vae:
         parts = ('.',)
         tiny = locate(settings.tiny_vae, '', 'features.tiny_vae', parts, dtype=dtype)
@@ -148,8 +165,11 @@ def _load_stable_diffusion(
         dtype=dtype,
     )
     schedule = NoiseSchedule(load_alphas_cumprod(folder))
+    kind = read_config(folder, 'scheduler', 'scheduler_config.json').get(
+        'prediction_type', 'epsilon'
+    )
     return stable_diffusion.StableDiffusionExtractor(
-        unet, encoder, schedule, text, settings, device, dtype
+        unet, encoder, schedule, text, settings, device, dtype, attention, str(kind)
     )
 
 
@@ -165,7 +185,9 @@ def _check_conditions(config: Any, text: int, folder: Path) -> None:
         )
 
 
-def _behind(block: int) -> tuple[str, ...]:
-    """Names of the weights behind a decoder block begin so."""
+def _behind(block: int, settings: FeatureSettings) -> tuple[str, ...]:
+    """Names of the weights that are not needed, those behind a decoder block, begin so."""
+    if settings.noise == 'inversion':
+        return ()
     later = tuple(f'up_blocks.{index}.' for index in range(block + 1, adm.BLOCKS))
     return (*later, 'conv_norm_out.', 'conv_out.')

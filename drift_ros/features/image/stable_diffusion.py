@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from drift_ros.features.image.extractor import ImageUnetExtractor
+from drift_ros.features.attention import AttentionReader, Place
+from drift_ros.features.image.extractor import ImageUnetExtractor, Inversion
 from drift_ros.features.latents import LatentEncoder, sample
 from drift_ros.features.noise import NoiseSchedule
-from drift_ros.features.truncation import truncate
+from drift_ros.features.truncation import shared_copy, truncate
 from drift_ros.settings import FeatureSettings
 
 BLOCKS = 4
 PAPER_BLOCK = 2
 LATENT_STRIDE = 8
+LAYERS = 3  # of a decoder block
+FINEST_ATTENTION = '3'
 
 
 class StableDiffusionExtractor(ImageUnetExtractor):
@@ -31,6 +35,8 @@ class StableDiffusionExtractor(ImageUnetExtractor):
         settings: of the features.
         device: where to run.
         dtype: number format.
+        attention: self-attention layers that are read in place of the block.
+        kind: of its prediction, for inversion.
 
     Raises:
         SettingsError: there is no such block, layer or noise level.
@@ -45,15 +51,23 @@ class StableDiffusionExtractor(ImageUnetExtractor):
         settings: FeatureSettings,
         device: torch.device,
         dtype: torch.dtype,
+        attention: Sequence[Place] = (),
+        kind: str = 'epsilon',
     ) -> None:
         image = settings.image
         block = PAPER_BLOCK if image.block < 0 else image.block
         level = schedule.choose(image.noise_level, image.snr)
         deepest = LATENT_STRIDE * 2 ** (len(unet.up_blocks) - 1)
-        truncate(unet, block, None if image.layer < 0 else image.layer)
-        if block == 0 and image.layer >= 0:  # before its upsampling: the deepest stride there is
-            self.size_multiple = deepest
-        super().__init__(unet, level, settings, device, dtype)
+        inversion = None
+        if settings.noise == 'inversion':
+            inversion = Inversion(unet, schedule, kind)
+            unet = shared_copy(unet)
+        reader = AttentionReader(unet, attention) if attention else None
+        if reader is None:
+            truncate(unet, block, None if image.layer < 0 else image.layer)
+            if block == 0 and image.layer >= 0:  # before its upsampling: the deepest stride
+                self.size_multiple = deepest
+        super().__init__(unet, level, settings, device, dtype, reader, inversion)
         self.encoder = encoder
         self._text = text.to(device, dtype)
 
@@ -63,7 +77,8 @@ class StableDiffusionExtractor(ImageUnetExtractor):
     def _clean(self, source: Tensor, stamp: int, member: int) -> Tensor:
         return sample(source, self._gaussian(source[0], stamp, 'posterior', member))
 
-    def _features(self, noisy: Tensor) -> Tensor:
-        text = self._text.expand(len(noisy), -1, -1)
-        features: Tensor = self._run(noisy, self._time, text, return_dict=False)[0]
-        return features
+    def _mode(self, source: Tensor) -> Tensor:
+        return source[0]
+
+    def _conditions(self, count: int) -> tuple[Tensor, ...]:
+        return (self._text.expand(count, -1, -1),)

@@ -1,0 +1,1 @@
+"""Adaptation of the attention kernel to the targets, on the frame that they were prompted on."""

@@ -1,0 +1,62 @@
+"""`drift adapt`: adapt the attention kernel to the targets of a frame, and keep what was fitted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drift_ros.cli import tracker_options as tracker
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command('adapt')(adapt)
+
+
+def adapt(
+    frame: Annotated[Path, typer.Argument(metavar='FRAME', help='Image, jpg or png.')],
+    prompts: Annotated[
+        Path, typer.Option(help='The targets: YAML or JSON, or an annotated PNG of the frame.')
+    ],
+    out: Annotated[Path, typer.Option(help='File for what was fitted (.safetensors).')],
+    features: tracker.Features = None,
+    device: tracker.Device = None,
+    config: tracker.Config = 'embedded_drift',
+    assignments: tracker.Assignments = None,
+) -> None:
+    """Fit the weights of attention heads to the targets of a frame.
+
+    `--set adaptation.file=FILE` lets `drift track` and the node begin with them.
+    """
+    from drift_ros.adaptation import files
+    from drift_ros.cli.options import tracker_settings
+    from drift_ros.errors import PromptError, SettingsError, SourceError
+    from drift_ros.io.images import decode
+    from drift_ros.prompts import read_prompts
+    from drift_ros.structures import Frame
+    from drift_ros.tracking import Tracker
+    from drift_ros.tracking.adapter import identity
+
+    settings = tracker_settings(config, features, device, assignments or ())
+    if settings.adaptation.heads == 'uniform':
+        raise SettingsError(
+            "adaptation.heads is 'uniform', so there is nothing to fit: set it to fitted or "
+            'closed-form'
+        )
+    frame = frame.expanduser()
+    image = decode(frame.read_bytes()) if frame.is_file() else None
+    if image is None:
+        raise SourceError(f'{frame} is not there, or no picture that can be read (jpg or png)')
+    timed = read_prompts(prompts.expanduser())
+    made = Tracker.from_settings(settings)
+    made.step(Frame(image, 0), [each.prompt for each in timed])
+    made.flush()
+    weights = made.adapter.weights
+    if weights is None:
+        raise PromptError(f'{prompts} shows no target in {frame}: nothing was fitted')
+    files.save(out.expanduser(), weights, identity(settings, made.extractor), made.extractor.heads)
+    for (layer, head), weight in zip(made.extractor.heads, weights.tolist(), strict=True):
+        typer.echo(f'{layer} head {head}: {weight:.3f}')
+    typer.echo(str(out))
