@@ -1,5 +1,5 @@
 // Exact top-k search: for each cell of a frame, the most similar cells of other frames inside its
-// window. `drift_ros/propagation/compiled.py` describes the arguments and calls it.
+// window, and the means of the labels there. `drift_ros/propagation/compiled.py` calls it.
 //
 // The targets of a tile are the lanes of a few vectors; up to SOURCES cells are multiplied with
 // them at a time. The similarities stay in registers: they are compared with the k-th best that
@@ -129,6 +129,7 @@ void multiply_any(int64_t count, Product& p) {
 
 struct Search {
   const float* query;    // (height, width, channels)
+  int64_t query_strides[3];
   const float* context;  // (frames, height, width, channels)
   int64_t frames, height, width, channels;
   int64_t place;       // of the first cell of the context
@@ -197,8 +198,10 @@ class Strip {
       const bool inside = y < s_.height && x < s_.width && s_.row[cell] >= 0;
       tile.row[lane] = inside ? s_.row[cell] : -1;
       tile.threshold[lane] = inside ? threshold(tile.row[lane]) : INF;
+      const int64_t* strides = s_.query_strides;
+      const float* from = s_.query + y * strides[0] + x * strides[1];
       for (int64_t c = 0; c < s_.channels; ++c)
-        targets[c * LANES + lane] = inside ? s_.query[cell * s_.channels + c] : 0;
+        targets[c * LANES + lane] = inside ? from[c * strides[2]] : 0;
       any |= inside;
     }
     return any;
@@ -287,15 +290,47 @@ class Strip {
 
 }  // namespace
 
-extern "C" void topk_search(const Search* search, int64_t threads) {
-  std::atomic<int64_t> next{0};
-  const auto work = [&] {
-    Strip strip(*search);
-    const int64_t across = (search->width + strip.columns() - 1) / strip.columns();
-    const int64_t count = across * ((search->height + ROWS - 1) / ROWS);
-    for (int64_t i = next++; i < count; i = next++)
-      strip.run(i / across * ROWS, i % across * strip.columns());
-  };
+struct Mean {
+  int64_t n, room;         // of the lists
+  const float* values;     // as of `Search`
+  const int32_t* places;
+  const int32_t* counts;
+  float temperature;       // of the softmax
+  const float* labels;     // (frames * cells, classes)
+  const float* known;      // (frames, classes), 1 where a frame knows a label, or null: all know all
+  int64_t cells, classes;
+  float* means;  // (n, classes)
+};
+
+namespace {
+
+// Mean label of one target. `sums` and `mass` of what is known are scratch of a row of labels each.
+void average(const Mean& m, int64_t row, float* sums, float* mass) {
+  const float* values = m.values + row * m.room;
+  float* mean = m.means + row * m.classes;
+  std::fill(mean, mean + m.classes, 0.0f);
+  std::fill(sums, sums + m.classes, 0.0f);
+  std::fill(mass, mass + m.classes, 0.0f);
+  float total = 0;
+  for (int64_t i = 0; i < m.counts[row]; ++i) {
+    const float weight = std::exp((values[i] - values[0]) / m.temperature);
+    const int64_t place = m.places[row * m.room + i];
+    const float* label = m.labels + place * m.classes;
+    total += weight;
+    for (int64_t c = 0; c < m.classes; ++c) mean[c] += weight * label[c];
+    if (!m.known) continue;
+    const float* known = m.known + place / m.cells * m.classes;
+    for (int64_t c = 0; c < m.classes; ++c) {
+      sums[c] += weight * known[c] * label[c];
+      mass[c] += weight * known[c];
+    }
+  }
+  for (int64_t c = 0; c < m.classes; ++c) mean[c] = mass[c] > 0 ? sums[c] / mass[c] : mean[c] / total;
+}
+
+// Run `work` in some threads, which end with it, and wait for them.
+template <typename Work>
+void in_threads(int64_t threads, const Work& work) {
   std::vector<std::thread> others;
   try {
     for (int64_t i = 1; i < threads; ++i) others.emplace_back(work);
@@ -303,4 +338,31 @@ extern "C" void topk_search(const Search* search, int64_t threads) {
   }
   work();
   for (auto& thread : others) thread.join();
+}
+
+}  // namespace
+
+// Of `Search` and `Mean`; compiled.py leaves a library of another version alone.
+extern "C" int64_t topk_version() { return 1; }
+
+extern "C" void topk_search(const Search* search, int64_t threads) {
+  std::atomic<int64_t> next{0};
+  in_threads(threads, [&] {
+    Strip strip(*search);
+    const int64_t across = (search->width + strip.columns() - 1) / strip.columns();
+    const int64_t count = across * ((search->height + ROWS - 1) / ROWS);
+    for (int64_t i = next++; i < count; i = next++)
+      strip.run(i / across * ROWS, i % across * strip.columns());
+  });
+}
+
+extern "C" void topk_mean(const Mean* mean, int64_t threads) {
+  std::atomic<int64_t> next{0};
+  in_threads(threads, [&] {
+    constexpr int64_t rows = 256;
+    std::vector<float> scratch(2 * mean->classes);
+    for (int64_t i = rows * next++; i < mean->n; i = rows * next++)
+      for (int64_t row = i; row < std::min(i + rows, mean->n); ++row)
+        average(*mean, row, scratch.data(), scratch.data() + mean->classes);
+  });
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -17,34 +19,39 @@ class LabelMean:
     """
 
     def __init__(self, labels: Tensor, known: Tensor | None) -> None:
+        self.labels = labels
+        self.known = None if known is None else known.float()
         self.classes = labels.shape[3]
-        self._cells = labels.shape[1] * labels.shape[2]
-        self._knows = None if known is None else known.float()
-        self.tables = [labels]  # what is summed: (T, h, w, K) each
-        if self._knows is not None:
-            knows = self._knows[:, None, None, :]
-            self.tables += [labels * knows, knows.expand_as(labels)]
+
+    @cached_property
+    def tables(self) -> list[Tensor]:
+        """What `of_sums` wants the sums of: (T, h, w, K) each."""
+        if self.known is None:
+            return [self.labels]
+        known = self.known[:, None, None, :]
+        return [self.labels, self.labels * known, known.expand_as(self.labels)]
 
     def at(self, weights: Tensor, places: Tensor) -> Tensor:
         """Mean labels at some places.
 
         Args:
             weights: (n, q) float32, 0 or more, not all 0 in a row.
-            places: (n, q) int32 or int64 in the T * h * w cells.
+            places: (n, q) int64 in the T * h * w cells.
 
         Returns:
             (n, K).
         """
         flat = [table.reshape(-1, self.classes) for table in self.tables[:2]]
         sums = [_gather_sum(weights, places, table) for table in flat]
-        if self._knows is not None:
-            sums.append(_gather_sum(weights, places // self._cells, self._knows))
+        if self.known is not None:
+            cells = self.labels.shape[1] * self.labels.shape[2]
+            sums.append(_gather_sum(weights, places // cells, self.known))
         return self.of_sums(sums, weights.sum(1))
 
     def of_sums(self, sums: list[Tensor], mass: Tensor) -> Tensor:
         """Mean labels (n, K), from the (n, K) sums over each of `tables` and the (n,) weights."""
         of_all = sums[0] / mass[:, None]
-        if self._knows is None:
+        if self.known is None:
             return of_all
         return torch.where(sums[2] > 0, sums[1] / sums[2], of_all)
 
