@@ -97,24 +97,6 @@ def matching_loss(
     return torch.cat(losses).mean() if losses else descriptors.sum() * 0
 
 
-def motion_loss(motion: Tensor, clip: TrackedClip) -> Tensor:
-    """Mean distance of predicted (F, 2, h, w) and true displacements since the frame before, in
-    cells, at visible points; differences beyond a cell count linearly.
-    """
-    stride = clip.images.shape[-1] / motion.shape[-1]
-    way = (clip.positions[1:] - clip.positions[:-1]) / stride
-    known = clip.visible[1:] & way.isfinite().all(-1) & (way.abs() < 8).all(-1)
-    frames, points = known.nonzero(as_tuple=True)
-    if not len(frames):
-        return motion.sum() * 0
-    places = (clip.positions[1:] + 0.5) / stride - 0.5
-    height, width = motion.shape[-2:]
-    at = places[frames, points].round().long()
-    x, y = at[:, 0].clamp(0, width - 1), at[:, 1].clamp(0, height - 1)
-    found = motion[frames + 1, :, y, x].float()
-    return functional.smooth_l1_loss(found, way[frames, points])
-
-
 def _points(usable: Tensor, ids: Tensor, generator: torch.Generator) -> Tensor:
     """Numbers of some of the usable points, (n,), three of four on objects where there are any."""
     order = torch.randperm(len(usable), generator=generator).to(usable.device)

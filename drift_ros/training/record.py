@@ -23,7 +23,7 @@ from drift_ros.training.settings import TrainingSettings
 from drift_ros.training.trainer import LOSSES, Losses
 
 COLUMNS = ('step', 'seconds', *LOSSES, 'J')
-COLOURS = {'denoising': '#3ca03c', 'matching': '#1e1e1e', 'motion': '#288cc8'}
+COLOURS = {'denoising': '#3ca03c', 'matching': '#1e1e1e'}
 
 
 class MeanLosses:

@@ -98,8 +98,8 @@ class TrainingSettings(Settings):
         description='Share of the steps in which every frame is seen alone, so that the network '
         'serves as an image model too.',
     )
-    weights: tuple[float, float, float] = Field(
-        (5.0, 1.0, 0.5), description='Weights of the losses of denoising, matching and motion.'
+    weights: tuple[float, float] = Field(
+        (5.0, 1.0), description='Weights of the losses of denoising and of matching.'
     )
     seed: int = Field(0, ge=0, le=2**31 - 1, description='Seed of weights, noise and videos.')
     workers: int = Field(

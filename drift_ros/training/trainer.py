@@ -15,10 +15,10 @@ from torch import Tensor
 from drift_ros.errors import CheckpointError
 from drift_ros.features.embedded.model import EmbeddedUNet
 from drift_ros.training.data import TrackedClip
-from drift_ros.training.objective import denoising_errors, matching_loss, motion_loss, noised
+from drift_ros.training.objective import denoising_errors, matching_loss, noised
 from drift_ros.training.settings import TrainingSettings
 
-LOSSES = ('denoising', 'matching', 'motion')
+LOSSES = ('denoising', 'matching')
 Losses = dict[str, float]
 SHARPNESS = 18.0  # of the softmax over cells at the start, 1 / temperature
 SPREAD = 0.3  # standard deviation of the log of the signal-to-noise ratio in matching
@@ -117,7 +117,7 @@ class Trainer:
         if only_denoise:
             return losses
         temperature = (-self.sharpness).exp()
-        matching, motion = [], []
+        matching = []
         for index, clip in enumerate(clips):
             pairs = [
                 tuple(torch.randperm(frames, generator=choices)[:2].tolist()) for _ in range(PAIRS)
@@ -125,11 +125,7 @@ class Trainer:
             clip = clip.to(self.device)
             features = outputs.descriptors[index]
             matching.append(matching_loss(features, clip, pairs, temperature, choices))
-            if not alone:
-                motion.append(motion_loss(outputs.motion[index], clip))
         losses['matching'] = torch.stack(matching).mean()
-        if motion:
-            losses['motion'] = torch.stack(motion).mean()
         return losses
 
     def rate(self, progress: float) -> float:

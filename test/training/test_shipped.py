@@ -18,8 +18,8 @@ from drift_ros.training.validation import crossing_clips, track
 
 LIMIT = 25 * 10**6  # bytes of all weights
 PINNED = {  # J&F in percent
-    'embedded': 64.8,
-    'embedded-image': 62.3,
+    'embedded': 64.0,
+    'embedded-image': 63.4,
     'patch': 41.6,
 }
 

@@ -25,7 +25,6 @@ from drift_ros.training.objective import (
     denoising_errors,
     matching_loss,
     mix,
-    motion_loss,
 )
 from drift_ros.training.record import COLOURS, MeanLosses, draw
 from drift_ros.training.settings import TrainingSettings
@@ -131,8 +130,7 @@ def test_shares_choose_what_a_step_learns() -> None:
     clips = [Squares()[5], Squares()[5]]
     for shares, wanted in [
         ({'denoising': 1}, {'denoising'}),
-        ({'denoising': 0, 'alone': 1}, {'denoising', 'matching'}),
-        ({'denoising': 0, 'alone': 0}, {'denoising', 'matching', 'motion'}),
+        ({'denoising': 0}, {'denoising', 'matching'}),
     ]:
         assert set(Trainer(settings(**shares), CPU).step(clips, 0.0)) == wanted
 
@@ -281,14 +279,6 @@ def test_matching_is_least_where_descriptors_know_their_place() -> None:
     assert loss(right) == 0
 
 
-def test_motion_is_the_way_since_the_frame_before_in_cells() -> None:
-    clip = Squares()[5]
-    right = torch.zeros(4, 2, 8, 8)
-    right[:, 0] = 1 / 4  # a px per frame to the right, 4 px a cell
-    assert float(motion_loss(right, clip)) == pytest.approx(0, abs=1e-10)
-    assert float(motion_loss(torch.zeros(4, 2, 8, 8), clip)) == pytest.approx(0.5 * 0.25**2 / 2)
-
-
 def test_the_mixture_has_the_ratio_that_it_is_told() -> None:
     clean, noise = torch.tensor([[3.0]]), torch.tensor([[0.0]])
     level = torch.tensor([[-1.5]])
@@ -317,14 +307,12 @@ def test_losses_are_means_of_the_steps_that_have_them() -> None:
     losses = MeanLosses()
     losses.add({'denoising': 1.0, 'matching': 4.0})
     losses.add({'denoising': 2.0})
-    assert losses.take() == pytest.approx(
-        {'denoising': 1.5, 'matching': 4.0, 'motion': np.nan}, nan_ok=True
-    )
+    assert losses.take() == pytest.approx({'denoising': 1.5, 'matching': 4.0})
     assert np.isnan(losses.take()['denoising'])
 
 
 def test_the_picture_shows_every_loss(tmp_path: Path) -> None:
-    rows = [{'step': s, 'denoising': 1 / s, 'matching': 2 / s, 'motion': 0.5} for s in (1, 9)]
+    rows = [{'step': s, 'denoising': 1 / s, 'matching': 2 / s} for s in (1, 9)]
     draw(rows, tmp_path / 'losses.png')
     picture = cv2.imread(str(tmp_path / 'losses.png'))
     for colour in COLOURS.values():

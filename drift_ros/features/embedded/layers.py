@@ -7,6 +7,8 @@ frame as at once.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import torch
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
@@ -106,11 +108,11 @@ class Attention(nn.Module):
         """
         _, _, height, width = features.shape
         hidden = self.qkv(self.norm(features).permute(0, 2, 3, 1))
-        parts = hidden.view(-1, frames, height, width, 3 * self.heads, HEAD).chunk(3, -2)
-        query = functional.normalize(parts[0], dim=-1) * self.sharpness[:, 0]
-        key = functional.normalize(parts[1], dim=-1)
         turn = _rotation(first, (frames, height, width), features.device).to(features.dtype)
-        return _rotate(query, turn), _rotate(key, turn), _rotate(parts[2], turn), turn
+        parts = hidden.view(-1, frames, height, width, 3 * self.heads, HEAD)
+        query, key, value = _rotate(parts, turn).chunk(3, -2)
+        query = functional.normalize(query, dim=-1) * self.sharpness[:, 0]
+        return query, functional.normalize(key, dim=-1), value, turn
 
     def _join(self, key: Tensor, value: Tensor, cache: Cache | None) -> tuple[Tensor, Tensor]:
         """Keys and values of `past` frames before the first query, and of all queries.
@@ -181,29 +183,37 @@ def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return functional.scaled_dot_product_attention(query, key, value, scale=1.0).transpose(1, 2)
 
 
+@lru_cache(maxsize=8)  # layers of one grid share it, as long as a frame is at work
 def _rotation(first: int, shape: tuple[int, int, int], device: torch.device) -> Tensor:
     """(2, F, h, w, 1, HEAD / 2) cosine and sine of the angles of each pair of channels, for frames
     from number `first` on.
     """
     pairs = HEAD // 2
-    angles = []
+    parts = []
     for axis, (start, length) in enumerate(zip((first, 0, 0), shape, strict=True)):
         waves = pairs * (axis + 1) // 3 - pairs * axis // 3
         # In float64, so that a stream may go on for days.
         steps = BASE ** -(torch.arange(waves, device=device, dtype=torch.float64) / (waves - 1))
         angle = torch.arange(start, start + length, device=device)[:, None] * steps
-        view = [1, 1, 1, waves]
-        view[axis] = length
-        angles.append(angle.view(view).expand(*shape, waves))
-    angle = torch.cat(angles, -1)[..., None, :]
-    return torch.stack([angle.cos(), angle.sin()]).float()
+        view = [2, 1, 1, 1, waves]
+        view[axis + 1] = length
+        part = torch.stack([angle.cos(), angle.sin()]).float()
+        parts.append(part.view(view).expand(2, *shape, waves))
+    return torch.cat(parts, -1)[..., None, :]
 
 
 def _rotate(values: Tensor, turn: Tensor, back: bool = False) -> Tensor:
     """Rotate pairs of channels of (B, F, ..., heads, HEAD) by an angle, or back by it."""
     first, second = values.chunk(2, -1)
-    cosine, sine = turn[0], -turn[1] if back else turn[1]
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], -1)
+    cosine, sine = turn
+    sign = -1 if back else 1
+    return torch.cat(
+        [
+            torch.addcmul(first * cosine, second, sine, value=-sign),
+            torch.addcmul(second * cosine, first, sine, value=sign),
+        ],
+        -1,
+    )
 
 
 def zero(layer: nn.Module) -> None:

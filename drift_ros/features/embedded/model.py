@@ -31,12 +31,10 @@ class Outputs:
     Attributes:
         clean: (B, F, 3, H, W) predicted x_0.
         descriptors: (B, F, D, h, w), not normalised.
-        motion: (B, F, 2, h, w) displacement (x, y) in cells since the frame before.
     """
 
     clean: Tensor
     descriptors: Tensor
-    motion: Tensor
 
 
 class Stage(nn.Module):
@@ -132,12 +130,11 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
             nn.Conv2d(c, d, 1) if d else nn.Identity()
             for c, d in zip(reversed(channels), readout, strict=True)
         )
-        self.motion = nn.Conv2d(sum(readout), 2, 1)
 
     def forward(
         self, sample: Tensor, log_snr: Tensor, *, join: bool = True, cache: Cache | None = None
     ) -> Outputs:
-        """Predict the clean frames, their descriptors and their motion.
+        """Predict the clean frames and their descriptors.
 
         Args:
             sample: (B, F, 3, H, W) noised frames; H and W multiples of `multiple`.
@@ -149,8 +146,7 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
         frames = sample.shape[1]
         clean = self.head(functional.silu(self.norm(hidden)))
         clean = functional.pixel_shuffle(clean, self.config.patch)
-        motion = self.motion(descriptors)
-        return Outputs(*(x.unflatten(0, (-1, frames)) for x in (clean, descriptors, motion)))
+        return Outputs(*(x.unflatten(0, (-1, frames)) for x in (clean, descriptors)))
 
     def describe(
         self, sample: Tensor, log_snr: Tensor, *, join: bool = True, cache: Cache | None = None
