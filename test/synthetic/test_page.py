@@ -16,7 +16,15 @@ def test_the_table_of_settings_is_up_to_date():
 
 
 def test_all_scenes_are_named():
-    for name in ('crossing', 'random', 'kubric-similar', 'similar-2', 'similar-6'):
+    for name in (
+        'crossing',
+        'random',
+        'kubric-similar',
+        'similar-2',
+        'similar-6',
+        'comes-back',
+        'long',
+    ):
         assert name in synthetic.names() and f'`{name}`' in PAGE
 
 

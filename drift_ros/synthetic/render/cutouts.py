@@ -48,7 +48,7 @@ class Patch:
         affine: (2, 3) from its units to the cutout's.
         where: its region of the image.
         colour: (h, w, 3) uint8.
-        geometry: (h, w, 4), as a sprite's.
+        geometry: (h, w, 4) or (h, w), as a sprite's.
     """
 
     number: int
@@ -131,12 +131,20 @@ class CutoutActor:
             self._shadow(raster, placement, patches, towards, light)
         full = []
         for patch in patches:
-            distance, x, y, height = cv2.split(patch.geometry)
+            if patch.part.sprite.flat:
+                distance, raised = patch.geometry, None
+            else:
+                distance, x, y, raised = cv2.split(patch.geometry)
             cover = np.clip(np.float32(0.5) - distance * np.float32(placement.scale), 0, 1)
-            depth = height * np.float32(-self.size)
-            depth += np.float32(placement.z - self.size * patch.part.lift)
+            base = np.float32(placement.z - self.size * patch.part.lift)
             inside = distance <= 0
-            shaded = self._shaded(patch, x, y, index, view.roll, towards, light)
+            if raised is None:
+                depth = np.full_like(distance, base)
+                shaded = cv2.multiply(patch.colour, (light.level(towards),) * 4, dtype=cv2.CV_32F)
+            else:
+                depth = raised * np.float32(-self.size)
+                depth += base
+                shaded = self._shaded(patch, x, y, index, view.roll, towards, light)
             put(raster, patch.where, shaded, cover, inside, depth, first + patch.number, blur)
             full.append((patch.where, inside))
         return full
@@ -222,7 +230,8 @@ class CutoutActor:
             rows, columns = patch.where
             part = whole[rows.start - top : rows.stop - top, columns.start - left :]
             part = part[:, : columns.stop - columns.start]
-            np.copyto(part, np.float32(1), where=patch.geometry[..., DISTANCE] <= 0)
+            distance = patch.geometry if patch.part.sprite.flat else patch.geometry[..., DISTANCE]
+            np.copyto(part, np.float32(1), where=distance <= 0)
         way = -towards[:2] * self.drop * placement.scale
         blur = light.softness * placement.scale
         where = slice(top, bottom), slice(left, right)

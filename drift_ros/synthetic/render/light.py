@@ -49,6 +49,13 @@ class Light:
         lamp /= np.float32(self.ambient + self.diffuse * max(0.35, -float(towards[2])))
         return lamp
 
+    def level(self, towards: NDArray[np.float64]) -> float:
+        """Gain of a surface that faces the camera; `towards` as of `shade`."""
+        lamp = -float(towards[2])
+        return (self.ambient + self.diffuse * max(0.0, lamp)) / (
+            self.ambient + self.diffuse * max(0.35, lamp)
+        )
+
     def shine(self, x: Floats, y: Floats, towards: NDArray[np.float64], gloss: float) -> Floats:
         """Highlight (h, w) in grey levels of such a surface; the eye is far away."""
         middle = towards - (0.0, 0.0, 1.0)

@@ -47,7 +47,7 @@ def cutout_world(
     """
     rng = seed.child(LAYOUT).generator()
     happening = seed.child(EVENT).generator()
-    layout = _layout(rng, settings)
+    layout = random_layout(rng, settings)
     noise = bank(seed.split)
     colours = palette(rng, 5)
     count = int(rng.integers(settings.fewest, settings.most + 1))
@@ -108,8 +108,8 @@ def cutout_world(
         size = radius * layout.metres(layout.depth)
         if round_:
             actors.append(
-                _ball(
-                    i,
+                ball_on_way(
+                    i + 1,
                     skins[group],
                     size,
                     ways[i],
@@ -117,11 +117,11 @@ def cutout_world(
                     layout,
                     happening,
                     nearer,
-                    count <= 4,
+                    count <= 2,
                 )
             )
             continue
-        track = _track(
+        track = track_on_way(
             seed.child(MOTION, i).generator(),
             settings,
             layout,
@@ -168,7 +168,8 @@ def cutout_world(
     )
 
 
-def _layout(rng: np.random.Generator, settings: RandomSettings) -> Layout:
+def random_layout(rng: np.random.Generator, settings: RandomSettings) -> Layout:
+    """A camera, and where objects, the wall and perhaps a floor are."""
     longer = max(settings.width, settings.height)
     camera = Camera(settings.width, settings.height, longer * rng.uniform(0.8, 1.5))
     depth = rng.uniform(2, 4)
@@ -241,7 +242,7 @@ def _ways(
     return roaming(rng, settings.frames, starts, settings.motion, layout.half)
 
 
-def _track(
+def track_on_way(
     rng: np.random.Generator,
     settings: RandomSettings,
     layout: Layout,
@@ -251,6 +252,7 @@ def _track(
     size: float,
     nearer: Array | None = None,
 ) -> Track:
+    """How a cutout moves along a way (d, 2) in the image, at about a depth in m."""
     frames, strength = settings.frames, settings.motion
     seconds = frames / settings.rate
     z = depth * np.exp(wander(rng, frames, 0.12 * strength * rng.random())[:, 0])
@@ -277,16 +279,16 @@ def _track(
     return Track(positions, angles, stretch, gait)
 
 
-def _ball(
-    number: int,
+def ball_on_way(
+    id_: int,
     texture: Texture,
     radius: float,
     way: Array,
     depth: float,
     layout: Layout,
     rng: np.random.Generator,
-    nearer: Array | None,
-    shades: bool,
+    nearer: Array | None = None,
+    shades: bool = True,
 ) -> BallActor:
     """A ball that goes a way in the image; it turns as if it rolled on a floor."""
     z = np.full(len(way), depth) if nearer is None else depth * nearer * 1.25
@@ -295,7 +297,7 @@ def _ball(
     if layout.ground is not None:
         positions[:, 1] = np.minimum(positions[:, 1], layout.ground - radius)
     turns = rolling(positions, radius * float(rng.uniform(1, 6)), random_turn(rng))
-    return BallActor(number + 1, f'ball {number + 1}', radius, texture, positions, turns, shades)
+    return BallActor(id_, f'ball {id_}', radius, texture, positions, turns, shades)
 
 
 def _hand(
@@ -325,4 +327,4 @@ def _hand(
     angles = grasp.angle + wander(rng, frames, 0.1)[:, 0]
     flip = np.ones((frames, 2)) * (1, rng.choice([-1.0, 1.0]))
     track = Track(positions, angles, flip, hands.CLOSED * grasp.closed)
-    return CutoutActor(id_, cutout.name, cutout, size, track, drop=0.25)
+    return CutoutActor(id_, cutout.name, cutout, size, track, drop=0)

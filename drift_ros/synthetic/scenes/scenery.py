@@ -146,12 +146,12 @@ def _screen(
 def _layers(
     seed: Seed, settings: RandomSettings, layout: Layout, noise: NoiseBank
 ) -> list[CutoutActor]:
-    """One or two behind the objects, and perhaps one before them."""
+    """One behind the objects, and perhaps one before them."""
     rng = seed.generator()
     if rng.random() >= settings.layers:
         return []
     far = 0.9 * layout.wall / layout.depth
-    depths = [rng.uniform(1.25, far) for _ in range(int(rng.integers(1, 3)))]
+    depths = [rng.uniform(1.25, far)]
     if rng.random() < 0.5:
         depths.append(rng.uniform(0.45, 0.7))
     side = int(np.clip(0.8 * max(settings.width, settings.height), *TEXELS)) // 16 * 16

@@ -1,4 +1,4 @@
-"""The benchmark sets: fixed videos of identical objects.
+"""The benchmark sets: fixed videos of identical objects, and of objects that come back.
 
 Their seeds lie in the splits `test`, for reporting, and `val`, for choosing settings, where no
 training video can be.
@@ -6,12 +6,13 @@ training video can be.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, overload
 
 from drift_ros.errors import SettingsError
 from drift_ros.synthetic.render.world import World
+from drift_ros.synthetic.scenes import absences
 from drift_ros.synthetic.scenes.balls import ball_world
 from drift_ros.synthetic.scenes.cutouts import cutout_world
 from drift_ros.synthetic.seeds import Seed
@@ -31,9 +32,10 @@ class Recipe:
         number: its word in the seeds.
         description: one line.
         videos: how many.
-        objects: how many in each.
+        objects: how many in each, at least.
         cutouts: every which video shows cutouts in place of balls; 0: none.
         defaults: size, length, rate and noise that belong to the set.
+        absences: makes a video whose objects go away, in place of one in which they cross.
     """
 
     number: int
@@ -42,6 +44,7 @@ class Recipe:
     objects: int
     cutouts: int
     defaults: SceneSettings
+    absences: Callable[[str, RandomSettings, Seed, int], World] | None = None
 
 
 # What came after the sets were made: they stay what they were.
@@ -62,7 +65,19 @@ PLAIN: dict[str, Any] = dict.fromkeys(
     ),
     0.0,
 )
+# Of the sets of absences, which came with it.
+VARIED: dict[str, Any] = {
+    'materials': 0.6,
+    'figures': 0.3,
+    'thin': 0.1,
+    'floor': 0.0,
+    'camera': 0.3,
+    'motion_blur': 0.5,
+    'largest': 0.15,
+}
 KUBRIC = SceneSettings(width=640, height=480, frames=16, rate=12, noise=2)
+AWAY = SceneSettings(width=640, height=480, frames=240, rate=12, noise=3)
+LONG = SceneSettings(width=640, height=480, frames=3000, rate=12, noise=3)
 HARDER = SceneSettings(width=640, height=480, frames=24, rate=12, noise=3)
 
 RECIPES = {
@@ -73,6 +88,10 @@ RECIPES = {
         )
         for n in range(2, 7)
     },
+    'comes-back': Recipe(
+        7, 'objects that are out of sight for 1 to 10 s', 16, 1, 1, AWAY, absences.comes_back
+    ),
+    'long': Recipe(8, 'three objects that are often out of sight', 4, 3, 1, LONG, absences.long),
 }
 
 
@@ -119,6 +138,9 @@ class VideoSet(Sequence[World]):
         name = self.names[number]
         seed = Seed(self.split, (SETS, self.recipe.number, number))
         settings = self._random_settings()
+        if self.recipe.absences:
+            varied = settings.model_copy(update=VARIED)
+            return self.recipe.absences(name, varied, seed, number)
         if self.recipe.cutouts and number % self.recipe.cutouts == 0:
             return _cutouts(name, settings, seed)
         cross = number % 3 != 2 or None  # every third is left to chance

@@ -104,7 +104,7 @@ def layer(rng: np.random.Generator, bank: NoiseBank, colours: Texture) -> Cutout
     mask = cv2.morphologyEx(filler(colours.shape[0], rng, bank), cv2.MORPH_OPEN, np.ones((3, 3)))
     if not mask.any() or mask.mean() > 160:  # nothing to see, or nothing to see past
         mask = trunks(colours.shape[0], rng, bank)
-    return Cutout(filler.__name__, (Part(sprite(mask, colours, REACH, 0.02)),), upright=True)
+    return Cutout(filler.__name__, (Part(sprite(mask, colours, REACH, flat=True)),), upright=True)
 
 
 def screen(rng: np.random.Generator, colours: Texture) -> Cutout:
@@ -112,5 +112,5 @@ def screen(rng: np.random.Generator, colours: Texture) -> Cutout:
     wide, high = rng.uniform(1, 1.5), rng.uniform(1, 2.2)
     outline = box(wide, high) if rng.random() < 0.7 else ellipse(wide + 0.1, high + 0.1)
     mask = fill([outline], colours.shape[0], SCREEN)
-    part = Part(sprite(mask, colours, SCREEN, float(rng.choice([0.0, 0.3]))))
+    part = Part(sprite(mask, colours, SCREEN, flat=True))
     return Cutout('screen', (part,), foot=high, upright=True)

@@ -28,7 +28,7 @@ class Sprite:
         colours: (h, w, 3) uint8 RGB.
         geometry: (h, w, 4) float32: distance to the outline in units (negative inside), the two
             components of the surface normal in the image plane, and how far the surface stands
-            out towards the camera in units.
+            out towards the camera in units. Of a flat one (h, w): the distance alone.
         corner: its upper left corner in units.
         scale: texels per unit.
     """
@@ -37,6 +37,16 @@ class Sprite:
     geometry: NDArray[np.float32]
     corner: NDArray[np.float64]
     scale: float
+
+    @property
+    def flat(self) -> bool:
+        """Whether it has no relief, and is quicker to draw."""
+        return self.geometry.ndim == 2
+
+    @property
+    def distance(self) -> NDArray[np.float32]:
+        """(h, w) to the outline in units, negative inside."""
+        return self.geometry if self.flat else self.geometry[..., DISTANCE]
 
     @cached_property
     def levels(self) -> list[Level]:
@@ -61,7 +71,7 @@ class Sprite:
     @cached_property
     def bounds(self) -> NDArray[np.float64]:
         """(4, 2) corners of a box around the outline in units."""
-        rows, columns = np.nonzero(self.geometry[..., DISTANCE] <= 0)
+        rows, columns = np.nonzero(self.distance <= 0)
         left, right = columns.min() - 1, columns.max() + 2
         top, bottom = rows.min() - 1, rows.max() + 2
         corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
@@ -70,17 +80,19 @@ class Sprite:
     @cached_property
     def area(self) -> float:
         """Its area in square units."""
-        return float(np.count_nonzero(self.geometry[..., DISTANCE] <= 0)) / self.scale**2
+        return float(np.count_nonzero(self.distance <= 0)) / self.scale**2
 
     def sample(self, rng: np.random.Generator, count: int) -> NDArray[np.float64]:
         """Points (count, 2) in units, evenly spread over the inside, off its edge where it can."""
-        distance = self.geometry[..., DISTANCE]
+        distance = self.distance
         rows, columns = np.nonzero(distance < max(-0.04, float(distance.min()) / 2))
         chosen = rng.integers(len(rows), size=count)
         return self.corner + (np.stack([columns, rows], -1)[chosen] + 0.5) / self.scale
 
 
-def sprite(mask: Mask, colours: Texture, reach: float, bulge: float = 0.3) -> Sprite:
+def sprite(
+    mask: Mask, colours: Texture, reach: float, bulge: float = 0.3, flat: bool = False
+) -> Sprite:
     """A sprite that bulges towards the camera.
 
     Args:
@@ -89,6 +101,7 @@ def sprite(mask: Mask, colours: Texture, reach: float, bulge: float = 0.3) -> Sp
         colours: (n, n, 3) uint8, what lies on it.
         reach: in units.
         bulge: height of the relief in units; 0 makes a cardboard cutout.
+        flat: whether it is one that is quick to draw, whatever `bulge` is.
     """
     scale = mask.shape[0] / (2 * reach)
     left, top, width, height = cv2.boundingRect(mask)
@@ -100,7 +113,11 @@ def sprite(mask: Mask, colours: Texture, reach: float, bulge: float = 0.3) -> Sp
         for start, length in ((top, height), (left, width))
     )
     corner = np.array([crop[1].start, crop[0].start]) / scale - reach
-    geometry = _geometry(np.ascontiguousarray(mask[crop]), np.float32(scale), np.float32(bulge))
+    geometry = _geometry(
+        np.ascontiguousarray(mask[crop]), np.float32(scale), np.float32(0 if flat else bulge)
+    )
+    if flat:
+        geometry = np.ascontiguousarray(geometry[..., DISTANCE])
     return Sprite(np.ascontiguousarray(colours[crop]), geometry, corner, scale)
 
 
