@@ -18,8 +18,8 @@ from drift_ros.features.patch import PatchExtractor
 from drift_ros.features.truncation import truncate
 from drift_ros.features.video import i2vgen_xl, modelscope, svd
 from drift_ros.features.video.bypass import bypass_temporal
-from drift_ros.features.video.extractor import Parts
 from drift_ros.features.video.image_encoder import DEVIATION, MEAN, ImageEncoder
+from drift_ros.features.video.video_unet import Parts
 from drift_ros.settings import FeatureSettings
 
 CHANNELS = (320, 640, 1280, 1280)

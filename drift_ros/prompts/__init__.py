@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from drift_ros.errors import CheckpointError
 from drift_ros.prompts.files import TimedPrompt, read_prompts
-from drift_ros.prompts.types import Prompt, Segmenter
+from drift_ros.prompts.prompt import Prompt, Segmenter
 from drift_ros.prompts.validate import validate
 from drift_ros.settings import PromptSettings
 

@@ -24,7 +24,7 @@ from drift_ros.documents import DocumentError, read_json, read_yaml
 from drift_ros.errors import PromptError, SourceError
 from drift_ros.paths import below
 from drift_ros.pictures import PictureError, read_values
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.prompts.validate import MAX_ID
 
 Number = Annotated[float, Field(allow_inf_nan=False)]

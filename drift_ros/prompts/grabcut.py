@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.interruption import checkpoint
+from drift_ros.prompts.prompt import OBJECT_POINT, Prompt
 from drift_ros.prompts.queries import Query, is_given, pixels, queries
-from drift_ros.prompts.types import OBJECT_POINT, Prompt
 
 Mask = NDArray[np.bool_]
 Image = NDArray[np.uint8]

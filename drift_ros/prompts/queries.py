@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.interruption import checkpoint
-from drift_ros.prompts.types import OBJECT_POINT, Prompt
+from drift_ros.prompts.prompt import OBJECT_POINT, Prompt
 
 TOGETHER = 16  # queries that are answered in one pass; bounds memory for many targets
 

@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from drift_ros.errors import CheckpointError
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.prompts.queries import Query, batches, is_given, queries
-from drift_ros.prompts.types import Prompt
 
 # Width of the image encoder, by which checkpoints are told apart -> name in the library's registry.
 ENCODERS = {768: 'vit_b', 1024: 'vit_l', 1280: 'vit_h'}

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from drift_ros.documents import DocumentError, read_json
 from drift_ros.errors import CheckpointError
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.prompts.queries import Query, batches, is_given, queries
-from drift_ros.prompts.types import Prompt
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, as both models were trained
 MASK_LOGIT = 10.0  # what a given mask says, as the models' own confident masks do

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from drift_ros.errors import PromptError
+from drift_ros.prompts.prompt import BACKGROUND_POINT, OBJECT_POINT, Prompt
 from drift_ros.prompts.queries import clip_boxes, pixels
-from drift_ros.prompts.types import BACKGROUND_POINT, OBJECT_POINT, Prompt
 
 MAX_ID = 254
 MAX_BOXES = 256  # of one request, all prompts together: each is segmented by itself

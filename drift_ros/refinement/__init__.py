@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from drift_ros.errors import CheckpointError
 from drift_ros.prompts import create_segmenter
-from drift_ros.prompts.types import Segmenter
+from drift_ros.prompts.prompt import Segmenter
 from drift_ros.refinement.base import Refiner
 from drift_ros.settings import PromptSettings, RefinementSettings
 

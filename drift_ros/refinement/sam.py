@@ -7,7 +7,7 @@ from typing import Protocol, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.prompts.types import BACKGROUND_POINT, OBJECT_POINT, Prompt, Segmenter
+from drift_ros.prompts.prompt import BACKGROUND_POINT, OBJECT_POINT, Prompt, Segmenter
 from drift_ros.refinement.base import Labels, Mask, Refiner, distance, iou
 from drift_ros.settings import RefinementSettings
 

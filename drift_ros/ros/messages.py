@@ -14,7 +14,7 @@ from sensor_msgs.msg import Image
 from drift_ros.errors import PromptError
 from drift_ros.io.message_fields import MessageBuilder
 from drift_ros.msg import Prompt as PromptMessage
-from drift_ros.prompts.types import OBJECT_POINT, Prompt
+from drift_ros.prompts.prompt import OBJECT_POINT, Prompt
 from drift_ros.prompts.validate import check_counts
 
 MASK_ENCODINGS = ('mono8', '8UC1')

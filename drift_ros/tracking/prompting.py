@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from drift_ros import interruption
 from drift_ros.errors import PromptError
-from drift_ros.prompts.types import Prompt, Segmenter
+from drift_ros.prompts.prompt import Prompt, Segmenter
 from drift_ros.structures import Frame
 from drift_ros.tracking.window_buffer import BufferedFrame, WindowBuffer
 

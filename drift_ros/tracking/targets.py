@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.errors import PromptError
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.prompts.validate import MAX_ID
 
 

@@ -25,7 +25,7 @@ from drift_ros import features, prompts
 from drift_ros.descriptors import Descriptors
 from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features.base import FeatureExtractor
-from drift_ros.prompts.types import Prompt, Segmenter
+from drift_ros.prompts.prompt import Prompt, Segmenter
 from drift_ros.propagation import create_affinity
 from drift_ros.refinement import create_refiner
 from drift_ros.settings import TrackerSettings

@@ -13,7 +13,7 @@ from drift_ros.demo import feed
 from drift_ros.demo.feed import Bundle, Feeder, StuckError, bundles
 from drift_ros.errors import DriftError
 from drift_ros.prompts.files import TimedPrompt
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 
 PERIOD = 10_000_000  # ns
 CUP = Prompt(name='cup', points=np.array([[1.0, 1.0]]), point_labels=np.array([1], np.uint8))

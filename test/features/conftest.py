@@ -12,11 +12,11 @@ from video_unets import Make as MakeVideo
 from video_unets import settings as video_settings
 
 from drift_ros.features.image import create
-from drift_ros.features.image.extractor import ImageUnetExtractor
-from drift_ros.features.image.untrained import write_untrained
+from drift_ros.features.image.image_unet import ImageUnetExtractor
+from drift_ros.features.image.untrained_image_unets import write_untrained
 from drift_ros.features.video import create as create_video
-from drift_ros.features.video.extractor import VideoUnetExtractor
-from drift_ros.features.video.untrained import write_untrained as write_untrained_video
+from drift_ros.features.video.untrained_video_unets import write_untrained as write_untrained_video
+from drift_ros.features.video.video_unet import VideoUnetExtractor
 
 
 @pytest.fixture(scope='session')

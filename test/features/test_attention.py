@@ -18,7 +18,7 @@ from drift_ros.errors import SettingsError
 from drift_ros.features import image
 from drift_ros.features.attention import AttentionReader, parse_places, self_attention
 from drift_ros.features.checkpoints import load_alphas_cumprod
-from drift_ros.features.image.extractor import ImageUnetExtractor
+from drift_ros.features.image.image_unet import ImageUnetExtractor
 from drift_ros.features.inversion import take_apart
 from drift_ros.features.noise import NoiseSchedule
 from drift_ros.propagation.attention import attend

@@ -21,7 +21,7 @@ from drift_ros.features.checkpoints import (
     weight_files,
 )
 from drift_ros.features.text import encode_prompt
-from drift_ros.features.untrained import write_image_encoder, write_text_encoder
+from drift_ros.features.untrained_parts import write_image_encoder, write_text_encoder
 
 WEIGHTS = 'diffusion_pytorch_model.safetensors'
 CPU = torch.device('cpu')

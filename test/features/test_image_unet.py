@@ -178,7 +178,7 @@ def test_an_ensemble_is_the_mean_over_draws_of_its_own(
         draws.append((options['draw'], options['stamp'], len(singles)))
         return gaussian(*args, **options)
 
-    monkeypatch.setattr('drift_ros.features.image.extractor.gaussian', shifted)
+    monkeypatch.setattr('drift_ros.features.image.image_unet.gaussian', shifted)
     for _ in range(3):
         singles.append(single.extract(frames).features)
     torch.testing.assert_close(mean, torch.stack(singles).mean(0), rtol=1e-4, atol=1e-4)

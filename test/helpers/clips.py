@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from drift_ros.features import Descriptors, FeatureExtractor, Session, Window
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.settings import TrackerSettings, build
 from drift_ros.tracking import Frame, Tracker
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from drift_ros.features import Window
-from drift_ros.features.image.extractor import ImageUnetExtractor
+from drift_ros.features.image.image_unet import ImageUnetExtractor
 from drift_ros.settings import FeatureSettings, build
 
 MODELS = ('adm', 'sd-2.1', 'sd-1.5')

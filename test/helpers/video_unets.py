@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from drift_ros.features import Window
-from drift_ros.features.video.extractor import VideoUnetExtractor
+from drift_ros.features.video.video_unet import VideoUnetExtractor
 from drift_ros.settings import FeatureSettings, build
 
 MODELS = ('i2vgen-xl', 'svd', 'svd-xt', 'modelscope')

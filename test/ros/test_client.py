@@ -18,7 +18,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from drift_ros.errors import DriftError
 from drift_ros.io.messages import raw_stamp
 from drift_ros.msg import TrackedObjectArray
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.ros import messages
 from drift_ros.ros.messages import header
 from drift_ros.ros.stamps import nanoseconds

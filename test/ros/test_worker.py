@@ -16,7 +16,7 @@ pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 
 from drift_ros.errors import DriftError, FrameError
 from drift_ros.features import Descriptors, Window
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.ros.worker import Incoming, Worker
 from drift_ros.structures import Frame, Stats, TrackingResult
 

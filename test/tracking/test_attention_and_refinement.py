@@ -12,7 +12,7 @@ from clips import Colours, GivenMasks, blue_mask, clip_frame, iou, make_tracker,
 from drift_ros.descriptors import Descriptors
 from drift_ros.errors import CheckpointError, SettingsError
 from drift_ros.features.base import Window
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.refinement import Refiner
 from drift_ros.settings import RefinementSettings, TrackerSettings, build
 from drift_ros.tracking import Tracker

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features import Descriptors, Window
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.propagation import Memory, affinity
 from drift_ros.structures import FailedFrames, TrackerOutput, TrackingResult
 from drift_ros.tracking import Tracker

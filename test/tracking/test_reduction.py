@@ -9,7 +9,7 @@ import pytest
 from clips import blue_mask, clip_frame, iou, red_mask
 from torch import Tensor
 
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.propagation import ChannelReduction
 from drift_ros.tracking import Tracker, TrackingResult
 

@@ -8,7 +8,7 @@ from clips import CausalColours, blue_mask, clip_frame, iou, make_tracker, red_m
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.structures import FailedFrames, TrackingResult
 from drift_ros.tracking import Tracker
 

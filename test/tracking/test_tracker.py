@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 
 from drift_ros.errors import PromptError
 from drift_ros.features.patch import PatchExtractor
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.settings import TrackerSettings, build
 from drift_ros.tracking import Tracker, TrackingResult
 

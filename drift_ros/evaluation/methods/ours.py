@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.evaluation.protocols import Labels
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.settings import TrackerSettings, build, flatten
 from drift_ros.structures import FailedFrames, Frame, TrackerOutput
 from drift_ros.tracking import Tracker

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from drift_ros.features.attention import AttentionReader, Place
-from drift_ros.features.image.extractor import ImageUnetExtractor, Inversion
+from drift_ros.features.image.image_unet import ImageUnetExtractor, Inversion
 from drift_ros.features.latents import LatentEncoder, sample
 from drift_ros.features.noise import NoiseSchedule
 from drift_ros.features.truncation import shared_copy, truncate

@@ -8,8 +8,8 @@ from torch.nn import functional
 
 from drift_ros.features.base import Window
 from drift_ros.features.latents import sample
-from drift_ros.features.video.extractor import Parts, VideoUnetExtractor
 from drift_ros.features.video.image_encoder import ImageEncoder
+from drift_ros.features.video.video_unet import Parts, VideoUnetExtractor
 
 FRAMES = 16  # of its training; its files do not say
 FPS = 16  # default of its pipeline

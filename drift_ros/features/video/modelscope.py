@@ -7,7 +7,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from drift_ros.features.base import Window
-from drift_ros.features.video.extractor import Parts, VideoUnetExtractor
+from drift_ros.features.video.video_unet import Parts, VideoUnetExtractor
 
 FRAMES = 16  # of its training; its files do not say
 

@@ -14,8 +14,8 @@ from torch.nn import functional
 from drift_ros.features.base import Window
 from drift_ros.features.latents import to_pixels
 from drift_ros.features.noise import NoiseSchedule
-from drift_ros.features.video.extractor import Parts, VideoUnetExtractor
 from drift_ros.features.video.image_encoder import ImageEncoder
+from drift_ros.features.video.video_unet import Parts, VideoUnetExtractor
 
 FPS = 7  # default of its pipeline
 SIZE = 224  # px, what CLIP takes

@@ -21,7 +21,7 @@ from sensor_msgs.msg import RegionOfInterest
 from drift_ros.errors import DriftError
 from drift_ros.msg import Point2D
 from drift_ros.msg import Prompt as PromptMessage
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.ros import messages
 from drift_ros.srv import ResetTargets
 

@@ -12,7 +12,7 @@ pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `
 
 from std_srvs.srv import Trigger
 
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 
 
 def test_no_generation_is_used_again_in_any_life(make_rig: Callable[..., Any], tools: Any) -> None:

@@ -106,7 +106,7 @@ def test_while_a_prompt_is_at_work_after_the_cleanup(tools: Any, processes: Any)
     """Its thread is inside OpenCV, and the node has forgotten it."""
     from sensor_msgs.msg import Image
 
-    from drift_ros.prompts.types import Prompt
+    from drift_ros.prompts.prompt import Prompt
     from drift_ros.ros.tools.client import Spinner, TrackerClient, prompt_message
     from drift_ros.srv import ResetTargets
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from drift_ros.features.untrained import CONDITION_DIM, GROUPS, write_text_encoder, write_vae
+from drift_ros.features.untrained_parts import CONDITION_DIM, GROUPS, write_text_encoder, write_vae
 
 NOISE = {'beta_schedule': 'scaled_linear', 'beta_start': 0.00085, 'beta_end': 0.012}
 

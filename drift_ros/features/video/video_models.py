@@ -1,4 +1,4 @@
-"""Makes the extractor that the settings name: finds, checks and loads its weights."""
+"""Makes the video extractor that the settings name: finds, checks and loads its weights."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from drift_ros.features.text import encode_prompt
 from drift_ros.features.truncation import truncate
 from drift_ros.features.video import i2vgen_xl, image_encoder, modelscope, svd
 from drift_ros.features.video.bypass import TEMPORAL, bypass_temporal
-from drift_ros.features.video.extractor import Parts, VideoUnetExtractor
 from drift_ros.features.video.image_encoder import ImageEncoder
+from drift_ros.features.video.video_unet import Parts, VideoUnetExtractor
 from drift_ros.settings import FeatureSettings, VideoUnetSettings
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ def create(settings: FeatureSettings) -> FeatureExtractor:
     device = choose_device(settings.device)
     dtype = choose_dtype(settings.dtype, device)
     if video.checkpoint == UNTRAINED:
-        from drift_ros.features.video.untrained import write_untrained
+        from drift_ros.features.video.untrained_video_unets import write_untrained
 
         with tempfile.TemporaryDirectory() as place:
             write_untrained(video.model, Path(place))

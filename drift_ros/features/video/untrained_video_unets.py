@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from drift_ros.features.untrained import (
+from drift_ros.features.untrained_parts import (
     CONDITION_DIM,
     GROUPS,
     write_image_encoder,

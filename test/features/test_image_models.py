@@ -17,7 +17,7 @@ from image_unets import MODELS, Make, settings, window
 from drift_ros.errors import CheckpointError, SettingsError
 from drift_ros.features import create as create_by_name
 from drift_ros.features.image import create
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.settings import TrackerSettings, build
 from drift_ros.tracking import Frame, Tracker
 

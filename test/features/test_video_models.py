@@ -20,7 +20,7 @@ from drift_ros.errors import CheckpointError, DeviceError
 from drift_ros.features import create as create_by_name
 from drift_ros.features.checkpoints import memory
 from drift_ros.features.video import create
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.settings import TrackerSettings, build
 from drift_ros.tracking import Frame, Tracker
 
@@ -148,7 +148,7 @@ def test_too_little_memory_is_said_before_loading(
     video_folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, 'free_memory', lambda _device: 1_000_000)
-    monkeypatch.setattr(sys.modules['drift_ros.features.video.create'], 'load_part', None)
+    monkeypatch.setattr(sys.modules['drift_ros.features.video.video_models'], 'load_part', None)
     with pytest.raises(DeviceError, match=r'unet 0\.01.*0\.00 GB free'):
         from_folder('i2vgen-xl', video_folders['i2vgen-xl'])
 

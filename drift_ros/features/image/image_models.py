@@ -1,4 +1,4 @@
-"""Makes the extractor that the settings name: finds, checks and loads its weights."""
+"""Makes the image extractor that the settings name: finds, checks and loads its weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from drift_ros.features.checkpoints import (
 from drift_ros.features.device import choose_device, choose_dtype
 from drift_ros.features.image import adm, stable_diffusion
 from drift_ros.features.image.adm_files import converted, published
-from drift_ros.features.image.extractor import ImageUnetExtractor
+from drift_ros.features.image.image_unet import ImageUnetExtractor
 from drift_ros.features.latents import LatentEncoder
 from drift_ros.features.noise import NoiseSchedule
 from drift_ros.features.text import encode_prompt
@@ -61,7 +61,7 @@ def create(settings: FeatureSettings, attention: bool = False) -> FeatureExtract
         wanted = settings.attention.layers or module.FINEST_ATTENTION
         places = parse_places(wanted, module.LAYERS)
     if image.checkpoint == UNTRAINED:
-        from drift_ros.features.image.untrained import write_untrained
+        from drift_ros.features.image.untrained_image_unets import write_untrained
 
         with tempfile.TemporaryDirectory() as folder:
             write_untrained(image.model, Path(folder))
