@@ -364,6 +364,14 @@ class TargetSettings(Settings):
     min_area: int = Field(
         1, ge=1, le=2**31 - 1, description='Smallest mask in px that counts as visible.'
     )
+    max_deviation: float = Field(
+        2.0,
+        ge=0,
+        le=1000,
+        description='A target that is not visible counts as occluded while its predicted place '
+        'lies in the image and is known to within this standard deviation, in sizes of the target '
+        '(square root of its area); as lost from then on.',
+    )
 
 
 class StreamSettings(Settings):

@@ -5,6 +5,7 @@ not pay for torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TypeAlias
 
 import numpy as np
@@ -64,6 +65,23 @@ class Roi:
         return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
 
 
+NOWHERE = (float('nan'), float('nan'))
+
+
+class TargetState(IntEnum):
+    """What is known about where a target is; the values are those of TrackedObject.msg.
+
+    Attributes:
+        VISIBLE: it has a mask.
+        OCCLUDED: it has none, but where it must be is known: something is in front of it.
+        LOST: it has none, and may be anywhere.
+    """
+
+    VISIBLE = 0
+    OCCLUDED = 1
+    LOST = 2
+
+
 @dataclass(frozen=True, slots=True)
 class TrackedObject:
     """One target in one frame.
@@ -78,6 +96,10 @@ class TrackedObject:
         centroid: mean (x, y) of the mask's pixels in px, origin at the centre of the top left
             pixel; NaN if not visible.
         area: number of pixels of the mask.
+        state: visible, occluded or lost.
+        unseen: seconds since it was last visible; 0 while it is.
+        predicted_roi: where an occluded target is expected, clipped to the image; else empty.
+        predicted_centroid: (x, y) in px likewise; else NaN.
     """
 
     id: int
@@ -87,6 +109,10 @@ class TrackedObject:
     roi: Roi
     centroid: tuple[float, float]
     area: int
+    state: TargetState = TargetState.VISIBLE
+    unseen: float = 0.0
+    predicted_roi: Roi = Roi()
+    predicted_centroid: tuple[float, float] = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)

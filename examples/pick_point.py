@@ -5,8 +5,8 @@
 
 Subscribes to `tracks` (drift_ros/TrackedObjectArray) and publishes `pick_point`
 (geometry_msgs/PointStamped, metres, in the camera's optical frame, with the image's stamp) while
-the target is seen and has a position. A planner transforms it at that stamp, so a moving camera is
-no problem.
+the target is seen, has a position and a score of at least `min_score`: never for one that is
+occluded or lost. A planner transforms it at that stamp, so a moving camera is no problem.
 """
 
 from __future__ import annotations
@@ -19,6 +19,12 @@ from rclpy.qos import qos_profile_sensor_data
 
 from drift_ros.msg import TrackedObject, TrackedObjectArray
 
+STATES = {
+    TrackedObject.VISIBLE: 'visible',
+    TrackedObject.OCCLUDED: 'occluded',
+    TrackedObject.LOST: 'lost',
+}
+
 
 class PickPoint(Node):
     """Follows one target by its name or its id."""
@@ -28,6 +34,7 @@ class PickPoint(Node):
         self._target = str(self.declare_parameter('target', '1').value)
         self._min_score = float(self.declare_parameter('min_score', 0.5).value)
         self._generation = -1
+        self._state = TrackedObject.VISIBLE
         self._publisher = self.create_publisher(PointStamped, 'pick_point', 10)
         self.create_subscription(
             TrackedObjectArray, 'tracks', self._on_tracks, qos_profile_sensor_data
@@ -39,7 +46,13 @@ class PickPoint(Node):
             named = ', '.join(f'{o.id} {o.name!r}' for o in tracks.objects) or 'nothing'
             self.get_logger().info(f'generation {tracks.generation} tracks {named}')
         for found in tracks.objects:
-            if self._wanted(found) and found.has_position and found.score >= self._min_score:
+            if not self._wanted(found):
+                continue
+            if found.state != self._state:
+                self._state = found.state
+                self.get_logger().info(f'{self._target} is {STATES[found.state]}')
+            seen = found.state == TrackedObject.VISIBLE and found.score >= self._min_score
+            if seen and found.has_position:
                 self._publisher.publish(PointStamped(header=tracks.header, point=found.position))
 
     def _wanted(self, found: TrackedObject) -> bool:

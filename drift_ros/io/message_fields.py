@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.structures import Frame, Roi, TrackedObject, TrackingResult
+from drift_ros.structures import Frame, Roi, TargetState, TrackedObject, TrackingResult
 
 IMAGE = 'sensor_msgs/msg/Image'
 TRACKS = 'drift_ros/msg/TrackedObjectArray'
@@ -84,6 +84,8 @@ class MessageBuilder:
             mask = self.image(np.zeros((0, 0), np.uint8), '', frame.stamp, frame.frame_id)
             x, y, position = 0.0, 0.0, None
         at = position or (0.0, 0.0, 0.0)
+        occluded = obj.state == TargetState.OCCLUDED
+        expected = obj.predicted_centroid if occluded else (0.0, 0.0)
         return self.make(
             'drift_ros/msg/TrackedObject',
             id=obj.id,
@@ -91,12 +93,19 @@ class MessageBuilder:
             score=float(obj.score),
             visible=obj.visible,
             roi=self.region(obj.roi if obj.visible else Roi()),
-            centroid=self.make('drift_ros/msg/Point2D', x=float(x), y=float(y)),
+            centroid=self._point(x, y),
             area=obj.area,
             mask=mask,
             has_position=position is not None,
             position=self.make('geometry_msgs/msg/Point', x=at[0], y=at[1], z=at[2]),
+            state=int(obj.state),
+            unseen=float(obj.unseen),
+            predicted_roi=self.region(obj.predicted_roi if occluded else Roi()),
+            predicted_centroid=self._point(*expected),
         )
+
+    def _point(self, x: float, y: float) -> Any:
+        return self.make('drift_ros/msg/Point2D', x=float(x), y=float(y))
 
     def region(self, roi: Roi) -> Any:
         """sensor_msgs/RegionOfInterest of a box."""

@@ -37,6 +37,10 @@ COLUMNS = (
     'roi_y',
     'roi_width',
     'roi_height',
+    'state',
+    'unseen_s',
+    'predicted_x',
+    'predicted_y',
 )
 
 
@@ -128,7 +132,8 @@ class BagResultWriter:
 
 
 class CsvWriter:
-    """One row per target and frame; centroids in px, empty where the target is not visible.
+    """One row per target and frame; centroids in px, empty where the target is not visible;
+    predicted ones only where it is occluded.
 
     Args:
         path: file to write.
@@ -159,7 +164,9 @@ class CsvWriter:
 
 
 def _row(result: TrackingResult, obj: TrackedObject) -> tuple[object, ...]:
-    x, y = ('' if math.isnan(c) else f'{c:.3f}' for c in obj.centroid)
+    x, y, expected_x, expected_y = (
+        '' if math.isnan(c) else f'{c:.3f}' for c in (*obj.centroid, *obj.predicted_centroid)
+    )
     return (
         result.frame.index,
         result.frame.stamp,
@@ -175,6 +182,10 @@ def _row(result: TrackingResult, obj: TrackedObject) -> tuple[object, ...]:
         obj.roi.y,
         obj.roi.width,
         obj.roi.height,
+        obj.state.name.lower(),
+        f'{obj.unseen:.3f}',
+        expected_x,
+        expected_y,
     )
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from drift_ros.errors import OutputError
 from drift_ros.io import messages
 from drift_ros.io.bag_writer import BagWriter
-from drift_ros.structures import Frame, TrackedObject, TrackingResult
+from drift_ros.structures import Frame, TargetState, TrackedObject, TrackingResult
 from drift_ros.synthetic.ground_truth import ObjectTruth, SyntheticFrame, Video
 from drift_ros.visualization.palette import PALETTE
 
@@ -115,7 +115,10 @@ def truth(frame: SyntheticFrame) -> TrackingResult:
 
 def _object(obj: ObjectTruth) -> TrackedObject:
     seen = obj.area > 0
-    return TrackedObject(obj.id, obj.name, float(seen), seen, obj.roi, obj.centroid, obj.area)
+    state = TargetState.VISIBLE if seen else TargetState.LOST
+    return TrackedObject(
+        obj.id, obj.name, float(seen), seen, obj.roi, obj.centroid, obj.area, state
+    )
 
 
 def _positions(frame: SyntheticFrame) -> dict[int, tuple[float, float, float]]:

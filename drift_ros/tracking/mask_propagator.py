@@ -5,7 +5,7 @@ that a frame carries.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from drift_ros.settings import PropagationSettings, TargetSettings
 from drift_ros.structures import TrackedObject
 from drift_ros.tracking.measure import drop_small, measure
 from drift_ros.tracking.prompting import paint
+from drift_ros.tracking.states import TargetStates
 from drift_ros.tracking.targets import Targets
 from drift_ros.tracking.window_buffer import BufferedFrame
 
@@ -97,6 +98,7 @@ class MaskPropagator:
         affinity: compares frames.
         propagation: settings.
         visibility: settings.
+        history: number of frames that `go_back_to` may go back by.
         refiner: of masks; None leaves them as they are.
         on_reference: is told of every prompted frame, with its descriptors and its (K, h, w) labels
             on the grid.
@@ -111,12 +113,14 @@ class MaskPropagator:
         affinity: Affinity,
         propagation: PropagationSettings,
         visibility: TargetSettings,
+        history: int,
         refiner: Refiner | None = None,
         on_reference: OnReference | None = None,
     ) -> None:
         self._targets = targets
         self._settings = propagation
         self._readout = MaskReadout(targets, visibility)
+        self._states = TargetStates(visibility, history)
         self._propagator = Propagator(
             affinity,
             self._readout,
@@ -130,9 +134,11 @@ class MaskPropagator:
     def reset(self) -> None:
         """Forget everything; a new generation begins."""
         self._propagator.reset()
+        self._states.reset()
 
     def go_back_to(self, number: int) -> None:
         """Forget what was remembered from this frame number on."""
+        self._states.go_back_to(number)
         later = [remembered >= number for remembered in self.memory.frames]
         if all(later):
             self.memory.clear()  # its first frame may have failed to get any storage
@@ -167,6 +173,11 @@ class MaskPropagator:
             GivenUpError: another thread wants the work to end.
         """
         checkpoint()
+        found = self._find(entry, descriptors)
+        states = self._states.observe(entry.number, entry.frame, found.objects, entry.prompts)
+        return replace(found, objects=states)
+
+    def _find(self, entry: BufferedFrame, descriptors: Descriptors) -> Masks:
         if entry.prompts:
             return self._take_prompts(entry, descriptors)
         size = entry.frame.size

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.structures import Roi, TrackedObject
+from drift_ros.structures import NOWHERE, Roi, TargetState, TrackedObject
 
 
 def measure(
@@ -28,9 +28,7 @@ def measure(
     return tuple(
         _measure(labels, target, names[target], scores.get(target, 0.0))
         if areas[target]
-        else TrackedObject(
-            target, names[target], 0.0, False, Roi(), (float('nan'), float('nan')), 0
-        )
+        else TrackedObject(target, names[target], 0.0, False, Roi(), NOWHERE, 0, TargetState.LOST)
         for target in sorted(names)
     )
 

@@ -88,6 +88,7 @@ class Tracker:
             affinity,
             settings.propagation,
             settings.targets,
+            self._buffer.history,
             create_refiner(settings.refinement, extractor.device, segmenter),
             self._adapt,
         )

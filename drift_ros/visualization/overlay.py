@@ -28,8 +28,8 @@ def overlay(
     """Show what was found in a frame.
 
     Each mask is tinted and outlined in the colour of its id; each visible object gets a tag with
-    id, name and score, and a mark on its centroid. Objects that are not visible are listed at the
-    lower edge.
+    id, name and score, and a mark on its centroid. Occluded ones have a box
+    where they are expected; those and the lost ones are listed at the lower edge.
 
     Args:
         image: (H, W, 3) uint8 RGB; it is not written to.
@@ -55,8 +55,10 @@ def overlay(
     for obj in seen:
         taken.append(_tag(picture, obj, unit, taken))
     hidden = [o for o in objects if not o.visible]
+    for obj in hidden:
+        _expected(picture, obj, unit)
     if hidden:
-        text = 'not visible: ' + ', '.join(title(o.id, o.name) for o in hidden)
+        text = ', '.join(f'{title(o.id, o.name)} {o.state.name.lower()}' for o in hidden)
         height = picture.shape[0]
         text_box(picture, text, (0, height), (40, 40, 40), 0.45 * unit)
     return picture
@@ -144,6 +146,14 @@ def _mark(picture: Picture, obj: TrackedObject, unit: float) -> None:
     cv2.circle(picture, centre, radius + 1, BLACK, -1, cv2.LINE_AA)
     cv2.circle(picture, centre, radius, WHITE, -1, cv2.LINE_AA)
     cv2.circle(picture, centre, max(1, radius - 2), colour_of(obj.id), -1, cv2.LINE_AA)
+
+
+def _expected(picture: Picture, obj: TrackedObject, unit: float) -> None:
+    roi = obj.predicted_roi
+    if roi.width:
+        far = (roi.x + roi.width - 1, roi.y + roi.height - 1)
+        width = max(1, round(unit))
+        cv2.rectangle(picture, (roi.x, roi.y), far, colour_of(obj.id), width, cv2.LINE_4)
 
 
 def _tag(picture: Picture, obj: TrackedObject, unit: float, taken: Sequence[Roi]) -> Roi:

@@ -11,7 +11,7 @@ import pytest
 from drift_ros import interfaces
 from drift_ros.io import messages
 from drift_ros.io.images import to_rgb
-from drift_ros.structures import Frame, Roi, TrackedObject, TrackingResult
+from drift_ros.structures import Frame, Roi, TargetState, TrackedObject, TrackingResult
 
 NS = 1_795_249_149_562_961_177
 NAN = float('nan')
@@ -23,7 +23,19 @@ def result(objects: int = 3) -> TrackingResult:
     labels[3, 10] = 9  # inside the box of 5, but not of it
     found = (
         TrackedObject(5, 'cup', 0.75, True, Roi(10, 3, 7, 4), (12.6, 4.6), 27),
-        TrackedObject(6, 'lid', 0.0, False, Roi(), (NAN, NAN), 0),
+        TrackedObject(
+            6,
+            'lid',
+            0.0,
+            False,
+            Roi(),
+            (NAN, NAN),
+            0,
+            TargetState.OCCLUDED,
+            0.5,
+            Roi(2, 4, 5, 6),
+            (4.5, 6.25),
+        ),
         TrackedObject(9, 'søs', 1 / 3, True, Roi(10, 3, 1, 1), (10.0, 3.0), 1),
     )
     frame = Frame(np.zeros((20, 31, 3), np.uint8), NS, 'camera_optical')

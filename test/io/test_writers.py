@@ -14,10 +14,22 @@ from drift_ros.errors import OutputError
 from drift_ros.io.bags import BagReader
 from drift_ros.io.video import VideoWriter
 from drift_ros.io.writers import BagResultWriter, CsvWriter, LabelWriter, OverlayWriter
-from drift_ros.structures import Frame, Roi, TrackedObject, TrackingResult
+from drift_ros.structures import NOWHERE, Frame, Roi, TargetState, TrackedObject, TrackingResult
 from drift_ros.visualization.palette import PALETTE
 
-HIDDEN = TrackedObject(9, 'gone, "far"', 0.0, False, Roi(), (float('nan'), float('nan')), 0)
+HIDDEN = TrackedObject(
+    9,
+    'gone, "far"',
+    0.0,
+    False,
+    Roi(),
+    NOWHERE,
+    0,
+    TargetState.OCCLUDED,
+    1.25,
+    Roi(1, 2, 3, 4),
+    (2, 3.5),
+)
 
 
 def result(index: int = 0, size: tuple[int, int] = (20, 30)) -> TrackingResult:
@@ -55,6 +67,9 @@ def test_csv_says_what_is_not_visible(tmp_path: Path) -> None:
     with (tmp_path / 'tracks.csv').open(newline='') as file:
         hidden, seen = csv.DictReader(file)
     assert hidden['name'] == 'gone, "far"' and hidden['visible'] == '0'
+    assert (hidden['state'], hidden['unseen_s']) == ('occluded', '1.250')
+    assert (hidden['predicted_x'], hidden['predicted_y']) == ('2.000', '3.500')
+    assert (seen['state'], seen['predicted_x']) == ('visible', '')
     assert hidden['centroid_x'] == '' and hidden['roi_width'] == '0'
     assert seen['stamp_ns'] == str(10**18 + 2) and seen['generation'] == '3'
     assert float(seen['centroid_x']) == 10.5 and float(seen['score']) == 0.75

@@ -16,7 +16,14 @@ from drift_ros.msg import Point2D, Prompt
 from drift_ros.ros import messages
 from drift_ros.ros.messages import header
 from drift_ros.ros.stamps import nanoseconds
-from drift_ros.structures import Frame, Roi, TrackedObject, TrackingResult
+from drift_ros.structures import (
+    NOWHERE,
+    Frame,
+    Roi,
+    TargetState,
+    TrackedObject,
+    TrackingResult,
+)
 
 NS = 1_795_249_149_562_961_177
 
@@ -32,7 +39,19 @@ def result() -> TrackingResult:
     labels[3:7, 10:16] = 5
     labels[3, 10] = 9  # inside the box of 5, but not of it
     seen = TrackedObject(5, 'cup', 0.75, True, Roi(10, 3, 6, 4), (12.6, 4.6), 23)
-    gone = TrackedObject(6, 'lid', 0.0, False, Roi(), (float('nan'), float('nan')), 0)
+    gone = TrackedObject(
+        6,
+        'lid',
+        0.0,
+        False,
+        Roi(),
+        NOWHERE,
+        0,
+        TargetState.OCCLUDED,
+        0.5,
+        Roi(2, 4, 5, 6),
+        (4.5, 6.0),
+    )
     frame = Frame(np.zeros((20, 30, 3), np.uint8), NS, 'camera_optical')
     return TrackingResult(frame, labels, (seen, gone), 4)
 
@@ -65,6 +84,10 @@ def test_tracks(result: TrackingResult) -> None:
     assert (gone.id, gone.visible, gone.has_position, gone.area) == (6, False, False, 0)
     assert (gone.centroid.x, gone.centroid.y) == (0.0, 0.0)
     assert (gone.mask.width, gone.mask.height, len(gone.mask.data)) == (0, 0, 0)
+    assert (seen.state, seen.unseen, seen.predicted_roi.width) == (seen.VISIBLE, 0, 0)
+    assert (gone.state, gone.unseen) == (gone.OCCLUDED, 0.5)
+    assert (gone.predicted_roi.x_offset, gone.predicted_roi.height) == (2, 6)
+    assert (gone.predicted_centroid.x, gone.predicted_centroid.y) == (4.5, 6.0)
 
 
 def test_unknown_position(result: TrackingResult) -> None:

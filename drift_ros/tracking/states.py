@@ -1,0 +1,151 @@
+"""What becomes of each target: visible, occluded or lost, and where it must be."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drift_ros.settings import TargetSettings
+from drift_ros.structures import Frame, Roi, TargetState, TrackedObject
+from drift_ros.tracking.motion import Motion, Vector, camera_shift, thumbnail
+
+DEVIATION = 0.05  # of a measured centroid, in sizes of the target
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One target after a frame.
+
+    Attributes:
+        motion: where it is, or must be.
+        seen: stamp in ns of the frame in which it was last visible.
+        extent: width and height in px of its box then.
+        centre: (x, y) in px from its centroid to the middle of its box then.
+        state: after that frame.
+    """
+
+    motion: Motion
+    seen: int
+    extent: tuple[int, int]
+    centre: tuple[float, float]
+    state: TargetState
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    number: int
+    stamp: int
+    picture: NDArray[np.float32]
+    tracks: Mapping[int, Track]
+
+
+class TargetStates:
+    """Follows the motion of targets.
+
+    What it knows is kept for as many frames as tracking may go back by, and no more.
+
+    Args:
+        settings: when a target counts as lost.
+        history: number of frames.
+    """
+
+    def __init__(self, settings: TargetSettings, history: int) -> None:
+        self._settings = settings
+        self._moments: deque[_Moment] = deque(maxlen=history + 1)
+
+    def reset(self) -> None:
+        """Forget all targets."""
+        self._moments.clear()
+
+    def go_back_to(self, number: int) -> None:
+        """Forget what was found from this frame number on."""
+        while self._moments and self._moments[-1].number >= number:
+            self._moments.pop()
+
+    def observe(
+        self,
+        number: int,
+        frame: Frame,
+        objects: Sequence[TrackedObject],
+        prompted: Collection[int] = (),
+    ) -> tuple[TrackedObject, ...]:
+        """Take in what was measured in the next frame.
+
+        Args:
+            number: of the frame, larger than that of the one before.
+            frame: it.
+            objects: every target; ids that are missing are forgotten.
+            prompted: ids of those that were given in this frame: their motion starts anew.
+
+        Returns:
+            The objects with their states.
+        """
+        picture = thumbnail(frame.image)
+        last = self._moments[-1] if self._moments else None
+        seconds, camera = 0.0, np.zeros(2)
+        if last is not None:
+            seconds = max(0.0, (frame.stamp - last.stamp) / 1e9)
+            camera = camera_shift(last.picture, picture, frame.size)
+        tracks: dict[int, Track] = {}
+        found = []
+        for obj in objects:
+            before = last.tracks.get(obj.id) if last and obj.id not in prompted else None
+            motion = before.motion.after(seconds, camera) if before else None
+            if obj.visible:
+                tracks[obj.id] = _seen(obj, motion, frame.stamp)
+            elif before and motion:
+                obj, tracks[obj.id] = self._unseen(obj, before, motion, frame)
+            found.append(obj)
+        self._moments.append(_Moment(number, frame.stamp, picture, tracks))
+        return tuple(found)
+
+    def _unseen(
+        self, obj: TrackedObject, before: Track, motion: Motion, frame: Frame
+    ) -> tuple[TrackedObject, Track]:
+        """A target without a mask: occluded while its place is known well enough and lies in the
+        image.
+        """
+        known = motion.deviation <= self._settings.max_deviation * motion.size
+        height, width = frame.size
+        x, y = motion.place
+        inside = -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
+        lost = before.state == TargetState.LOST or not known or not inside
+        track = replace(
+            before, motion=motion, state=TargetState.LOST if lost else TargetState.OCCLUDED
+        )
+        obj = replace(obj, state=track.state, unseen=max(0.0, (frame.stamp - before.seen) / 1e9))
+        if not lost:
+            obj = replace(
+                obj,
+                predicted_roi=_clipped(track, motion.place, frame.size),
+                predicted_centroid=(float(x), float(y)),
+            )
+        return obj, track
+
+
+def _seen(obj: TrackedObject, expected: Motion | None, stamp: int) -> Track:
+    size = float(np.sqrt(obj.area))
+    if expected is None:
+        motion = Motion.start(obj.centroid, size, DEVIATION * size)
+    else:
+        motion = expected.corrected(obj.centroid, size, DEVIATION * size)
+    roi = obj.roi
+    middle = (roi.x + (roi.width - 1) / 2, roi.y + (roi.height - 1) / 2)
+    centre = (middle[0] - obj.centroid[0], middle[1] - obj.centroid[1])
+    return Track(motion, stamp, (roi.width, roi.height), centre, TargetState.VISIBLE)
+
+
+def _clipped(track: Track, place: Vector, size: tuple[int, int]) -> Roi:
+    """The last box at another place, as far as it lies in an image of a size (H, W)."""
+    ends = []
+    for axis, limit in ((0, size[1]), (1, size[0])):
+        begin = round(place[axis] + track.centre[axis] - (track.extent[axis] - 1) / 2)
+        ends.append((max(0, begin), min(limit, begin + track.extent[axis])))
+    (left, right), (top, bottom) = ends
+    if left >= right or top >= bottom:
+        return Roi()
+    return Roi(left, top, right - left, bottom - top)
