@@ -95,11 +95,14 @@ class VideoUnetSettings(Settings):
         0,
         ge=0,
         le=240,
-        description='Frame rate that the model is told; 0 takes the one of its pipeline (I2VGen-XL '
+        description='Frame rate given to the model; 0 takes the one of its pipeline (I2VGen-XL '
         '16, Stable Video Diffusion 7).',
     )
     motion_bucket: int = Field(
-        127, ge=0, le=1023, description='Amount of motion that Stable Video Diffusion is told.'
+        127,
+        ge=0,
+        le=1023,
+        description='Motion bucket given to Stable Video Diffusion: more means more motion.',
     )
     condition_noise: float = Field(
         0.02,
@@ -234,7 +237,7 @@ class FeatureSettings(Settings):
         description='Folder or hub id of a distilled VAE (AutoencoderTiny, such as '
         'madebyollin/taesd) that takes the place of the encoder of latent models: several times '
         'faster, slightly other latents. It must be made for Stable Diffusion 1 or 2 (not taesdxl, '
-        'which cannot be told apart by its files); empty: the own VAE of each model.',
+        'which cannot be recognised by its files); empty: the own VAE of each model.',
     )
     noise: Literal['random', 'inversion'] = Field(
         'random',
@@ -390,7 +393,7 @@ class StreamSettings(Settings):
         ge=1,
         le=MOST_PIXELS,
         description='Largest image in px, width times height; a larger one is skipped. Of '
-        'compressed images the header tells, before they are decoded.',
+        'compressed images the header is read before they are decoded.',
     )
 
 
@@ -411,7 +414,7 @@ class AdaptationSettings(Settings):
 
     heads: Literal['uniform', 'fitted', 'closed-form'] = Field(
         'uniform',
-        description='Weights of the attention heads: `uniform`, all alike; `fitted`, so that their '
+        description='Weights of the attention heads: `uniform`, all equal; `fitted`, so that their '
         'mean gives the prompted masks back; `closed-form`, by how well each one does so alone.',
     )
     example: Literal['frame', 'copy'] = Field(

@@ -87,7 +87,7 @@ def test_what_does_not_tell_is_refused(tmp_path: Path, text: str, message: str) 
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match='cannot read'):
+    with pytest.raises(SettingsError):
         read_yaml(tmp_path / 'nowhere.yaml')
 
 

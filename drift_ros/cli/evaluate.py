@@ -68,7 +68,7 @@ def evaluate(
         typer.Option(
             metavar='ADDRESS',
             help='Spread sequences over a Ray cluster: auto, host:port or ray://host:port; `local` '
-            'starts one of this machine. docs/cluster.md tells more.',
+            'starts one of this machine. See docs/cluster.md.',
         ),
     ] = None,
     ray_workers: Annotated[

@@ -43,7 +43,7 @@ def pca(
 ) -> None:
     """Show features as colours: the main directions of a pair of frames as red, green and blue.
 
-    Identical objects that an extractor tells apart get different colours; an object that it
+    Identical objects that an extractor distinguishes get different colours; an object that it
     recognises in the other frame keeps its own. Each picture has the frames above and their
     features below.
     """

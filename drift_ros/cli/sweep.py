@@ -68,7 +68,7 @@ def sweep(
 
     All combinations are checked before the first one runs. Each gets a folder as of `drift
     evaluate`; sweep.csv, sweep.html and plots/*.svg are renewed after each. What a combination
-    cannot do, such as a model without that block, is told in its row, and the others go on. The
+    cannot do, such as a model without that block, is reported in its row, and the others go on. The
     same command again continues, and one with further values computes only those.
     """
     from rich.console import Console

@@ -171,7 +171,7 @@ def ranked(outcomes: Sequence[Outcome], measure: str) -> list[Outcome]:
 
 
 def _folder(values: Mapping[str, Any]) -> str:
-    """A name that tells the values, and is another for other values."""
+    """A folder name that contains the values and is unique to them."""
     full = ','.join(f'{name}={value}' for name, value in values.items())
     plain = re.sub(r'[^\w.,=+-]', '_', full)
     if plain == full and len(plain) <= LONGEST_NAME:

@@ -23,7 +23,7 @@ Draw = Literal['posterior', 'diffusion', 'condition']
 
 @dataclass(frozen=True, slots=True)
 class NoiseLevel:
-    """How a frame is noised, and what the network is told about it.
+    """How a frame is noised, and the timestep that the network is given for it.
 
     Attributes:
         signal: factor of the clean input, in (0, 1].

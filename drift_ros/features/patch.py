@@ -22,7 +22,7 @@ class PatchExtractor(FeatureExtractor):
 
     A descriptor holds the mean colours of a cell and its eight neighbours (27 values) and, for each
     of the cell's four quarters, a histogram of gradient orientations weighted by magnitude (32
-    values). The mean over the frame is subtracted, which tells cells apart better under the cosine.
+    values). The mean over the frame is subtracted, which makes the cosine more discriminative.
 
     Args:
         device: where to compute.

@@ -95,7 +95,7 @@ EXTRACTORS: dict[str, Entry] = {
         _image_attention,
     ),
     'fused': Entry(
-        'both, weighted by features.alpha, as TED: tells look-alikes apart and keeps details',
+        'both, weighted by features.alpha, as TED: separates identical objects and keeps details',
         _fused,
     ),
     'embedded': Entry(

@@ -152,7 +152,7 @@ class BagReader(Closing):
             yield topic, stamp, self.message(topic, data)
 
     def image_topics(self) -> list[str]:
-        """Topics of colour or grey images, told from label maps and depth by the first message."""
+        """Topics of colour or grey images; the first message excludes label maps and depth."""
         return [topic for topic in self.topics if self._is_colour(topic)]
 
     def image_topic(self, topic: str | None = None, exclude: Collection[str] = ()) -> str:

@@ -101,7 +101,7 @@ def _choose(
 ) -> int | None:
     """Which of the label maps of one frame counts.
 
-    Label maps do not say their generation: they are told apart by their order, and where one of
+    Label maps do not say their generation: they are assigned by their order, and where one of
     them was lost by their times.
 
     Args:

@@ -22,7 +22,7 @@ from drift_ros.errors import CheckpointError
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.prompts.queries import Query, batches, is_given, queries
 
-# Width of the image encoder, by which checkpoints are told apart -> name in the library's registry.
+# Width of the image encoder, by which checkpoints are recognised -> name in the library's registry.
 ENCODERS = {768: 'vit_b', 1024: 'vit_l', 1280: 'vit_h'}
 WIDTH_KEY = 'image_encoder.patch_embed.proj.weight'
 MASK_LOGIT = 10.0  # what a given mask says, as the model's own confident masks do

@@ -44,7 +44,7 @@ def attention_picture(
         point: (x, y) in px, origin at the centre of the top left pixel.
         extractor: that reads attention.
         settings: of the tracker that it belongs to.
-        weights: (heads,) of the mean; None: all alike.
+        weights: (heads,) of the mean; None: all equal.
 
     Returns:
         (H, W, 3) uint8 RGB.

@@ -160,13 +160,13 @@ def test_a_bag_that_is_recorded_is_cut_off_and_not_taken_for_a_whole_one(disk):
     with pytest.raises(OutputError, match=r'cut off there.*mcap recover'):
         fill(out, 100)
     assert [file.name for file in out.iterdir()] == ['bag.mcap']
-    with pytest.raises(SourceError, match='cut off'):
+    with pytest.raises(SourceError):
         BagReader(out)
 
 
 def test_a_bag_that_lacks_room_for_its_end_alone(disk):
     place = disk(40)
-    with pytest.raises(OutputError, match='cut off there'):
+    with pytest.raises(OutputError, match='mcap recover'):
         fill(place / 'bag', 2)
     assert not leftovers(place)
 

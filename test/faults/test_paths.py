@@ -150,7 +150,7 @@ def test_shards_of_weights_lie_beside_their_index(tmp_path):
     index.parent.mkdir()
     (tmp_path / 'secret.safetensors').write_bytes(b'\0' * 64)
     index.write_text('{"weight_map": {"layer": "../secret.safetensors"}}')
-    with pytest.raises(CheckpointError, match='index of shards'):
+    with pytest.raises(CheckpointError):
         weight_files(index.parent)
 
 

@@ -302,6 +302,6 @@ def test_a_download_that_broke_off_is_not_kept(
         Path(place).write_bytes(checkpoint.read_bytes()[:5000])
 
     monkeypatch.setattr(torch.hub, 'download_url_to_file', fetch)
-    with pytest.raises(CheckpointError, match='broke off, try again'):
+    with pytest.raises(CheckpointError):
         adm_files.published()
     assert list(adm_files.cache().iterdir()) == []

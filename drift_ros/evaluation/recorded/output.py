@@ -100,7 +100,7 @@ def write(
         live: what came of it.
         overwrite: replace earlier results.
         content: of results.json; None: `record`.
-        overlay: draw the results also as a video and a sheet, and show them in the report.
+        overlay: draw the results also as a video and a contact sheet, and show them in the report.
 
     Returns:
         The report.

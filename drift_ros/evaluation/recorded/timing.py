@@ -41,7 +41,7 @@ def clock_problem(found: Distribution | None) -> str:
     """Why a time from stamp to receipt says nothing about latency; '' if it may.
 
     Stamps are of the clock of the camera's driver, receipts of that of the recorder. A constant
-    offset below a minute between them cannot be told from latency.
+    offset below a minute between them cannot be distinguished from latency.
     """
     if found is None:
         return ''

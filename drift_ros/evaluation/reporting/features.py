@@ -53,7 +53,7 @@ def write_feature_pictures(
             }
             picture = pair_picture(frames, 0, last, extractor, settings)
         except DriftError:
-            continue  # the evaluation tells of it
+            continue  # the evaluation reports it
         try:
             Image.fromarray(picture).save(place)
         except OSError as error:

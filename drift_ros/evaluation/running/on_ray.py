@@ -1,6 +1,6 @@
 """Sequences on a Ray cluster: one process, with one model, per worker.
 
-Ray places the workers, carries tasks and results, and tells when a worker was lost. A sequence
+Ray places the workers, carries tasks and results, and reports lost workers. A sequence
 whose worker was lost goes to another one. Results travel back to the process that asked, which
 alone writes the output folder; so a run on a cluster is continued like any other.
 """

@@ -1,4 +1,4 @@
-"""What people look at of a sequence: an overlay video and a contact sheet."""
+"""Pictures of the result of a sequence: an overlay video and a contact sheet."""
 
 from __future__ import annotations
 

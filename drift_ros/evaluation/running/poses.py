@@ -52,7 +52,7 @@ def run_poses(
         sequence: what to track.
         method: whose extractor and settings are taken.
         folder: gets joints.csv, overlay.mp4 and sheet.png; emptied before.
-        pictures: whether to draw the overlay and the sheet.
+        pictures: whether to draw the overlay and the contact sheet.
         on_frame: called with how many frames were put in, and how many there are.
 
     Raises:

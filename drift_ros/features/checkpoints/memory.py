@@ -62,7 +62,7 @@ def weight_bytes(place: Path, dtype: torch.dtype, skip: Sequence[str] = ()) -> i
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Free bytes of a GPU, or of the machine; None where that cannot be told."""
+    """Free bytes of a GPU, or of the machine; None where that is unknown."""
     if device.type == 'cuda':
         return int(torch.cuda.mem_get_info(device)[0])
     try:

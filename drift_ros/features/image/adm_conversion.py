@@ -88,7 +88,7 @@ def convert(
         checkpoint: `256x256_diffusion_uncond.pt`.
         out: folder to write; `diffusers.DDPMPipeline` reads it too.
         config: architecture of the checkpoint; `CONFIG` if not given.
-        progress: is told what is done now, the number of steps done, and of all steps.
+        progress: called with the present step, the number of steps done, and of all steps.
 
     Raises:
         CheckpointError: the file is missing, incomplete, or of another model, or the folder cannot

@@ -163,10 +163,10 @@ class ImageUnetExtractor(FeatureExtractor):
 
     @abstractmethod
     def _conditions(self, count: int) -> tuple[Tensor, ...]:
-        """What the network is told about that many inputs, besides the time."""
+        """Conditioning inputs for that many images, besides the timestep."""
 
     def _features(self, noisy: Tensor) -> Tensor:
         """Decoder output (b, C, h', w') for x_t (b, c, h, w)."""
-        told = self._conditions(len(noisy))
-        features: Tensor = self._run(noisy, self._time, *told, return_dict=False)[0]
+        conditions = self._conditions(len(noisy))
+        features: Tensor = self._run(noisy, self._time, *conditions, return_dict=False)[0]
         return features

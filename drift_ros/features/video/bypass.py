@@ -43,9 +43,9 @@ def bypass_temporal(unet: Any) -> None:
     """Let a UNet pass each frame by itself, in place; the weights that are left out are dropped.
 
     Temporal convolutions and transformers become the identity. Where the two branches of a block
-    are blended (Stable Video Diffusion), only the spatial one is left. What the frames are told
-    about the condition image stays, and so does I2VGen-XL's attention over the slots of its image
-    latents, since nothing of the other frames is in them.
+    are blended (Stable Video Diffusion), only the spatial one is left. The conditioning of
+    all frames on the condition image stays, and so does I2VGen-XL's attention over the slots of its
+    image latents, since nothing of the other frames is in them.
 
     Args:
         unet: `I2VGenXLUNet`, `UNet3DConditionModel` or `UNetSpatioTemporalConditionModel`.

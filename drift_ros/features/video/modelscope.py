@@ -1,5 +1,5 @@
-"""ModelScope text-to-video (Wang et al. 2023), class `UNet3DConditionModel`: text is all it is
-told.
+"""ModelScope text-to-video (Wang et al. 2023), class `UNet3DConditionModel`: its only
+condition is text.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ class StableVideoExtractor(VideoUnetExtractor):
     """Conditions as the published pipeline does, on the first frame of the window.
 
     The network is given the CLIP embedding of that frame, and in four more input channels of every
-    frame the mode of its latent, not scaled, after a little noise was added to the image; and it is
-    told frame rate, amount of motion and how much noise that was.
+    frame the mode of its latent, not scaled, after a little noise was added to the image. Frame
+    rate, amount of motion and that noise are further conditions.
 
     Args:
         parts: with a `UNetSpatioTemporalConditionModel`.
@@ -38,8 +38,8 @@ class StableVideoExtractor(VideoUnetExtractor):
         video = parts.settings.video
         self._image_encoder = image_encoder
         # Trained on the rate less one.
-        told = [(video.fps or FPS) - 1, video.motion_bucket, video.condition_noise]
-        self._time_ids = torch.tensor([told], dtype=self.dtype, device=self.device)
+        conditions = [(video.fps or FPS) - 1, video.motion_bucket, video.condition_noise]
+        self._time_ids = torch.tensor([conditions], dtype=self.dtype, device=self.device)
 
     def _conditions(self, window: Window, posteriors: list[Tensor]) -> dict[str, Tensor]:
         image = self._image_latent(window, posteriors[0])

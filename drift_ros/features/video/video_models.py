@@ -95,7 +95,7 @@ def create(settings: FeatureSettings) -> FeatureExtractor:
 
 
 def _check(video: VideoUnetSettings, model: Model) -> None:
-    """Refuse what the model cannot be told before anything is loaded."""
+    """Refuse conditions that the model does not take, before anything is loaded."""
     if video.prompt and 'text' not in model.takes:
         raise SettingsError(
             f'features.video.prompt is {video.prompt!r}: {video.model} takes no text, leave it '

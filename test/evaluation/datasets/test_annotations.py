@@ -64,10 +64,10 @@ def test_other_colours_are_refused(tmp_path):
 
 def test_grey_with_transparency_is_refused(tmp_path):
     Image.fromarray(LABELS).convert('LA').save(tmp_path / 'a.png')
-    with pytest.raises(SourceError, match='has mode LA: expected an indexed PNG'):
+    with pytest.raises(SourceError, match=r'LA.*indexed PNG'):
         read_annotation(tmp_path / 'a.png')
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(SourceError, match=r'the annotation .*a.png is missing'):
+    with pytest.raises(SourceError, match=r'a\.png'):
         read_annotation(tmp_path / 'a.png')

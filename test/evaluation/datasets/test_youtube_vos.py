@@ -64,7 +64,7 @@ def test_empty_annotations_are_refused(tmp_path):
     for file in (root / 'Annotations' / 'late').iterdir():
         save_annotation(file, np.zeros((48, 64), np.uint8))
     (sequence,) = opened(root)
-    with pytest.raises(SourceError, match='annotations of late are all empty'):
+    with pytest.raises(SourceError, match='late'):
         _ = sequence.objects
 
 
@@ -89,7 +89,7 @@ def test_a_folder_of_another_layout_is_refused(tmp_path):
 def test_a_broken_meta_is_refused(tmp_path, text):
     root = youtube_folder(tmp_path)
     (root / 'meta.json').write_text(text)
-    with pytest.raises(SourceError, match=r'cannot read .*meta.json'):
+    with pytest.raises(SourceError, match=r'meta\.json'):
         opened(root)
 
 

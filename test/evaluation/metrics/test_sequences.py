@@ -31,7 +31,7 @@ def test_an_object_without_a_scored_frame_is_left_out_by_name():
 
 
 def test_nothing_to_score_is_refused():
-    with pytest.raises(SourceError, match='clip has no scored frame'):
+    with pytest.raises(SourceError, match='clip'):
         Scorer('clip', {1: 'a'}, {0: (1,)}).score(3)
 
 

