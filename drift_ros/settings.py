@@ -367,6 +367,12 @@ class TargetSettings(Settings):
     min_area: int = Field(
         1, ge=1, le=2**31 - 1, description='Smallest mask in px that counts as visible.'
     )
+    compete: bool = Field(
+        True,
+        description='Whether a part of one target that lies on another, similar one goes back to '
+        'it: each connected component of similar targets shows one of them, as far as it is clear '
+        'which. The papers do not.',
+    )
     max_deviation: float = Field(
         2.0,
         ge=0,

@@ -43,16 +43,23 @@ class Propagator(Generic[Output]):
         readout: reads and measures labels.
         recent: number of recent frames that are remembered, 0 or more.
         references: number of references, 1 or more.
+        prior: what else is known of the targets: corrects the soft labels of each frame.
 
     Attributes:
         memory: the remembered frames.
     """
 
     def __init__(
-        self, affinity: Affinity, readout: Readout[Output], recent: int, references: int = 1
+        self,
+        affinity: Affinity,
+        readout: Readout[Output],
+        recent: int,
+        references: int = 1,
+        prior: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self._affinity = affinity
         self._readout = readout
+        self._prior = prior
         self.memory = Memory(recent, references)
 
     def reset(self) -> None:
@@ -89,10 +96,11 @@ class Propagator(Generic[Output]):
         return output
 
     def propagate(self, descriptors: Descriptors, known: Tensor | None = None) -> Tensor:
-        """Soft labels (K, h, w) of a frame from the remembered ones, of which there must be some.
-        What else is known of the targets beforehand has its place here.
+        """Soft labels (K, h, w) of a frame from the remembered ones, of which there must be some,
+        and from what else is known of the targets.
         """
-        return self._affinity.propagate(descriptors, self.memory, known)
+        soft = self._affinity.propagate(descriptors, self.memory, known)
+        return soft if self._prior is None else self._prior(soft)
 
     def add_reference(self, number: int, descriptors: Descriptors, labels: Tensor) -> None:
         """Remember a frame with given labels (K, h, w)."""

@@ -27,6 +27,7 @@ from drift_ros.propagation.propagator import Refine
 from drift_ros.refinement import Refiner
 from drift_ros.settings import PropagationSettings, TargetSettings
 from drift_ros.structures import TrackedObject
+from drift_ros.tracking.competition import alike, return_parts
 from drift_ros.tracking.measure import drop_small, measure
 from drift_ros.tracking.prompting import paint
 from drift_ros.tracking.states import TargetStates
@@ -120,12 +121,14 @@ class MaskPropagator:
         self._targets = targets
         self._settings = propagation
         self._readout = MaskReadout(targets, visibility)
+        self._alike: Tensor | None = None  # (K, K) bool, not known while None
         self._states = TargetStates(visibility, history)
         self._propagator = Propagator(
             affinity,
             self._readout,
             propagation.memory,
             propagation.max_references,
+            self._compete if visibility.compete else None,
         )
         self.memory = self._propagator.memory
         self._refiner = refiner
@@ -134,11 +137,13 @@ class MaskPropagator:
     def reset(self) -> None:
         """Forget everything; a new generation begins."""
         self._propagator.reset()
+        self._alike = None
         self._states.reset()
 
     def go_back_to(self, number: int) -> None:
         """Forget what was remembered from this frame number on."""
         self._states.go_back_to(number)
+        self._alike = None
         later = [remembered >= number for remembered in self.memory.frames]
         if all(later):
             self.memory.clear()  # its first frame may have failed to get any storage
@@ -152,6 +157,7 @@ class MaskPropagator:
             sources: for each slot, background included, the old slot that it continues, or None for
                 a target that remembered frames do not know.
         """
+        self._alike = None
         if len(sources) == 1:
             self.memory.clear()
         self.memory.set_classes(sources)
@@ -202,6 +208,7 @@ class MaskPropagator:
         if len(self.memory.references) == self._settings.max_references:
             self.memory.drop_reference(self._least_useful_reference())
         self._propagator.add_reference(entry.number, descriptors, hard)
+        self._alike = None
         if self._on_reference is not None:
             self._on_reference(entry, descriptors, hard)
         return found
@@ -221,6 +228,14 @@ class MaskPropagator:
             return refined, corrected(soft, *maps)
 
         return refine
+
+    def _compete(self, soft: Tensor) -> Tensor:
+        if len(soft) < 3:
+            return soft
+        if self._alike is None:
+            given = len(self.memory.references)
+            self._alike = alike(self.memory.keys[0][:given], self.memory.labels[:given])
+        return return_parts(soft, self._alike)
 
     def _known(self) -> Tensor | None:
         """(T, K) bool, which remembered frames know about which slot; None if all about all."""
