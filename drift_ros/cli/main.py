@@ -102,6 +102,7 @@ def _start(
     """Object tracking for robots with the features of video diffusion models."""
     for library in ('DIFFUSERS', 'TRANSFORMERS'):
         os.environ.setdefault(f'{library}_VERBOSITY', 'error')
+    os.environ.setdefault('OMP_WAIT_POLICY', 'PASSIVE')  # as for the node, see scripts/tracker.in
     # names of objects and files are printed, and rich lets most control characters through
     text: Any = rich.text
     text.strip_control_codes = _printable

@@ -113,9 +113,9 @@ def read_labels(soft: Tensor, stride: int, size: tuple[int, int]) -> NDArray[np.
             low = torch.where(scalable, low, 0)
             contrast = torch.where(scalable, contrast, 1)
             channel.sub_(low).div_(contrast)
-            wins = channel > best
-            best = torch.where(wins, channel, best)
-            slots.masked_fill_(wins, slot)
+            wins = (channel > best).view(torch.uint8)
+            torch.maximum(best, channel, out=best)
+            torch.maximum(slots, wins.mul_(slot), out=slots)  # slots rise, so the last one wins
     labels: NDArray[np.uint8] = resize_nearest(slots, size).cpu().numpy()
     return labels
 

@@ -124,10 +124,10 @@ class Attention(nn.Module):
         for index, each in enumerate((key, value)):
             new = _tiles(each, MARGIN) if self.scope == 'near' else each.flatten(2, 3)
             known = cache.layers.get(self) if cache else None
-            before = new[:, :0] if known is None else known[index]
-            missing = self.past - before.shape[1]
-            pad = (0, 0) * (new.ndim - 2) + (missing, 0)
-            sides.append(functional.pad(torch.cat([before, new], 1), pad))
+            parts = [new] if known is None else [known[index], new]
+            if missing := self.past - sum(part.shape[1] for part in parts[:-1]):
+                parts.insert(0, new.new_zeros(len(new), missing, *new.shape[2:]))
+            sides.append(torch.cat(parts, 1) if len(parts) > 1 else new)
         if cache is not None and self.past:
             cache.layers[self] = sides[0][:, -self.past :], sides[1][:, -self.past :]
         return sides[0], sides[1]
@@ -143,6 +143,8 @@ def _attend_all(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     frames, past = query.shape[1], key.shape[1] - query.shape[1]
 
     def spread(each: Tensor) -> Tensor:  # (B * F, (past + 1) * n, heads, HEAD)
+        if frames == 1:
+            return each.flatten(1, 2)
         lags = [each[:, lag : lag + frames] for lag in range(past + 1)]
         return (torch.cat(lags, 2) if past else each).flatten(0, 1)
 
