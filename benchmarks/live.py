@@ -39,7 +39,7 @@ from drift_ros import resources, synthetic
 from drift_ros.demo.process import find_executable
 from drift_ros.io.messages import raw_stamp
 from drift_ros.msg import TrackedObjectArray
-from drift_ros.prompts.types import Prompt
+from drift_ros.prompts import Prompt
 from drift_ros.ros import messages
 from drift_ros.ros.qos import PROFILE_VARIABLES
 from drift_ros.ros.tools.client import Spinner, TrackerClient

@@ -58,7 +58,9 @@ def demo(
     """
     from rich.console import Console
 
-    from drift_ros.demo.run import Options, run_demo
+    console = Console(stderr=True)
+    with console.status('load libraries'):  # seconds, on a small machine
+        from drift_ros.demo.run import Options, run_demo
 
     options = Options(
         out=out,
@@ -74,4 +76,4 @@ def demo(
         depth=depth,
         overlay=overlay,
     )
-    run_demo(options, Console(stderr=True))
+    run_demo(options, console)

@@ -208,7 +208,7 @@ def _play(options: Options, source: Source, executable: Path, progress: Progress
         ) from None
     topics = source.topics
     camera = topics.camera_info or topics.image
-    task = progress.add_task('start the node', total=source.count)
+    task = progress.add_task('load libraries and weights', total=source.count)
     command = _command(executable, topics, options)
     bag = options.out / OUTPUT
     with (
@@ -228,6 +228,7 @@ def _play(options: Options, source: Source, executable: Path, progress: Progress
         sender.wait_for_listeners(START_TIMEOUT, process.check)
         listener.wait_for_publishers(START_TIMEOUT, process.check)
         generation = 0
+        progress.update(task, description='wait for the first frame')
 
         def prompt(timed: Sequence[TimedPrompt], bundle: Bundle, keep: bool) -> None:
             nonlocal generation
@@ -306,7 +307,7 @@ def _quiet(listener: Listener, alive: Callable[[], None]) -> None:
 
 def _progress(console: Console) -> Progress:
     return Progress(
-        TextColumn('{task.description:<25}'),
+        TextColumn('{task.description:<26}'),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
