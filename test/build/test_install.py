@@ -51,7 +51,7 @@ def test_every_interface_file_is_generated() -> None:
 
 def test_every_field_says_what_it_means() -> None:
     """Each field has a comment on its line or on the lines that continue it."""
-    field = re.compile(r'^\w[\w/]*(\[\])? +\w+\s*(#.*\S)?$')
+    field = re.compile(r'^\w[\w/]*(\[\])? +\w+(?:=\d+)?\s*(#.*\S)?$')
     for path in ROOT.glob('[ms]*/*.[ms][sr][gv]'):
         for line in path.read_text().splitlines():
             if line and line != '---' and not line.lstrip().startswith('#'):

@@ -15,7 +15,9 @@ JOINTS = 15
 CALM = RandomSettings(
     width=96, height=72, frames=6, points=128, fewest=1, most=1, smallest=0.3, largest=0.45,
     balls=0, crossing=0, motion=2, camera=1, deformation=0, clutter=0, occluders=0, shadows=0,
-    lighting=0, exposure=0, motion_blur=0, defocus=0, noise=1, compression=0,
+    lighting=0, exposure=0, motion_blur=0, defocus=0, noise=1, compression=0, slow_crossings=0,
+    returns=0, hands=0, crowds=0, thin=0, figures=0, approaches=0, shake=0, pans=0, layers=0,
+    materials=0, gloss=0,
 )  # fmt: skip
 
 

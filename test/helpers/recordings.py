@@ -113,4 +113,8 @@ def _object(id_: int, name: str, at: int) -> Any:
         mask=messages.image(np.zeros((0, 0), np.uint8), '', at, 'camera'),
         has_position=False,
         position=messages.make('geometry_msgs/msg/Point', x=0.0, y=0.0, z=0.0),
+        state=0,
+        unseen=0.0,
+        predicted_roi=messages.region(messages.Roi()),
+        predicted_centroid=messages.make('drift_ros/msg/Point2D', x=0.0, y=0.0),
     )

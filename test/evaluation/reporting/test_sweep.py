@@ -94,7 +94,7 @@ def test_folders_of_paths_are_plain_and_differ():
 
 def test_short_names_are_those_that_no_other_setting_has():
     assert Axis('features.resolution', ()).short == 'resolution'
-    assert Axis('features.alpha', ()).short == 'features.alpha'
+    assert Axis('features.embedded.snr', ()).short == 'embedded.snr'
     assert Axis(TAU, ()).short == 'video.noise_level'
     assert Axis('propagation.window', ()).short == 'window'
 
