@@ -28,9 +28,9 @@ def save(path: Path, weights: Tensor, extractor: str, heads: Heads) -> None:
     Raises:
         OutputError: the file cannot be written.
     """
-    told = {'kind': KIND, 'extractor': extractor, 'heads': json.dumps([list(h) for h in heads])}
+    metadata = {'kind': KIND, 'extractor': extractor, 'heads': json.dumps([list(h) for h in heads])}
     try:
-        save_file({'heads': weights.detach().float().cpu().contiguous()}, path, told)
+        save_file({'heads': weights.detach().float().cpu().contiguous()}, path, metadata)
     except (OSError, SafetensorError) as error:
         raise OutputError(f'cannot write the adaptation to {path}: {error}') from None
 
@@ -46,8 +46,8 @@ def load(path: Path, extractor: str, heads: Heads) -> Tensor:
     """
     try:
         with safe_open(path, 'pt') as file:
-            told = file.metadata() or {}
-            if told.get('kind') != KIND:
+            metadata = file.metadata() or {}
+            if metadata.get('kind') != KIND:
                 raise CheckpointError(
                     f'{path} is no adaptation: expected a file that `drift adapt` wrote'
                 )
@@ -57,9 +57,9 @@ def load(path: Path, extractor: str, heads: Heads) -> Tensor:
             f'cannot read the adaptation {path}: {error}; make it by `drift adapt`'
         ) from None
     own = json.dumps([list(head) for head in heads])
-    if (told['extractor'], told['heads']) != (extractor, own) or len(weights) != len(heads):
+    if (metadata['extractor'], metadata['heads']) != (extractor, own) or len(weights) != len(heads):
         raise CheckpointError(
-            f'the adaptation {path} was fitted to {len(weights)} heads of {told["extractor"]}, '
+            f'the adaptation {path} was fitted to {len(weights)} heads of {metadata["extractor"]}, '
             f'which are not the {len(heads)} of {extractor}: adapt this model by `drift adapt`, or '
             'take the settings that the file was made with'
         )

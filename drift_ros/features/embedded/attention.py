@@ -82,8 +82,8 @@ class EmbeddedAttention(FeatureExtractor):
         else:
             noise = torch.stack([self._noise(clean[0], stamp) for stamp in stamps])
             noisy = self._level.signal * clean + self._level.noise * noise
-        told = torch.full((len(noisy), 1), self._level.timestep, device=self.device)
-        found = self.model.queries_and_keys(noisy.to(self.dtype)[:, None], told, self._blocks)
+        log_snr = torch.full((len(noisy), 1), self._level.timestep, device=self.device)
+        found = self.model.queries_and_keys(noisy.to(self.dtype)[:, None], log_snr, self._blocks)
         queries: list[Tensor] = []
         keys: list[Tensor] = []
         for query, key in found:
@@ -94,8 +94,8 @@ class EmbeddedAttention(FeatureExtractor):
         return Descriptors(tuple(queries), tuple(keys), images.shape[2] // finest)
 
     def _predict(self, noisy: Tensor, at: NoiseLevel) -> tuple[Tensor, Tensor]:
-        told = torch.full((len(noisy), 1), at.timestep, device=self.device)
-        clean = self.model(noisy.to(self.dtype)[:, None], told, join=False).clean[:, 0]
+        log_snr = torch.full((len(noisy), 1), at.timestep, device=self.device)
+        clean = self.model(noisy.to(self.dtype)[:, None], log_snr, join=False).clean[:, 0]
         return take_apart(clean, noisy, at, 'sample')
 
     def _noise(self, like: Tensor, stamp: int) -> Tensor:
