@@ -22,6 +22,7 @@ def hold_and_flood(rig: Any, tools: Any, gate: Any, frames: int) -> None:
     """Track, then hold the extractor in frame 1 while the camera goes on."""
     rig.show(0)
     assert rig.reset(0).success
+    tools.until(lambda: rig.counters().published == 2)  # frame 0 untracked, and as prompted
     gate.close()
     rig.show(1)
     tools.until(gate.waiting.is_set)
