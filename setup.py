@@ -22,6 +22,7 @@ if platform.machine() in ('x86_64', 'AMD64'):
 test = [
     'hypothesis>=6.100',
     'pytest>=8.0',
+    'pytest-rerunfailures>=14.0',
     'pytest-timeout>=2.3',
     'pytest-xdist>=3.5',
     'scipy>=1.8',
