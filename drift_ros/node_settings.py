@@ -71,6 +71,13 @@ class NodeSettings(TrackerSettings):
         description='Prompts file (YAML, JSON or annotated PNG) that is applied to the first '
         'image of the stream, so that tracking starts without a service call.',
     )
+    clicks: bool = Field(
+        False,
+        description='Whether clicks of other tools add targets on the newest image: '
+        'geometry_msgs/Point in px on `<image>_mouse_left` and `~/overlay_mouse_left` '
+        '(rqt_image_view), and geometry_msgs/PointStamped in px on `clicked_point` (publish panel '
+        'of Foxglove), where a header.stamp that is not zero names the image.',
+    )
     warm_up_size: str = Field(
         '640x480',
         pattern=r'^([1-9]\d{0,4}x[1-9]\d{0,4}|)$',

@@ -4,19 +4,21 @@ A YAML or JSON file has one list, `prompts`; config/prompts_example.yaml shows e
 entry. An entry has at least one of points, box, boxes and mask. Its frame is named by `frame`, the
 number in the source (0 if neither is given), or by `stamp`: decimal seconds in quotes, or an
 integer in nanoseconds. A bare decimal number is refused: it cannot hold today's time to the
-nanosecond.
+nanosecond. The same id on a later frame corrects that target from there on.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -26,6 +28,7 @@ from drift_ros.paths import below
 from drift_ros.pictures import PictureError, read_values
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.prompts.validate import MAX_ID
+from drift_ros.runs.atomic import write_text
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 BINARY_VALUE = 255  # of a PNG that only says object or not
@@ -134,14 +137,39 @@ def read_prompts(path: str | Path) -> list[TimedPrompt]:
         problems = [_explain(problem) for problem in error.errors()[:SHOWN]]
         more = f'; and {error.error_count() - SHOWN} more' if error.error_count() > SHOWN else ''
         raise PromptError(f'prompts file {path}: {"; ".join(problems)}{more}') from None
-    counts = Counter(entry.id for entry in entries if entry.id != 0)
-    twice = sorted(id_ for id_, count in counts.items() if count > 1)
+    counts = Counter((e.id, e.frame or 0, e.stamp) for e in entries if e.id != 0)
+    twice = sorted({id_ for (id_, *_), count in counts.items() if count > 1})
     if twice:
         raise PromptError(
-            f'prompts file {path}: ids {twice} occur more than once; put all points and boxes of '
-            f'an object into one entry, and give every object its own id'
+            f'prompts file {path}: ids {twice} occur more than once on one frame; put all points '
+            f'and boxes of an object there into one entry, and give every object its own id'
         )
     return [_timed(entry, path, f'prompts.{index}') for index, entry in enumerate(entries)]
+
+
+def write_prompts(path: str | Path, prompts: Sequence[TimedPrompt]) -> None:
+    """Write points and boxes as a YAML file that `read_prompts` reads.
+
+    Raises:
+        OutputError: it cannot be written there.
+        ValueError: a prompt has a mask, which the file could only name.
+    """
+    entries = [_plain(timed) for timed in prompts]
+    text = yaml.safe_dump({'prompts': entries}, sort_keys=False, allow_unicode=True)
+    write_text(Path(path), text)
+
+
+def _plain(timed: TimedPrompt) -> dict[str, Any]:
+    prompt = timed.prompt
+    if prompt.mask is not None:
+        raise ValueError('masks are not written')
+    when = {'frame': timed.frame} if timed.stamp is None else {'stamp': timed.stamp}
+    entry: dict[str, Any] = {'id': prompt.id, 'name': prompt.name, **when}
+    if len(prompt.points):
+        entry |= {'points': prompt.points.tolist(), 'point_labels': prompt.point_labels.tolist()}
+    if len(prompt.boxes):
+        entry['boxes'] = prompt.boxes.tolist()
+    return entry
 
 
 def _timed(entry: _Entry, path: Path, where: str) -> TimedPrompt:

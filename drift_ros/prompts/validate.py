@@ -67,6 +67,22 @@ def check_counts(boxes: int, points: int) -> None:
             )
 
 
+def check_name(name: str, who: str) -> None:
+    """Check a target's name by itself.
+
+    Raises:
+        PromptError: it is too long; `who` says whose it is.
+    """
+    if problem := _name_problem(name):
+        raise PromptError(f'{who}: {problem}')
+
+
+def _name_problem(name: str) -> str:
+    if len(name) > MAX_NAME:
+        return f'name has {len(name)} characters; give it at most {MAX_NAME}'
+    return ''
+
+
 def _title(prompt: Prompt, index: int) -> str:
     """How messages name a prompt: by its place, its id and its name."""
     words = [f'prompt {index}']
@@ -80,8 +96,8 @@ def _title(prompt: Prompt, index: int) -> str:
 def _problem(prompt: Prompt, size: tuple[int, int]) -> str:
     if not 0 <= prompt.id <= MAX_ID:
         return f'id is {prompt.id}; use 1 to {MAX_ID}, or 0 for the next free id'
-    if len(prompt.name) > MAX_NAME:
-        return f'name has {len(prompt.name)} characters; give it at most {MAX_NAME}'
+    if problem := _name_problem(prompt.name):
+        return problem
     if not len(prompt.points) and not len(prompt.boxes) and prompt.mask is None:
         return 'points, boxes and mask are all empty; give at least one point on the object'
     return (

@@ -12,6 +12,7 @@ from rclpy.qos import QoSProfile
 from std_srvs.srv import SetBool, Trigger
 
 from drift_ros.errors import DriftError, PromptError
+from drift_ros.prompts.prompt import Prompt
 from drift_ros.ros import messages
 from drift_ros.ros.bridge import Bridge
 from drift_ros.ros.stamps import nanoseconds
@@ -72,6 +73,16 @@ class Commands:
             stamp = nanoseconds(request.image_header.stamp) or None
             keep = request.keep_existing
             camera = request.image_header.frame_id
+            if keep and all(_only_named(prompt) for prompt in prompts):
+                names = {prompt.id: prompt.name for prompt in prompts}
+                await self._do(lambda tracker: tracker.rename_targets(names))
+                return f'renamed {_list(names)}'
+            if request.preview_only:
+                seen = await self._do(
+                    lambda tracker: tracker.preview_targets(prompts, stamp, keep, camera)
+                )
+                _answer(seen, response)
+                return f'understood {_list(seen.ids)}; nothing was changed'
             preview = await self._do(
                 lambda tracker: tracker.set_targets(prompts, stamp, keep, camera),
                 supersedes=not keep,
@@ -160,6 +171,11 @@ def _answer(preview: Preview, response: ResetTargets.Response) -> None:
     response.ids = list(preview.ids)
     response.generation = preview.generation
     response.labels = messages.label_map(preview.labels, preview.frame)
+
+
+def _only_named(prompt: Prompt) -> bool:
+    empty = not len(prompt.points) and not len(prompt.boxes) and prompt.mask is None
+    return empty and bool(prompt.id)
 
 
 def _clear(tracker: Tracker) -> list[int]:

@@ -26,6 +26,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from drift_ros.errors import DriftError, SettingsError
 from drift_ros.node_settings import NodeSettings, tracker_settings
 from drift_ros.ros import logs
+from drift_ros.ros.clicks import Clicks
 from drift_ros.ros.commands import Commands
 from drift_ros.ros.diagnostics import Diagnostics
 from drift_ros.ros.frame_reader import FrameReader
@@ -95,6 +96,7 @@ class TrackerNode(LifecycleNode):
         self._positions: Positions | None = None
         self._inputs: Inputs | None = None
         self._outputs: Outputs | None = None
+        self._clicks: Clicks | None = None
         self._log_handler = logs.attach(self.get_logger())
         self._throttle = logs.Throttle()
         # so that no consumer takes the targets of this process for those of one before it
@@ -205,6 +207,9 @@ class TrackerNode(LifecycleNode):
         self._positions = Positions(settings, self._warn)
         self._inputs = Inputs(self, settings, self._positions, self._put, self._lose)
         self._outputs = Outputs(self, self._positions)
+        if settings.clicks:
+            overlay = self.resolve_topic_name('~/overlay')
+            self._clicks = Clicks(self, self._inputs.image_topic, overlay)
         publish = partial(self._publish, self._outputs, self._positions)
         read = FrameReader(self._inputs.image_topic, settings.stream.max_pixels)
         self.worker = Worker(read, publish, self._failed)
@@ -242,7 +247,9 @@ class TrackerNode(LifecycleNode):
             self._stop(self.worker)
         if self._outputs is not None:
             self._outputs.destroy()
-        self.worker = self._inputs = self._outputs = self._positions = None
+        if self._clicks is not None:
+            self._clicks.destroy()
+        self.worker = self._inputs = self._outputs = self._positions = self._clicks = None
 
     def _stop(self, worker: Worker[Any]) -> None:
         ended = worker.stop(LEAVE_TIMEOUT if self.leaving else STOP_TIMEOUT)

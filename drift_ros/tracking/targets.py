@@ -7,7 +7,7 @@ added, recomputed when one is removed; slot 0 is the background.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -112,6 +112,15 @@ class Targets:
         self._used.update(new)
         return continued + [None] * len(new)
 
+    def rename(self, names: Mapping[int, str]) -> None:
+        """Give targets other names.
+
+        Raises:
+            PromptError: an id is not tracked; nothing changes then.
+        """
+        self._check(list(names))
+        self._live = [replace(t, name=names.get(t.id, t.name)) for t in self._live]
+
     def remove(self, ids: Sequence[int]) -> list[int]:
         """Remove targets.
 
@@ -121,14 +130,17 @@ class Targets:
         Raises:
             PromptError: an id is not tracked; nothing is removed then.
         """
+        self._check(ids)
+        stay = [0, *(slot for slot, t in enumerate(self._live, 1) if t.id not in ids)]
+        self._live = [t for t in self._live if t.id not in ids]
+        return stay
+
+    def _check(self, ids: Sequence[int]) -> None:
         unknown = [i for i in ids if i not in self]
         if unknown or not ids:
             tracked = ', '.join(str(t.id) for t in self._live) or 'none'
             what = f'id {unknown[0]} is not tracked' if unknown else 'no id was named'
             raise PromptError(f'{what}; tracked ids are: {tracked}')
-        stay = [0, *(slot for slot, t in enumerate(self._live, 1) if t.id not in ids)]
-        self._live = [t for t in self._live if t.id not in ids]
-        return stay
 
     def clear(self) -> None:
         """Forget all targets and all used ids; a new generation begins."""

@@ -15,10 +15,11 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from drift_ros import features, prompts
@@ -26,6 +27,7 @@ from drift_ros.descriptors import Descriptors
 from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features.base import FeatureExtractor
 from drift_ros.prompts.prompt import Prompt, Segmenter
+from drift_ros.prompts.validate import check_name
 from drift_ros.propagation import create_affinity
 from drift_ros.refinement import create_refiner
 from drift_ros.settings import TrackerSettings
@@ -203,14 +205,8 @@ class Tracker:
             PromptError: no such frame is kept, it is of another camera, a prompt does not fit it,
                 an id is taken, or a mask comes out empty. Nothing changes then.
         """
-        if not prompts_:
-            raise PromptError(
-                'no prompt was given: name at least one target, by points, boxes or a mask'
-            )
-        entry = find_frame(self._buffer, stamp, frame_id)
-        prompts.validate(prompts_, entry.frame.size)
-        ids = self._targets.choose_ids(prompts_, keep_existing)
-        masks = segment(self.segmenter, entry.frame, prompts_, ids)
+        entry, masks = self._understand(prompts_, stamp, keep_existing, frame_id)
+        ids = list(masks)
         if keep_existing:
             while self._buffer.cursor < entry.number:  # by what was known before these prompts
                 self._label_next(entry.number)
@@ -228,11 +224,35 @@ class Tracker:
             for target_id in ids:
                 other.prompts.pop(target_id, None)
         entry.prompts.update(masks)
-        labels = (
-            np.zeros(entry.frame.size, np.uint8) if entry.labels is None else entry.labels.copy()
-        )
-        paint(labels, entry.prompts)
-        return Preview(entry.frame, labels, tuple(ids), self.generation)
+        return self._preview(entry, entry.prompts, ids)
+
+    def preview_targets(
+        self,
+        prompts_: Sequence[Prompt],
+        stamp: int | None = None,
+        keep_existing: bool = False,
+        frame_id: str = '',
+    ) -> Preview:
+        """What `set_targets` would understand, without any change.
+
+        Raises:
+            PromptError: as `set_targets`.
+        """
+        entry, masks = self._understand(prompts_, stamp, keep_existing, frame_id)
+        return self._preview(entry, masks, list(masks))
+
+    def rename_targets(self, names: Mapping[int, str]) -> None:
+        """Give targets other names; nothing else about them changes.
+
+        Args:
+            names: id -> name.
+
+        Raises:
+            PromptError: an id is not tracked, or a name is too long; nothing changes then.
+        """
+        for target_id, name in names.items():
+            check_name(name, f'id {target_id}')
+        self._targets.rename(names)
 
     def remove_targets(self, ids: Sequence[int]) -> None:
         """Stop tracking some targets; the others are not disturbed.
@@ -291,6 +311,27 @@ class Tracker:
                 )
 
     # ---- internals
+
+    def _understand(
+        self, prompts_: Sequence[Prompt], stamp: int | None, keep_existing: bool, frame_id: str
+    ) -> tuple[BufferedFrame, dict[int, NDArray[np.bool_]]]:
+        """The kept frame that prompts are for, and their masks by the ids that they will get."""
+        if not prompts_:
+            raise PromptError(
+                'no prompt was given: name at least one target, by points, boxes or a mask'
+            )
+        entry = find_frame(self._buffer, stamp, frame_id)
+        prompts.validate(prompts_, entry.frame.size)
+        ids = self._targets.choose_ids(prompts_, keep_existing)
+        return entry, segment(self.segmenter, entry.frame, prompts_, ids)
+
+    def _preview(
+        self, entry: BufferedFrame, masks: Mapping[int, NDArray[np.bool_]], ids: Sequence[int]
+    ) -> Preview:
+        known = entry.labels
+        labels = np.zeros(entry.frame.size, np.uint8) if known is None else known.copy()
+        paint(labels, masks)
+        return Preview(entry.frame, labels, tuple(ids), self.generation)
 
     @property
     def _window_is_full(self) -> bool:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from drift_ros.errors import PromptError, SourceError
 from drift_ros.prompts import read_prompts, validate
+from drift_ros.prompts.files import write_prompts
 
 EXAMPLE = Path(__file__).parents[2] / 'config' / 'prompts_example.yaml'
 
@@ -198,6 +199,20 @@ def test_entries_that_are_refused(tmp_path, text, words):
 def test_files_that_are_refused(tmp_path, text, error, words):
     with pytest.raises(error, match=words):
         read_prompts(write(tmp_path, text))
+
+
+def test_a_target_is_corrected_on_later_frames_and_written_again(tmp_path):
+    text = """prompts: [
+      {id: 2, name: "cup: \u00e9", frame: 0, points: [[1.5, 2], [3, 4]], point_labels: [1, 0]},
+      {id: 2, frame: 7, boxes: [[1, 2, 3.5, 4]]}, {id: 2, stamp: 5}]"""
+    read = read_prompts(write(tmp_path, text.replace('stamp: 5', 'stamp: 5, box: [1, 1, 1, 1]')))
+    assert [(t.frame, t.stamp) for t in read] == [(0, None), (7, None), (None, 5)]
+    write_prompts(tmp_path / 'again.yaml', read)
+    for one, other in zip(read, read_prompts(tmp_path / 'again.yaml'), strict=True):
+        assert (one.frame, one.stamp) == (other.frame, other.stamp)
+        assert (one.prompt.id, one.prompt.name) == (other.prompt.id, other.prompt.name)
+        for name in ('points', 'point_labels', 'boxes'):
+            assert np.array_equal(getattr(one.prompt, name), getattr(other.prompt, name))
 
 
 def test_files_that_are_not_there(tmp_path):

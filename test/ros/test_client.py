@@ -69,6 +69,33 @@ def test_from_configuration_to_recorded_tracks(make_rig: Any, tools: Any, spinne
         client.change_state('deactivate')
 
 
+def test_what_a_person_does_with_targets(rig: Any, tools: Any, spinner: Spinner) -> None:
+    client = TrackerClient(spinner.node, rig.node.get_fully_qualified_name())
+    tracks = rig.tracks()
+    rig.show(0)
+    rig.arrived()
+    prompt = Prompt(mask=tools.scene(0)[1] == 1)
+    seen = client.reset_targets([prompt], tools.stamp(0), keep_existing=True, preview_only=True)
+    assert seen.ids == (1,) and np.array_equal(seen.labels == 1, prompt.mask)
+    rig.show(1)
+    tools.until(lambda: len(tracks) == 2)
+    assert not tracks[-1].objects  # a preview changes nothing
+    assert client.reset_targets([prompt], tools.stamp(0), keep_existing=True).ids == (1,)
+    client.rename(1, 'cup')
+    rig.show(2)
+    tools.until(lambda: tracks[-1].objects)
+    assert tracks[-1].objects[0].name == 'cup' and tracks[-1].generation == seen.generation
+    with pytest.raises(ClientError, match='tracked ids are: 1'):
+        client.rename(7, 'cup')
+    client.remove([1])
+    with pytest.raises(ClientError, match='not tracked'):
+        client.remove([1])
+    client.pause(True)
+    assert rig.node.worker.paused
+    client.clear()
+    client.close()
+
+
 def test_a_refused_prompt_says_why(rig: Any, tools: Any, spinner: Spinner) -> None:
     client = TrackerClient(spinner.node, rig.node.get_fully_qualified_name())
     rig.show(0)

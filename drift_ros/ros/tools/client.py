@@ -13,17 +13,19 @@ import numpy as np
 import rclpy
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
+from numpy.typing import NDArray
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from sensor_msgs.msg import RegionOfInterest
+from std_srvs.srv import SetBool, Trigger
 
 from drift_ros.errors import DriftError
 from drift_ros.msg import Point2D
 from drift_ros.msg import Prompt as PromptMessage
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.ros import messages
-from drift_ros.srv import ResetTargets
+from drift_ros.srv import RemoveTargets, ResetTargets
 
 POLL = 0.1
 TRANSITIONS = {
@@ -46,11 +48,13 @@ class Reply:
         ids: ids of the prompted targets, in the order of the prompts.
         generation: generation of the results from now on.
         message: what the node says.
+        labels: (H, W) uint8 of the prompted image as it was understood, value = id.
     """
 
     ids: tuple[int, ...]
     generation: int
     message: str
+    labels: NDArray[np.uint8]
 
 
 class Spinner:
@@ -98,6 +102,10 @@ class TrackerClient:
         self._get_state = node.create_client(GetState, f'{name}/get_state')
         self._change_state = node.create_client(ChangeState, f'{name}/change_state')
         self._reset = node.create_client(ResetTargets, f'{name}/reset_targets')
+        self._remove = node.create_client(RemoveTargets, f'{name}/remove_targets')
+        self._clear = node.create_client(Trigger, f'{name}/clear')
+        self._pause = node.create_client(SetBool, f'{name}/pause')
+        self._node = node
 
     def wait_active(self, timeout: float, autostart: bool = False) -> None:
         """Wait until the node tracks.
@@ -145,21 +153,52 @@ class TrackerClient:
         frame_id: str = '',
         keep_existing: bool = False,
         timeout: float = 30.0,
+        preview_only: bool = False,
     ) -> Reply:
-        """Name the targets by prompts on the image with a stamp in ns (0: the newest one).
+        """Name the targets by prompts on the image with a stamp in ns (0: the newest one), or only
+        ask what would be understood.
 
         Raises:
             ClientError: the node refuses, or does not answer in time.
         """
-        request = ResetTargets.Request(keep_existing=keep_existing)
+        request = ResetTargets.Request(keep_existing=keep_existing, preview_only=preview_only)
         request.image_header = messages.header(stamp, frame_id)
         request.prompts = [prompt_message(prompt) for prompt in prompts]
-        answer = self._call(self._reset, request, timeout)
-        if not answer.success:
-            raise ClientError(f'{self.name}/reset_targets: {answer.message}')
-        return Reply(tuple(answer.ids), int(answer.generation), str(answer.message))
+        answer = self._call(self._reset, request, timeout, checked=True)
+        shape = (answer.labels.height, answer.labels.width)
+        labels = np.frombuffer(answer.labels.data, np.uint8).reshape(shape)
+        return Reply(tuple(answer.ids), int(answer.generation), str(answer.message), labels)
 
-    def _call(self, client: Any, request: Any, timeout: float) -> Any:
+    def rename(self, target_id: int, name: str, timeout: float = 30.0) -> None:
+        """Give a target another name; raises as `reset_targets`."""
+        self.reset_targets([Prompt(id=target_id, name=name)], keep_existing=True, timeout=timeout)
+
+    def remove(self, ids: Sequence[int], timeout: float = 30.0) -> None:
+        """Stop tracking some targets; raises as `reset_targets`."""
+        self._call(self._remove, RemoveTargets.Request(ids=list(ids)), timeout, checked=True)
+
+    def clear(self, timeout: float = 30.0) -> None:
+        """Forget all targets; raises as `reset_targets`."""
+        self._call(self._clear, Trigger.Request(), timeout, checked=True)
+
+    def pause(self, paused: bool, timeout: float = 30.0) -> None:
+        """Ignore images, or take them again; raises as `reset_targets`."""
+        self._call(self._pause, SetBool.Request(data=paused), timeout, checked=True)
+
+    def close(self) -> None:
+        """Give up the services' clients; the node stays."""
+        for client in (
+            self._get_state,
+            self._change_state,
+            self._reset,
+            self._remove,
+            self._clear,
+            self._pause,
+        ):
+            self._node.destroy_client(client)
+
+    def _call(self, client: Any, request: Any, timeout: float, checked: bool = False) -> Any:
+        """The answer of a service; with `checked` one that says `success`, else ClientError."""
         end = time.monotonic() + timeout
         while not client.service_is_ready():
             self._alive()
@@ -174,7 +213,10 @@ class TrackerClient:
             if time.monotonic() > end:
                 client.remove_pending_request(future)
                 raise ClientError(f'no answer from {client.srv_name} after {timeout:g} s')
-        return future.result()
+        answer = future.result()
+        if checked and not answer.success:
+            raise ClientError(f'{client.srv_name}: {answer.message}')
+        return answer
 
 
 def prompt_message(prompt: Prompt) -> PromptMessage:
