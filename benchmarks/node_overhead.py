@@ -170,13 +170,15 @@ def run(kind: str, size: tuple[int, int], frames: int, device: str) -> list[str]
         trips = round_trips(Echo(), size, frames, 'labels', {}, lambda: False)
     else:
         node = make_tracker(device)
-        node.diagnostics.latencies = recorder
+        node.cameras[0].diagnostics.latencies = recorder
         mask = np.zeros(size, bool)
         mask[size[0] // 4 : size[0] // 2, size[1] // 4 : size[1] // 2] = True
 
         def prompt() -> bool:
             if kind != 'idle':
-                node.worker.call(lambda tracker: tracker.set_targets([Prompt(mask=mask)]))
+                node.cameras[0].stream.submit(
+                    lambda tracker: tracker.set_targets([Prompt(mask=mask)])
+                ).result()
             return kind != 'idle'
 
         heard = {'tracker/tracks': TrackedObjectArray, 'tracker/overlay': Image}

@@ -15,9 +15,11 @@ WIDTH = 98
 
 
 def kind(info: FieldInfo) -> type:
-    """Python type of a setting: bool, int, float or str."""
+    """Python type of a setting: bool, int, float, str, or list (of str)."""
     if get_origin(info.annotation) is Literal:
         return type(get_args(info.annotation)[0])
+    if get_origin(info.annotation) is list:
+        return list
     assert isinstance(info.annotation, type)
     return info.annotation
 
@@ -67,7 +69,7 @@ def allowed(info: FieldInfo) -> str:
 def commented_yaml(settings: Settings, indent: str = '') -> str:
     """Values as YAML with descriptions and ranges as comments.
 
-    A * marks what may change at run time.
+    A * marks what may change at run time, a + what may differ between cameras.
     """
     return '\n'.join(_lines(settings, indent)) + '\n'
 
@@ -77,7 +79,7 @@ def markdown_table(settings: Settings) -> str:
     values = flatten(settings)
     rows = ['| parameter | type | default | allowed | description |', '|---|---|---|---|---|']
     for name, info in fields(type(settings)):
-        star = ' *' if marks(info).get('dynamic') else ''
+        star = _signs(info)
         cells = [
             f'`{name}`{star}',
             kind(info).__name__,
@@ -87,6 +89,11 @@ def markdown_table(settings: Settings) -> str:
         ]
         rows.append(f'| {" | ".join(cells)} |')
     return '\n'.join(rows) + '\n'
+
+
+def _signs(info: FieldInfo) -> str:
+    signs = ('*' * bool(marks(info).get('dynamic'))) + ('+' * bool(marks(info).get('camera')))
+    return f' {signs}' if signs else ''
 
 
 def _cell(text: str) -> str:
@@ -105,7 +112,7 @@ def _lines(group: Settings, indent: str) -> list[str]:
             lines += _lines(value, indent + '  ')
         else:
             words = f' [{text}]' if (text := allowed(info)) else ''
-            star = ' *' if marks(info).get('dynamic') else ''
+            star = _signs(info)
             lines += _comment(f'{info.description}{words}{star}', indent)
             lines.append(f'{indent}{name}: {_scalar(value)}')
     return lines
@@ -118,4 +125,4 @@ def _comment(text: str, indent: str) -> list[str]:
 def _scalar(value: Any) -> str:
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
-    return str(yaml.safe_dump(value)).splitlines()[0]
+    return str(yaml.safe_dump(value, default_flow_style=isinstance(value, list))).splitlines()[0]

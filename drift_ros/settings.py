@@ -210,6 +210,7 @@ class FeatureSettings(Settings):
         le=4096,
         description='Length in px to which the short side of a frame is brought before feature '
         'extraction; 0 keeps the size of the camera.',
+        json_schema_extra={'camera': True},
     )
     seed: int = Field(
         0,

@@ -1,5 +1,8 @@
 """Starts the tracker: `ros2 launch drift_ros tracker.launch.py image:=/camera/image_raw`.
 
+With `cameras:=left,wrist image:=color/image_raw` it tracks in /left/color/image_raw and
+/wrist/color/image_raw.
+
 Processes that are started after it in the same launch, the camera's for example, get the same Fast
 DDS profile, with which large images arrive.
 """
@@ -24,6 +27,12 @@ SWITCH = ['true', 'false']
 ARGUMENTS = [
     DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node.'),
     DeclareLaunchArgument('params_file', default_value=CONFIG, description='Parameters (YAML).'),
+    DeclareLaunchArgument(
+        'cameras',
+        default_value='',
+        description='Names with commas between; the topics below are then below each name. Empty: '
+        'as in params_file.',
+    ),
     DeclareLaunchArgument('image', default_value='image', description='Topic of the images.'),
     DeclareLaunchArgument(
         'camera_info', default_value='camera_info', description='Topic of the calibration.'
@@ -66,6 +75,9 @@ OVERRIDES = {
 }
 
 
+TOPICS = ('image', 'camera_info', 'depth')
+
+
 def profile() -> list[LaunchDescriptionEntity]:
     """The Fast DDS profile, unless the user has one."""
     if any(os.environ.get(name) for name in PROFILE_VARIABLES):
@@ -82,7 +94,13 @@ def tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     def switch(name: str) -> bool:
         return value(name).lower() in ('true', '1', 'yes', 'on')
 
-    given = {parameter: value(name) for name, parameter in OVERRIDES.items() if value(name)}
+    given: dict[str, object] = {
+        parameter: value(name) for name, parameter in OVERRIDES.items() if value(name)
+    }
+    cameras = [name.strip() for name in value('cameras').split(',') if name.strip()]
+    if cameras:
+        given['cameras'] = cameras
+    remapped = [(name, value(name)) for name in TOPICS]
     node = LifecycleNode(
         package='drift_ros',
         executable='tracker',
@@ -92,7 +110,14 @@ def tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             value('params_file'),
             {'use_sim_time': switch('use_sim_time'), 'autostart': switch('autostart'), **given},
         ],
-        remappings=[(name, value(name)) for name in ('image', 'camera_info', 'depth')],
+        remappings=[
+            *remapped,
+            *(
+                (f'{camera}/{name}', f'{camera}/{to}')
+                for camera in cameras
+                for name, to in remapped
+            ),
+        ],
         arguments=['--ros-args', '--log-level', value('log_level')],
         respawn=switch('use_respawn'),
         respawn_delay=2.0,

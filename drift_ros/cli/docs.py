@@ -12,7 +12,7 @@ YAML_HEADER = """\
 #
 # Made by `drift docs`: copy this file, do not edit it. The command line (`drift track --config`)
 # reads the same format. What is marked with * may change while the node runs; set the others before
-# it is configured.
+# it is configured. What is marked with + may differ between cameras (docs/cameras.md).
 /**:
   ros__parameters:
 """
@@ -21,8 +21,10 @@ PARAMETERS_HEADER = """\
 
 All parameters of the node `tracker`, and the settings of `drift track` (which ignores the ones that
 are only for the node). Those marked with * may change while the node runs; the others while it is
-not configured. A value out of range and an unknown name are refused. Made by `drift docs` from the
-models in `drift_ros/settings.py` and `drift_ros/node_settings.py`.
+not configured. Where the node has several cameras, `<camera>.<name>` sets one that is marked with +
+for one of them ([several cameras](../cameras.md)). A value out of range and an unknown name are
+refused. Made by `drift docs` from the models in `drift_ros/settings.py` and
+`drift_ros/node_settings.py`.
 
 """
 INTERFACES_HEADER = """\

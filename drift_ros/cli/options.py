@@ -62,7 +62,7 @@ def preset_files() -> dict[str, Path]:
     return {
         Path(name).stem: resources.path('config', name)
         for name in files
-        if not name.startswith('prompts')
+        if not name.endswith('_example.yaml')
     }
 
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from geometry_msgs.msg import Point, PointStamped
@@ -17,6 +17,9 @@ from drift_ros.errors import DriftError
 from drift_ros.prompts.prompt import OBJECT_POINT, Prompt
 from drift_ros.ros.stamps import nanoseconds
 from drift_ros.structures import Preview
+
+if TYPE_CHECKING:
+    from drift_ros.ros.camera import Camera
 
 log = logging.getLogger(__name__)
 
@@ -29,17 +32,19 @@ class Clicks:
     """Subscriptions to clicks; each one adds a target, while the node is active.
 
     Args:
-        node: a TrackerNode with a worker.
-        image_topic: full name of the topic of the images.
-        overlay_topic: full name of the topic of the overlays.
+        node: a TrackerNode.
+        camera: that is open; its images and overlays are clicked on.
     """
 
-    def __init__(self, node: Any, image_topic: str, overlay_topic: str) -> None:
+    def __init__(self, node: Any, camera: Camera) -> None:
+        assert camera.inputs is not None
         self._node = node
+        self._camera = camera
+        overlay = node.resolve_topic_name(camera.private('overlay'))
         topics: list[tuple[type, str, Callable[[Any], None]]] = [
-            (Point, f'{image_topic}{MOUSE}', self._mouse),
-            (Point, f'{overlay_topic}{MOUSE}', self._mouse),
-            (PointStamped, 'clicked_point', self._clicked),
+            (Point, f'{camera.inputs.image_topic}{MOUSE}', self._mouse),
+            (Point, f'{overlay}{MOUSE}', self._mouse),
+            (PointStamped, camera.topic('clicked_point'), self._clicked),
         ]
         self._subscriptions = [
             node.create_subscription(kind, name, callback, DEPTH) for kind, name, callback in topics
@@ -68,14 +73,14 @@ class Clicks:
             self._add(message.point, stamp, message.header.frame_id)
 
     def _add(self, point: Point, stamp: int, camera: str) -> None:
-        worker = self._node.worker
-        if worker is None or self._node.state != 'active' or worker.waiting >= WAITING:
+        stream = self._camera.stream
+        if stream is None or self._node.state != 'active' or stream.waiting >= WAITING:
             log.warning('a click was ignored: the node is not active, or too many wait already')
             return
         prompt = Prompt(
             points=np.array([(point.x, point.y)]), point_labels=np.array([OBJECT_POINT], np.uint8)
         )
-        answer: Future[Preview] = worker.submit(
+        answer: Future[Preview] = stream.submit(
             lambda tracker: tracker.set_targets([prompt], stamp or None, True, camera)
         )
         answer.add_done_callback(partial(_report, (point.x, point.y)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.qos import QoSProfile
@@ -19,6 +19,10 @@ from drift_ros.ros.stamps import nanoseconds
 from drift_ros.srv import RemoveTargets, ResetTargets
 from drift_ros.structures import Preview
 from drift_ros.tracking.tracker import Tracker
+
+if TYPE_CHECKING:
+    from drift_ros.ros.camera import Camera
+    from drift_ros.ros.stream import Stream
 
 log = logging.getLogger(__name__)
 
@@ -37,16 +41,18 @@ class BusyError(DriftError):
 
 
 class Commands:
-    """reset_targets, remove_targets, clear and pause.
+    """reset_targets, remove_targets, clear and pause of one camera.
 
     They exist in every state of the node; while it is not active they answer so.
 
     Args:
         node: a TrackerNode.
+        camera: whose targets they are about.
     """
 
-    def __init__(self, node: Any) -> None:
+    def __init__(self, node: Any, camera: Camera) -> None:
         self._node = node
+        self._camera = camera
         self._bridge = Bridge(node)
         group = ReentrantCallbackGroup()
         for kind, name, callback in (
@@ -57,7 +63,7 @@ class Commands:
         ):
             node.create_service(
                 kind,
-                f'~/{name}',
+                camera.private(name),
                 callback,
                 qos_profile=QoSProfile(depth=MAX_CALLS),
                 callback_group=group,
@@ -119,7 +125,7 @@ class Commands:
         self, request: SetBool.Request, response: SetBool.Response
     ) -> SetBool.Response:
         async def run() -> str:
-            self._active_worker().pause(request.data)
+            self._active_stream().pause(request.data)
             return 'paused: images are ignored until ~/pause false' if request.data else 'running'
 
         return await self._respond('pause', run, response)
@@ -128,6 +134,7 @@ class Commands:
 
     async def _respond(self, name: str, run: Callable[[], Any], response: Any) -> Any:
         """Run a service and put its outcome into the response; nothing it does ends the node."""
+        name = self._camera.topic(name)
         try:
             response.message = await run()
             response.success = True
@@ -141,15 +148,15 @@ class Commands:
         return response
 
     async def _do(self, run: Callable[[Tracker], Answer], supersedes: bool = False) -> Answer:
-        timeout = self._node.parameters.settings.service_timeout
-        worker = self._active_worker()
-        if worker.waiting >= MAX_WAITING:
+        timeout = self._camera.settings.service_timeout
+        stream = self._active_stream()
+        if stream.waiting >= MAX_WAITING:
             raise BusyError(
-                f'{worker.waiting} calls wait already: nothing was changed, call again later'
+                f'{stream.waiting} calls wait already: nothing was changed, call again later'
             )
-        return await self._bridge.wait(worker.submit(run, supersedes), timeout)
+        return await self._bridge.wait(stream.submit(run, supersedes), timeout)
 
-    def _active_worker(self) -> Any:
+    def _active_stream(self) -> Stream[Any]:
         if self._node.state != 'active':
             if self._node.state == 'finalized':
                 raise NotActiveError(
@@ -161,10 +168,11 @@ class Commands:
             raise NotActiveError(
                 f'the node is {self._node.state}, it tracks when active: run {how}'
             )
-        return self._node.worker
+        assert self._camera.stream is not None
+        return self._camera.stream
 
     def _note_reset(self, what: str) -> None:
-        self._node.diagnostics.last_reset = f'{datetime.now():%Y-%m-%d %H:%M:%S}, {what}'
+        self._camera.diagnostics.last_reset = f'{datetime.now():%Y-%m-%d %H:%M:%S}, {what}'
 
 
 def _answer(preview: Preview, response: ResetTargets.Response) -> None:

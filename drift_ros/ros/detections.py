@@ -1,11 +1,15 @@
-"""Results as vision_msgs/Detection2DArray, for tools that know nothing of this package."""
+"""Results as vision_msgs/Detection2DArray and Detection3DArray, for tools that know nothing of this
+package.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from drift_ros.ros import geometry
 from drift_ros.ros.messages import header
-from drift_ros.structures import TrackingResult
+from drift_ros.ros.positions import Measured
+from drift_ros.structures import TrackedObject, TrackingResult
 
 try:
     from vision_msgs import msg as vision
@@ -18,9 +22,9 @@ def available() -> bool:
     return vision is not None
 
 
-def message_type() -> Any:
-    """The type of the message."""
-    return vision.Detection2DArray
+def message_type(dimensions: int = 2) -> Any:
+    """The type of the message with boxes in that many dimensions."""
+    return vision.Detection3DArray if dimensions == 3 else vision.Detection2DArray
 
 
 def detections(result: TrackingResult) -> Any:
@@ -31,10 +35,7 @@ def detections(result: TrackingResult) -> Any:
         if not obj.visible:
             continue
         detection = vision.Detection2D(header=message.header, id=str(obj.id))
-        hypothesis = vision.ObjectHypothesisWithPose()
-        hypothesis.hypothesis.class_id = obj.name
-        hypothesis.hypothesis.score = float(obj.score)
-        detection.results.append(hypothesis)
+        detection.results.append(_hypothesis(obj))
         # the box's edges lie half a pixel outside the centres of its outer pixels
         detection.bbox.center.position.x = obj.roi.x + (obj.roi.width - 1) / 2
         detection.bbox.center.position.y = obj.roi.y + (obj.roi.height - 1) / 2
@@ -42,3 +43,32 @@ def detections(result: TrackingResult) -> Any:
         detection.bbox.size_y = float(obj.roi.height)
         message.detections.append(detection)
     return message
+
+
+def detections_3d(result: TrackingResult, measured: Measured | None) -> Any:
+    """One detection per visible object with a depth: its box along the axes of the optical frame,
+    and its id as text.
+    """
+    frame = result.frame
+    message = vision.Detection3DArray(header=header(frame.stamp, frame.frame_id))
+    for obj in result.objects:
+        points = measured.points(obj) if measured and obj.visible else ()
+        if len(points) < (measured.min_pixels if measured else 1):
+            continue
+        centre, size = geometry.box(points)
+        detection = vision.Detection3D(header=message.header, id=str(obj.id))
+        box, hypothesis = detection.bbox, _hypothesis(obj)
+        position = box.center.position
+        position.x, position.y, position.z = (float(value) for value in centre)
+        box.size.x, box.size.y, box.size.z = (float(value) for value in size)
+        hypothesis.pose.pose = box.center
+        detection.results.append(hypothesis)
+        message.detections.append(detection)
+    return message
+
+
+def _hypothesis(obj: TrackedObject) -> Any:
+    hypothesis = vision.ObjectHypothesisWithPose()
+    hypothesis.hypothesis.class_id = obj.name
+    hypothesis.hypothesis.score = float(obj.score)
+    return hypothesis

@@ -6,13 +6,13 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
-from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
-from drift_ros.ros.worker import Worker
+from drift_ros.ros.stream import Stream
 from drift_ros.tracking.tracker import Tracker
 
 OK, WARN, ERROR = 0, 1, 2
@@ -54,24 +54,27 @@ class Seen:
 
 
 class Diagnostics:
-    """Makes the node's diagnostic messages.
+    """Makes the diagnostic status of one camera.
+
+    Args:
+        name: of the status.
+        camera: name of the camera; empty for the only one.
 
     Attributes:
         latencies: to be fed with every published result.
         last_reset: when and why targets were last reset, for people.
         depth: images by what became of their depth.
         lost: messages that the middleware lost, by topic.
-        failed_callbacks: exceptions that callbacks raised, since the node was made.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, camera: str = '') -> None:
+        self._name = f'{name} {camera}' if camera else name
         self._seen = Seen()
         self.latencies = Latencies()
         self.last_reset = 'never'
         self.depth: dict[str, int] = {}
         self.lost: dict[str, int] = {}
-        self.failed_callbacks = self._failed_callbacks_seen = 0
+        self._failed_callbacks_seen = 0
 
     def restart(self) -> None:
         """Forget what was measured: the node is configured anew."""
@@ -81,40 +84,40 @@ class Diagnostics:
         self.depth = {}
         self.lost = {}
 
-    def report(self, stamp: Time, state: str, worker: Worker | None) -> DiagnosticArray:
+    def status(
+        self, state: str, stream: Stream[Any] | None, failed_callbacks: int = 0
+    ) -> DiagnosticStatus:
         """The present status.
 
         Args:
-            stamp: time of the message.
             state: label of the node's lifecycle state.
-            worker: None while the node is not configured.
+            stream: None while the node is not configured.
+            failed_callbacks: exceptions that the node's callbacks raised.
         """
-        status = DiagnosticStatus(name=f'{self._name}: tracking', hardware_id='none')
+        status = DiagnosticStatus(name=self._name, hardware_id='none')
         values: dict[str, object] = {'state': state}
         level, message = OK, state
-        if worker is not None:
-            level, message = self._judge(worker, state)
-            values |= self._counts(worker)
-            if worker.tracker is not None:
-                values |= device(worker.tracker) | tracking(worker.tracker)
-                status.hardware_id = str(worker.tracker.extractor.device)
+        if stream is not None:
+            level, message = self._judge(stream, state)
+            values |= self._counts(stream)
+            if stream.tracker is not None:
+                values |= device(stream.tracker) | tracking(stream.tracker)
+                status.hardware_id = str(stream.tracker.extractor.device)
             values['last reset'] = self.last_reset
             values |= {f'lost on the way: {topic}': count for topic, count in self.lost.items()}
             values |= {f'depth: {outcome}': count for outcome, count in self.depth.items()}
-        if self.failed_callbacks > self._failed_callbacks_seen:
+        if failed_callbacks > self._failed_callbacks_seen:
             level, message = ERROR, 'callbacks fail, see the log'
-        self._failed_callbacks_seen = self.failed_callbacks
-        values['callbacks failed'] = self.failed_callbacks
+        self._failed_callbacks_seen = failed_callbacks
+        values['callbacks failed'] = failed_callbacks
         status.level = bytes([level])
         status.message = message
         status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-        report = DiagnosticArray(status=[status])
-        report.header.stamp = stamp
-        return report
+        return status
 
-    def _judge(self, worker: Worker, state: str) -> tuple[int, str]:
+    def _judge(self, stream: Stream[Any], state: str) -> tuple[int, str]:
         """Level and message, by what happened since the last report."""
-        now, seen = worker.counters, self._seen
+        now, seen = stream.counters, self._seen
         bad = now.errors + sum(now.skipped.values())
         if now.errors and bad > seen.bad:
             return ERROR, 'frames fail, see the log'
@@ -124,14 +127,14 @@ class Diagnostics:
             return WARN, 'the device is slower than the camera: frames are dropped'
         if now.lost > seen.lost:
             return WARN, 'images are lost on the way to the node, see the log'
-        if worker.paused:
+        if stream.paused:
             return OK, 'paused'
         if state == 'active' and now.received == seen.received:
             return WARN, 'no images come in'
         return OK, state
 
-    def _counts(self, worker: Worker) -> dict[str, object]:
-        counts, seen = worker.counters, self._seen
+    def _counts(self, stream: Stream[Any]) -> dict[str, object]:
+        counts, seen = stream.counters, self._seen
         elapsed = max(time.monotonic() - seen.at, 1e-6)
         p50, p95 = self.latencies.percentiles()
         values: dict[str, object] = {
@@ -144,7 +147,7 @@ class Diagnostics:
             'frames while paused': counts.paused,
             'frames failed': counts.errors,
             'results published': counts.published,
-            'paused': worker.paused,
+            'paused': stream.paused,
         }
         values |= {f'skipped: {reason}': n for reason, n in sorted(counts.skipped.items())}
         bad = counts.errors + sum(counts.skipped.values())

@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image
 from drift_ros.errors import FrameError
 from drift_ros.io.images import decode_compressed, to_rgb
 from drift_ros.ros.stamps import nanoseconds
-from drift_ros.ros.worker import Incoming
+from drift_ros.ros.stream import Incoming
 from drift_ros.structures import Frame
 
 

@@ -59,17 +59,13 @@ def intrinsics(
     )
 
 
-def position(
+def points(
     mask: NDArray[np.bool_],
     depth: NDArray[np.float32],
     camera: Intrinsics,
     corner: tuple[int, int] = (0, 0),
-    min_pixels: int = 1,
-) -> tuple[float, float, float] | None:
-    """Position of an object: the median over its pixels with a measurement, each axis for itself.
-
-    The median ignores what shines through holes of the mask or spills over its border, as long as
-    that is less than half of the pixels.
+) -> NDArray[np.float64]:
+    """Where the measured pixels of an object are.
 
     Args:
         mask: (h, w) bool, a cut-out of the image.
@@ -77,16 +73,47 @@ def position(
             no measurement.
         camera: of the whole image.
         corner: (x, y) of the cut-out's top left pixel in the image.
-        min_pixels: smallest number of measured pixels that give a position.
 
     Returns:
-        (x, y, z) in m in the optical frame (x right, y down, z forward), or None if it is not
-        known.
+        (n, 3) x, y, z in m in the optical frame (x right, y down, z forward).
     """
     rows, columns = np.nonzero(mask & np.isfinite(depth) & (depth > 0))
-    if len(rows) < max(1, min_pixels):
-        return None
     z = depth[rows, columns].astype(np.float64)
     x = (columns + corner[0] - camera.cx) / camera.fx * z
     y = (rows + corner[1] - camera.cy) / camera.fy * z
-    return float(np.median(x)), float(np.median(y)), float(np.median(z))
+    return np.stack([x, y, z], 1)
+
+
+def position(
+    measured: NDArray[np.float64], min_pixels: int = 1
+) -> tuple[float, float, float] | None:
+    """Position of an object: the median over its points, each axis for itself.
+
+    The median ignores what shines through holes of the mask or spills over its border, as long as
+    that is less than half of the points.
+
+    Args:
+        measured: (n, 3) in m.
+        min_pixels: smallest number of points that give a position.
+
+    Returns:
+        (x, y, z) in m, or None if it is not known.
+    """
+    if len(measured) < max(1, min_pixels):
+        return None
+    x, y, z = np.median(measured, 0)
+    return float(x), float(y), float(z)
+
+
+def box(measured: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The box along the axes around an object's points, but for the outermost 2 % at each side,
+    which depth cameras put between an object and what is behind it.
+
+    Args:
+        measured: (n, 3) in m, n > 0.
+
+    Returns:
+        (3,) centre and (3,) size in m.
+    """
+    low, high = np.percentile(measured, (2, 98), axis=0)
+    return (low + high) / 2, high - low

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -11,9 +10,11 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from drift_ros.errors import FrameError
 from drift_ros.node_settings import NodeSettings
-from drift_ros.ros.positions import Positions
 from drift_ros.ros.stamps import nanoseconds
 from drift_ros.ros.subscribing import SensorSubscription
+
+if TYPE_CHECKING:
+    from drift_ros.ros.camera import Camera
 
 LOW_DEPTH = 5
 MATCH_PERIOD = 1.0
@@ -25,39 +26,31 @@ class Inputs:
 
     Args:
         node: its namespace and remappings give the topics.
-        settings: the node's.
-        positions: takes images, depth and camera_info.
-        take: takes each image while the gate is open; it must return at once.
-        lose: takes how many images more were lost on the way while the gate was open.
+        settings: of the camera.
+        camera: takes images, depth and camera_info while the gate is open, at once.
 
     Raises:
         InputError: a topic cannot be subscribed to.
     """
 
-    def __init__(
-        self,
-        node: Node,
-        settings: NodeSettings,
-        positions: Positions,
-        take: Callable[[Any], None],
-        lose: Callable[[int], None],
-    ) -> None:
+    def __init__(self, node: Node, settings: NodeSettings, camera: Camera) -> None:
+        assert camera.positions is not None
         self._node = node
         self._settings = settings
-        self._positions = positions
-        self._take = take
-        self._lose = lose
+        self._positions = positions = camera.positions
+        self._camera = camera
         self._open = False
         self._came = 0
         self._rate = RateLimit()
         self._watchdog: Any = None
-        self.image_topic = _image_topic(node, settings.image_transport)
+        self.image_topic = _image_topic(node, camera.topic('image'), settings.image_transport)
+        self._info_topic = camera.topic('camera_info')
         burst = max(LOW_DEPTH, settings.queue, settings.window.stride)
         image = TYPES[settings.image_transport]
         self._subscriptions = [
             SensorSubscription(node, image, self.image_topic, self._image, burst, self._lost),
-            SensorSubscription(node, CameraInfo, 'camera_info', positions.set_info, LOW_DEPTH),
-            SensorSubscription(node, Image, 'depth', self._depth, burst),
+            SensorSubscription(node, CameraInfo, self._info_topic, positions.set_info, LOW_DEPTH),
+            SensorSubscription(node, Image, camera.topic('depth'), self._depth, burst),
         ]
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._matching = node.create_timer(MATCH_PERIOD, self._match, clock=steady)
@@ -110,11 +103,11 @@ class Inputs:
         try:
             stamp = nanoseconds(message.header.stamp)
         except FrameError:
-            self._take(message)  # who makes a frame of it counts and reports it
+            self._camera.put(message)  # who makes a frame of it counts and reports it
             return
         if self._rate.passes(stamp, self._settings.max_rate):
             self._positions.add_image(message)
-            self._take(message)
+            self._camera.put(message)
 
     def _depth(self, message: Image) -> None:
         if self._open:
@@ -128,7 +121,7 @@ class Inputs:
 
     def _lost(self, count: int) -> None:
         if self._open:
-            self._lose(count)
+            self._camera.lose(count)
 
     def _report_missing(self) -> None:
         self._stop_watchdog()
@@ -137,7 +130,7 @@ class Inputs:
         if not self._came:
             logger.warning(f'no image on {self.image_topic} after {seconds}: {self._why_silent()}')
         elif self._positions.depth_seen and not self._positions.info_seen:
-            name = self._node.resolve_topic_name('camera_info')
+            name = self._node.resolve_topic_name(self._info_topic)
             logger.warning(
                 f'depth comes, but no camera_info on {name} after {seconds}: objects get no '
                 'position'
@@ -180,8 +173,8 @@ class RateLimit:
         return True
 
 
-def _image_topic(node: Node, transport: str) -> str:
+def _image_topic(node: Node, topic: str, transport: str) -> str:
     """Where image_transport publishes: compressed images lie below the name of the raw ones."""
-    name = str(node.resolve_topic_name('image'))
+    name = str(node.resolve_topic_name(topic))
     below = '/compressed'
     return name + below if transport == 'compressed' and not name.endswith(below) else name

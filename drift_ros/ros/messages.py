@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from drift_ros.errors import PromptError
 from drift_ros.io.message_fields import MessageBuilder
 from drift_ros.msg import Prompt as PromptMessage
 from drift_ros.prompts.prompt import OBJECT_POINT, Prompt
 from drift_ros.prompts.validate import check_counts
+from drift_ros.structures import TrackingResult
 
 MASK_ENCODINGS = ('mono8', '8UC1')
 
@@ -52,6 +54,15 @@ def fill(data: Any, pixels: NDArray[np.uint8]) -> None:
 _builder = MessageBuilder(make)
 image, label_map, labels = _builder.image, _builder.label_map, _builder.labels
 tracks, header = _builder.tracks, _builder.header
+
+
+def compressed_labels(result: TrackingResult) -> CompressedImage:
+    """Label map of a result as PNG, which loses nothing."""
+    message = CompressedImage(format='8UC1; png compressed ')
+    message.header = header(result.frame.stamp, result.frame.frame_id)
+    fast = [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    fill(message.data, cv2.imencode('.png', result.labels, fast)[1])
+    return message
 
 
 def prompts(messages: Sequence[PromptMessage]) -> list[Prompt]:

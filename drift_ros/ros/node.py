@@ -1,7 +1,10 @@
-"""The lifecycle node `tracker`: camera in, masks and positions out.
+"""The lifecycle node `tracker`: cameras in, masks and positions out.
 
-Threads: the executor's thread takes messages and calls; one worker thread owns the tracker and its
-device, and publishes. The executor's thread waits for the worker in transitions only.
+What belongs to one camera is in `Camera`; the node has the networks that they share, and the thread
+that runs them.
+
+Threads: the executor's thread takes messages and calls; one worker thread owns the trackers and
+their device, and publishes. The executor's thread waits for the worker in transitions only.
 """
 
 from __future__ import annotations
@@ -9,13 +12,12 @@ from __future__ import annotations
 import gc
 import logging
 import math
-import random
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from contextlib import suppress
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, TypeVar
 
 import torch
@@ -23,20 +25,13 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from drift_ros.errors import DriftError, SettingsError
-from drift_ros.node_settings import NodeSettings, tracker_settings
+from drift_ros.errors import DriftError
+from drift_ros.node_settings import NodeSettings
 from drift_ros.ros import logs
-from drift_ros.ros.clicks import Clicks
-from drift_ros.ros.commands import Commands
-from drift_ros.ros.diagnostics import Diagnostics
-from drift_ros.ros.frame_reader import FrameReader
-from drift_ros.ros.inputs import Inputs
-from drift_ros.ros.outputs import Outputs
+from drift_ros.ros.camera import Camera
+from drift_ros.ros.loading import Loader
 from drift_ros.ros.parameters import Parameters, unused_qos_overrides
-from drift_ros.ros.positions import Positions
 from drift_ros.ros.worker import Worker
-from drift_ros.structures import TrackingResult
-from drift_ros.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -77,13 +72,14 @@ class LeavingError(DriftError):
 
 
 class TrackerNode(LifecycleNode):
-    """Tracks prompted objects through a camera's images.
+    """Tracks prompted objects through the images of cameras.
 
     Attributes:
         state: label of the primary lifecycle state.
         parameters: the settings.
+        cameras: what it tracks through.
         worker: the thread that tracks; None while unconfigured.
-        diagnostics: what /diagnostics says.
+        failed_callbacks: exceptions that callbacks raised.
 
     Raises:
         SettingsError: a parameter given at the start is unknown or bad.
@@ -92,23 +88,18 @@ class TrackerNode(LifecycleNode):
     def __init__(self, name: str = 'tracker', **kwargs: Any) -> None:
         super().__init__(name, automatically_declare_parameters_from_overrides=True, **kwargs)
         self.state = 'unconfigured'
-        self.worker: Worker[Any] | None = None
-        self._positions: Positions | None = None
-        self._inputs: Inputs | None = None
-        self._outputs: Outputs | None = None
-        self._clicks: Clicks | None = None
+        self.worker: Worker | None = None
+        self.cameras: list[Camera] = []
+        self.failed_callbacks = 0
         self._log_handler = logs.attach(self.get_logger())
         self._throttle = logs.Throttle()
-        # so that no consumer takes the targets of this process for those of one before it
-        self._generation = random.getrandbits(31)
         self._leaving = threading.Event()
         self._wake_up = self.create_guard_condition(lambda: None)
         self.parameters = Parameters(self, lambda: self.worker is not None, self._update)
-        self.diagnostics = Diagnostics(self.get_fully_qualified_name())
         self._diagnostics_publisher = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._diagnostics_timer: Any = None
         self._report_every(self.parameters.settings.diagnostics_period)
-        self._commands = Commands(self)
+        self.cameras = [Camera(self, name) for name in self.parameters.settings.cameras]
         self._refuse_impossible_transitions()
 
     def autostart(self) -> bool:
@@ -131,7 +122,7 @@ class TrackerNode(LifecycleNode):
 
     def callback_failed(self, error: Exception) -> None:
         """Report an exception that a callback raised to the executor."""
-        self.diagnostics.failed_callbacks += 1
+        self.failed_callbacks += 1
         if (more := self._throttle(f'callback {type(error).__name__}')) is not None:
             log.error('a callback failed%s', more, exc_info=error)
 
@@ -140,10 +131,9 @@ class TrackerNode(LifecycleNode):
     @transition('configure', 'inactive')
     def on_configure(self, state: LifecycleState) -> None:
         """Load the weights, warm up, create subscriptions and publishers."""
-        settings = self.parameters.settings
         self._release()
         try:
-            self._start(settings)
+            self._start()
         except BaseException:
             self._free()
             raise
@@ -153,28 +143,22 @@ class TrackerNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> None:
         """Take images."""
         super().on_activate(state)
-        assert self._inputs is not None
-        assert self.worker is not None
-        self.worker.resume()
-        self.worker.interrupt()
-        self._inputs.open()
+        for camera in self.cameras:
+            camera.start()
 
     @transition('deactivate', 'inactive')
     def on_deactivate(self, state: LifecycleState) -> None:
         """Take no more images, publish what was begun; weights and targets stay."""
-        assert self._inputs is not None
-        assert self.worker is not None
-        self._inputs.close()
-        flushed = self.worker.flush()
-        try:
-            self._wait(flushed, self.parameters.settings.service_timeout)
-        except Exception as error:
-            flushed.cancel()
-            self.worker.give_up('the node was deactivated')
-            reason = str(error) or f'{type(error).__name__} (service_timeout)'
-            log.error('the last frames are lost: %s', reason)
-            with suppress(Exception):
-                self._wait(self.worker.submit(lambda tracker: None), STOP_TIMEOUT)
+        flushed = [camera.stop() for camera in self.cameras]
+        end = time.monotonic() + self.parameters.settings.service_timeout
+        for camera, done in zip(self.cameras, flushed, strict=True):
+            try:
+                self._wait(done, max(end - time.monotonic(), 0))
+            except Exception as error:
+                done.cancel()
+                reason = str(error) or f'{type(error).__name__} (service_timeout)'
+                with suppress(Exception):
+                    self._wait(camera.give_up(reason), STOP_TIMEOUT)
         super().on_deactivate(state)
 
     @transition('clean up', 'unconfigured')
@@ -203,32 +187,17 @@ class TrackerNode(LifecycleNode):
 
     # -------------------------------------------------------------------------------- internals
 
-    def _start(self, settings: NodeSettings) -> None:
-        self._positions = Positions(settings, self._warn)
-        self._inputs = Inputs(self, settings, self._positions, self._put, self._lose)
-        self._outputs = Outputs(self, self._positions)
-        if settings.clicks:
-            overlay = self.resolve_topic_name('~/overlay')
-            self._clicks = Clicks(self, self._inputs.image_topic, overlay)
-        publish = partial(self._publish, self._outputs, self._positions)
-        read = FrameReader(self._inputs.image_topic, settings.stream.max_pixels)
-        self.worker = Worker(read, publish, self._failed)
-        tracker = self._wait(self.worker.load(partial(load, settings, self._generation)))
-        self.worker.limit = settings.queue or tracker.window[1]
-        self.diagnostics.restart()
-        for name in unused_qos_overrides(self, self._inputs.topics + self._outputs.topics):
+    def _start(self) -> None:
+        self.worker = Worker()
+        load = Loader()
+        for camera in self.cameras:
+            camera.open(self.worker)
+        for camera in self.cameras:
+            tracker = self._wait(camera.load(load))
+            camera.describe(tracker)
+        topics = [topic for camera in self.cameras for topic in camera.topics]
+        for name in unused_qos_overrides(self, topics):
             log.warning('parameter %s has no effect: this node has no such topic', name)
-        length, stride = tracker.window
-        log.info(
-            '%s on %s in %s, windows of %d frames every %d, prompts by %s, images from %s',
-            tracker.extractor.name,
-            tracker.extractor.device,
-            str(tracker.extractor.dtype).removeprefix('torch.'),
-            length,
-            stride,
-            tracker.segmenter.name,
-            self._inputs.image_topic,
-        )
 
     def _wait(self, answer: Future[Answer], timeout: float = math.inf) -> Answer:
         """Wait for the worker, as long as the process is not to end."""
@@ -241,21 +210,13 @@ class TrackerNode(LifecycleNode):
         return answer.result()
 
     def _release(self) -> None:
-        if self._inputs is not None:
-            self._inputs.destroy()
         if self.worker is not None:
-            self._stop(self.worker)
-        if self._outputs is not None:
-            self._outputs.destroy()
-        if self._clicks is not None:
-            self._clicks.destroy()
-        self.worker = self._inputs = self._outputs = self._positions = self._clicks = None
-
-    def _stop(self, worker: Worker[Any]) -> None:
-        ended = worker.stop(LEAVE_TIMEOUT if self.leaving else STOP_TIMEOUT)
-        if not ended and not self.leaving:
-            log.warning('a library is still at work; the thread ends after that')
-        self._generation = max(self._generation, worker.generation + 1)
+            ended = self.worker.stop(LEAVE_TIMEOUT if self.leaving else STOP_TIMEOUT)
+            if not ended and not self.leaving:
+                log.warning('a library is still at work; the thread ends after that')
+        for camera in self.cameras:
+            camera.close()
+        self.worker = None
 
     def _free(self) -> None:
         """Release everything, and give back what the tracker took, cycles and the device's cache
@@ -268,49 +229,10 @@ class TrackerNode(LifecycleNode):
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _put(self, message: Any) -> None:
-        if self.worker is not None:
-            self.worker.put(message)
-
-    def _lose(self, count: int) -> None:
-        if self.worker is not None:
-            self.worker.lose(count)
-
-    def _publish(
-        self,
-        outputs: Outputs,
-        positions: Positions,
-        result: TrackingResult,
-        received: float | None,
-    ) -> None:
-        """In the worker's thread."""
-        outputs.publish(result)
-        self.diagnostics.depth = dict(positions.outcomes)
-        if received is not None:
-            self.diagnostics.latencies.add_since(received)
-
-    def _failed(self, reason: str, error: Exception) -> None:
-        """In the worker's thread: an image, a window or a publication failed."""
-        if (more := self._throttle(reason)) is None:
-            return
-        if isinstance(error, DriftError):
-            log.warning('skipped: %s%s%s', error, self._where(str(error)), more)
-        else:
-            log.error('a %s failed%s', reason, more, exc_info=error)
-
-    def _where(self, text: str) -> str:
-        topic = self._inputs.image_topic if self._inputs is not None else ''
-        return f' (topic {topic})' if topic and topic not in text else ''
-
-    def _warn(self, kind: str, message: str) -> None:
-        if (more := self._throttle(kind)) is not None:
-            log.warning('%s%s', message, more)
-
     def _update(self, settings: NodeSettings) -> None:
         """Settings changed."""
-        for part in (self._inputs, self._positions):
-            if part is not None:
-                part.update(settings)
+        for camera in self.cameras:
+            camera.update()
         self._report_every(settings.diagnostics_period)
 
     def _report_every(self, period: float) -> None:
@@ -325,10 +247,8 @@ class TrackerNode(LifecycleNode):
             self._diagnostics_timer = self.create_timer(period, self._report, clock=steady)
 
     def _report(self) -> None:
-        stamp = self.get_clock().now().to_msg()
-        if self._inputs is not None:
-            self.diagnostics.lost = self._inputs.lost
-        report = self.diagnostics.report(stamp, self.state, self.worker)
+        report = DiagnosticArray(status=[camera.report() for camera in self.cameras])
+        report.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics_publisher.publish(report)
 
     def _refuse_impossible_transitions(self) -> None:
@@ -347,33 +267,3 @@ class TrackerNode(LifecycleNode):
                 return response
 
         service.callback = guarded
-
-
-def load(settings: NodeSettings, generation: int) -> Tracker:
-    """Make the tracker with its initial prompts, and run it once; called in the worker's thread.
-
-    Args:
-        settings: the node's.
-        generation: the tracker's first one, without targets.
-
-    Raises:
-        DriftError: a checkpoint, the device, or the prompts file is missing or unusable.
-    """
-    from drift_ros.prompts import read_prompts
-
-    initial = []
-    if settings.prompts_file:
-        timed = read_prompts(settings.prompts_file)
-        if late := [t for t in timed if t.frame or t.stamp]:
-            raise SettingsError(
-                f'prompts_file {settings.prompts_file!r} has {len(late)} prompts for later '
-                'frames; the node applies those of frame 0, give the others to `drift track` or '
-                '~/reset_targets'
-            )
-        initial = [t.prompt for t in timed]
-    tracker = Tracker.from_settings(tracker_settings(settings), initial, live=True)
-    tracker.generation = generation
-    if settings.warm_up_size:
-        width, height = (int(side) for side in settings.warm_up_size.split('x'))
-        tracker.warm_up((height, width))
-    return tracker

@@ -6,7 +6,10 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 
 from drift_ros.errors import FrameError
@@ -19,6 +22,32 @@ from drift_ros.structures import TrackedObject, TrackingResult
 
 Warn = Callable[[str, str], None]  # kind for throttling, message
 CALIBRATE = 'calibrate the camera and let its driver publish camera_info'
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The depth of one image, registered to it.
+
+    Attributes:
+        result: of the image.
+        metres: (H, W) float32 depth in m.
+        camera: of the image.
+        min_pixels: smallest number of measured pixels that give a position.
+    """
+
+    result: TrackingResult
+    metres: NDArray[np.float32]
+    camera: geometry.Intrinsics
+    min_pixels: int
+
+    def points(self, obj: TrackedObject) -> NDArray[np.float64]:
+        """(n, 3) points of a visible object in m in the optical frame."""
+        depth = self.metres[obj.roi.slices]
+        return geometry.points(self.result.mask(obj), depth, self.camera, (obj.roi.x, obj.roi.y))
+
+    def position(self, obj: TrackedObject) -> Position | None:
+        """Where a visible object is; None if it is not known."""
+        return geometry.position(self.points(obj), self.min_pixels)
 
 
 class Positions:
@@ -79,17 +108,19 @@ class Positions:
         """A camera_info came in."""
         self._info = message
 
-    def locator(self, result: TrackingResult) -> Callable[[TrackedObject], Position | None]:
-        """What tells the positions of the objects in one result."""
+    def measure(self, result: TrackingResult) -> Measured | None:
+        """What the depth of a result's image tells; None without usable depth, or if nothing is
+        visible.
+        """
         if not self.depth_seen or not any(obj.visible for obj in result.objects):
-            return _unknown
+            return None
         try:
-            locate = self._locator(result)
+            measured = self._measure(result)
         except FrameError as error:
             self._unusable(error)
-            return _unknown
-        self._count('none with this stamp' if locate is _unknown else 'used')
-        return locate
+            return None
+        self._count('none with this stamp' if measured is None else 'used')
+        return measured
 
     def _unusable(self, error: FrameError) -> None:
         self._warn('depth: ' + re.split('[:,]', str(error))[0], str(error))
@@ -99,11 +130,11 @@ class Positions:
         with self._lock:
             self._outcomes[outcome] += 1
 
-    def _locator(self, result: TrackingResult) -> Callable[[TrackedObject], Position | None]:
+    def _measure(self, result: TrackingResult) -> Measured | None:
         with self._lock:
             message = self._pairing.find(result.frame.stamp)
         if message is None:
-            return _unknown
+            return None
         camera = self._camera(result)
         height, width = result.frame.size
         if (message.height, message.width) != (height, width):
@@ -122,16 +153,7 @@ class Positions:
         except FrameError as error:
             raise FrameError(f'topic depth: {error}') from None
 
-        def locate(obj: TrackedObject) -> Position | None:
-            return geometry.position(
-                result.mask(obj),
-                metres[obj.roi.slices],
-                camera,
-                (obj.roi.x, obj.roi.y),
-                self.settings.min_pixels,
-            )
-
-        return locate
+        return Measured(result, metres, camera, self.settings.min_pixels)
 
     def _camera(self, result: TrackingResult) -> geometry.Intrinsics:
         info = self._info
@@ -168,7 +190,3 @@ class Positions:
                 'resolution'
             )
         return camera
-
-
-def _unknown(obj: TrackedObject) -> None:
-    return None

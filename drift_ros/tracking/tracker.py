@@ -29,7 +29,7 @@ from drift_ros.features.base import FeatureExtractor
 from drift_ros.prompts.prompt import Prompt, Segmenter
 from drift_ros.prompts.validate import check_name
 from drift_ros.propagation import create_affinity
-from drift_ros.refinement import create_refiner
+from drift_ros.refinement import Refiner, create_refiner
 from drift_ros.settings import TrackerSettings
 from drift_ros.structures import Frame, Preview, Stats, TrackerOutput
 from drift_ros.tracking.adapter import Adapter
@@ -55,6 +55,7 @@ class Tracker:
             and after each restart.
         live: whether frames come in at a rate of their own: adaptation to the targets then shares
             its time with tracking (`adaptation.budget`), else it is done before tracking goes on.
+        refiner: gives masks better outlines; None makes the one that the settings name, if any.
 
     Raises:
         SettingsError: the window's stride is longer than its length, or something is to be adapted
@@ -73,6 +74,7 @@ class Tracker:
         settings: TrackerSettings | None = None,
         initial_prompts: Sequence[Prompt] = (),
         live: bool = False,
+        refiner: Refiner | None = None,
     ) -> None:
         self.extractor = extractor
         self.segmenter = segmenter
@@ -85,13 +87,14 @@ class Tracker:
         self._targets = Targets()
         affinity = create_affinity(settings.propagation, len(extractor.heads))
         self.adapter = Adapter(affinity, extractor, settings, live)
+        self._refiner = refiner or create_refiner(settings.refinement, extractor.device, segmenter)
         self._masks = MaskPropagator(
             self._targets,
             affinity,
             settings.propagation,
             settings.targets,
             self._buffer.history,
-            create_refiner(settings.refinement, extractor.device, segmenter),
+            self._refiner,
             self._adapt,
         )
         self._features = FeaturePipeline(
@@ -106,12 +109,21 @@ class Tracker:
         settings: TrackerSettings,
         initial_prompts: Sequence[Prompt] = (),
         live: bool = False,
+        beside: Tracker | None = None,
     ) -> Tracker:
         """Make the extractor and the segmenter that the settings name, and a tracker over them.
+
+        Args:
+            settings, initial_prompts, live: as for the tracker itself.
+            beside: a tracker of the same thread, whose networks are taken in place of new ones; the
+                settings must name the same.
 
         Raises:
             DriftError: something that the settings name is missing or unusable.
         """
+        if beside is not None:
+            shared = beside.extractor, beside.segmenter
+            return cls(*shared, settings, initial_prompts, live, beside._refiner)
         extractor = features.create(settings.features)
         segmenter = prompts.create_segmenter(settings.prompts, extractor.device)
         return cls(extractor, segmenter, settings, initial_prompts, live)

@@ -67,7 +67,7 @@ class Rig:
             context=self.context,
             parameter_overrides=[Parameter(n, value=v) for n, v in given.items()],
         )
-        self._first_generation = self.node._generation
+        self._first_generation = self.camera._generation
         self.client = rclpy.create_node(
             'client', namespace=f'/{self.name}_ns', context=self.context
         )
@@ -82,6 +82,17 @@ class Rig:
         self.got: dict[str, list[Any]] = {}
         self.publishers: dict[str, Any] = {}
         self.shown = 0  # images since the activation
+
+    @property
+    def camera(self) -> Any:
+        """The only one, or the first."""
+        return self.node.cameras[0]
+
+    @property
+    def stream(self) -> Any:
+        """Its images on their way through its tracker, while the node is configured."""
+        assert self.camera.stream is not None
+        return self.camera.stream
 
     def _spin(self) -> None:
         from drift_ros.ros.running import spin_once
@@ -162,7 +173,7 @@ class Rig:
 
     def arrived(self) -> None:
         """Wait until every image that was shown has come; topics and services are not ordered."""
-        inputs = self.node._inputs
+        inputs = self.camera.inputs
         if self.node.state == 'active':
             until(lambda: inputs._came >= self.shown, 'the arrival of the images')
 
@@ -200,8 +211,7 @@ class Rig:
         return generation - self._first_generation
 
     def counters(self) -> Any:
-        assert self.node.worker is not None
-        return self.node.worker.counters
+        return self.stream.counters
 
     def close(self) -> None:
         import rclpy
@@ -217,7 +227,7 @@ class Rig:
         self.executor.shutdown()
         rclpy.try_shutdown(context=self.context)
         assert self.failure is None, f'the executor died: {self.failure!r}'
-        assert self.node.diagnostics.failed_callbacks == self.expected_failures
+        assert self.node.failed_callbacks == self.expected_failures
 
 
 def stamp(k: int) -> int:

@@ -23,10 +23,10 @@ def test_clicks_add_targets_only_where_they_are_asked_for(
     rig.show(0, objects=2)
     rig.arrived()
     rig.publish('image_mouse_left', Point(x=16.0, y=16.0))
-    tools.until(lambda: len(rig.node.worker.tracker.targets) == 1)
+    tools.until(lambda: len(rig.stream.tracker.targets) == 1)
     point = PointStamped(header=header(tools.stamp(0), ''), point=Point(x=36.0, y=32.0))
     rig.publish('clicked_point', point)
-    tools.until(lambda: len(rig.node.worker.tracker.targets) == 2)
+    tools.until(lambda: len(rig.stream.tracker.targets) == 2)
     rig.publish('clicked_point', PointStamped(point=Point(x=float('nan'))))  # refused
     rig.publish(f'{rig.name}/overlay_mouse_left', Point(x=9999.0))  # refused
     rig.show(1, objects=2)

@@ -15,7 +15,9 @@ from drift_ros.settings import build, flatten, read_yaml
 
 CONFIG = Path(__file__).resolve().parents[2] / 'config'
 PRESETS = sorted(
-    file.name for file in CONFIG.glob('*.yaml') if file.stem not in ('tracker', 'prompts_example')
+    file.name
+    for file in CONFIG.glob('*.yaml')
+    if file.stem != 'tracker' and not file.stem.endswith('_example')
 )
 
 
@@ -32,7 +34,7 @@ def test_every_setting_is_explained() -> None:
             assert above.lstrip().startswith('#'), line
 
 
-@pytest.mark.parametrize('name', ['tracker.yaml', *PRESETS])
+@pytest.mark.parametrize('name', ['tracker.yaml', 'cameras_example.yaml', *PRESETS])
 def test_files_hold_for_a_node_of_any_name_and_namespace(name: str) -> None:
     content = yaml.safe_load((CONFIG / name).read_text())
     assert list(content) == ['/**']

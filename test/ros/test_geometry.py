@@ -9,9 +9,20 @@ from hypothesis import strategies as st
 
 pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 
-from drift_ros.ros.geometry import Intrinsics, intrinsics, position
+from drift_ros.ros import geometry
+from drift_ros.ros.geometry import Intrinsics, box, intrinsics, points
 
 CAMERA = Intrinsics(500.0, 400.0, 320.0, 240.0, (480, 640))
+
+
+def position(
+    mask: np.ndarray,
+    depth: np.ndarray,
+    camera: Intrinsics,
+    corner: tuple[int, int] = (0, 0),
+    min_pixels: int = 1,
+) -> tuple[float, float, float] | None:
+    return geometry.position(points(mask, depth, camera, corner), min_pixels)
 
 
 def scene() -> tuple[np.ndarray, np.ndarray]:
@@ -51,6 +62,14 @@ def test_background_behind_less_than_half_of_the_mask_is_ignored() -> None:
     where = position(mask, depth, CAMERA)
     assert where is not None
     assert where[2] == 2.0
+
+
+def test_a_box_leaves_out_what_spills_over_the_border() -> None:
+    mask, depth = scene()
+    depth[100, 400:410] = 5.0  # one in a hundred
+    centre, size = box(points(mask, depth, CAMERA))
+    assert centre == pytest.approx([0.4, -0.65, 2.0], abs=0.01)
+    assert size == pytest.approx([40 / 500 * 2, 20 / 400 * 2, 0], abs=0.01)
 
 
 def test_too_few_pixels_give_no_position() -> None:

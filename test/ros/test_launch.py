@@ -17,7 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / 'launch' / 'tracker.launch.py'
 PROMISED = {
     'namespace', 'params_file', 'use_sim_time', 'autostart', 'log_level', 'device', 'features',
-    'image', 'camera_info', 'depth', 'rviz', 'use_respawn', 'prompts_file', 'image_transport',
+    'cameras', 'image', 'camera_info', 'depth', 'rviz', 'use_respawn', 'prompts_file',
+    'image_transport',
 }  # fmt: skip
 
 
@@ -102,6 +103,26 @@ def test_the_profile_of_the_user_stays(
 ) -> None:
     monkeypatch.setenv(name, '/home/robot/own.xml')
     assert environment(launch_file) == {}
+
+
+def test_cameras_have_the_topics_below_their_names(
+    launch_file: dict[str, Any], monkeypatch: Any
+) -> None:
+    given = {'cameras': 'left, wrist', 'image': 'color/image_raw', 'use_sim_time': 'false'}
+
+    class Given:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def perform(self, context: Any) -> str:
+            return given.get(self.name, '')
+
+    tracker = launch_file['tracker']
+    monkeypatch.setitem(tracker.__globals__, 'LaunchConfiguration', Given)
+    node = tracker(None)[0].kwargs
+    assert node['parameters'][1]['cameras'] == ['left', 'wrist']
+    assert ('wrist/image', 'wrist/color/image_raw') in node['remappings']
+    assert ('image', 'color/image_raw') in node['remappings']
 
 
 def test_the_layout_shows_what_the_node_publishes() -> None:

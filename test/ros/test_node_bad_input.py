@@ -92,8 +92,8 @@ def test_same_and_late_stamps_are_skipped(rig: Any, tools: Any, capfd: Any) -> N
         rig.show(k)
     tools.until(lambda: len(tracks) == 3)
     assert stamps(tracks) == [tools.stamp(k) for k in (0, 1, 2)]
-    assert rig.node.worker.tracker.stats.late == 2
-    assert rig.node.worker.counters.skipped == {'stamp not newer': 2}
+    assert rig.stream.tracker.stats.late == 2
+    assert rig.stream.counters.skipped == {'stamp not newer': 2}
     logged = capfd.readouterr().err
     assert 'header.stamp' in logged
     assert rig.node.resolve_topic_name('image') in logged
@@ -174,7 +174,7 @@ def test_max_rate_thins_without_calling_it_loss(make_rig: Callable[..., Any], to
     for k in range(10):
         rig.show(k)
     tools.until(lambda: len(tracks) == 4)
-    assert rig.node.worker.tracker.stats.lost == 0
+    assert rig.stream.tracker.stats.lost == 0
     assert rig.set_parameter('max_rate', 0.0).successful
     for k in range(10, 13):
         rig.show(k)

@@ -71,7 +71,7 @@ def test_cleanup_frees_the_model(make_rig: Callable[..., Any]) -> None:
         features__video__checkpoint='untrained',
     )
     assert rig.change('configure')
-    extractor = weakref.ref(rig.node.worker.tracker.extractor)
+    extractor = weakref.ref(rig.stream.tracker.extractor)
     thread = rig.node.worker._thread
     assert rig.change('cleanup')
     assert not thread.is_alive()
@@ -154,7 +154,7 @@ def test_settings_of_the_model_change_between_configurations_only(
     rig = make_rig()
     assert rig.set_parameter('window.length', 2).successful
     assert rig.change('configure')
-    assert rig.node.worker.tracker.window == (2, 2)
+    assert rig.stream.tracker.window == (2, 2)
     refused = rig.set_parameter('window.length', 3)
     assert not refused.successful
     assert 'clean up' in refused.reason
@@ -164,7 +164,7 @@ def test_settings_of_the_model_change_between_configurations_only(
     assert rig.change('cleanup')
     assert rig.set_parameter('window.length', 3).successful
     assert rig.change('configure')
-    assert rig.node.worker.tracker.window == (3, 3)
+    assert rig.stream.tracker.window == (3, 3)
 
 
 def test_missing_images_are_reported(make_rig: Callable[..., Any], tools: Any, capfd: Any) -> None:

@@ -44,7 +44,7 @@ def test_a_slow_extractor_drops_old_frames_and_counts_them(
     shown = [nanoseconds(m.header.stamp) for m in tracks]
     assert shown[2:] == [tools.stamp(k) for k in (1, *range(40 - queue, 40))]
     assert rig.counters().dropped == 38 - queue
-    assert rig.node.worker.tracker.stats.lost == 38 - queue
+    assert rig.stream.tracker.stats.lost == 38 - queue
     assert [o.id for o in tracks[-1].objects] == [1]
 
 
@@ -93,7 +93,7 @@ def test_a_failing_window_is_survived(
     rig.show(0)
     assert rig.reset(0).success
     tools.until(lambda: len(tracks) == 2)
-    extractor = rig.node.worker.tracker.extractor
+    extractor = rig.stream.tracker.extractor
     extract = extractor.extract
 
     def fail(window: Any) -> Any:

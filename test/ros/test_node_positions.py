@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,8 +13,9 @@ pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `make build`')
 
 from diagnostic_msgs.msg import DiagnosticArray
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
+from drift_ros.ros.clouds import LAYOUT
 from drift_ros.ros.messages import fill, header
 
 K = [50.0, 0.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0]
@@ -50,10 +52,10 @@ def track_with(rig: Any, tools: Any, camera: CameraInfo | None, picture: Image |
     tracks = rig.tracks()
     if camera is not None:
         rig.publish('camera_info', camera)
-        tools.until(lambda: rig.node._positions.info_seen)
+        tools.until(lambda: rig.camera.positions.info_seen)
     if picture is not None:
         rig.publish('depth', picture)
-        tools.until(lambda: rig.node._positions.depth_seen)
+        tools.until(lambda: rig.camera.positions.depth_seen)
     rig.show(1)
     answer = rig.reset(1)
     assert answer.success, answer.message
@@ -148,3 +150,57 @@ def test_diagnostics_tell_what_happens(make_rig: Callable[..., Any], tools: Any)
     assert 'targets 1 set' in seen['last reset']
     assert float(seen['latency p95 [ms]']) >= float(seen['latency p50 [ms]']) > 0
     assert {'rate in [Hz]', 'rate out [Hz]', 'stream restarts', 'window stride'} <= set(seen)
+
+
+def test_the_cloud_has_the_points_of_what_is_seen(rig: Any, tools: Any) -> None:
+    clouds = rig.listen('cloud', PointCloud2)
+    obj = track_with(rig, tools, info(tools), depth(tools, 1, '32FC1'))
+    tools.until(lambda: len(clouds) == 2)
+    assert clouds[0].width == 0  # before there were targets
+    points = np.frombuffer(clouds[1].data, LAYOUT)
+    truth = (tools.scene(1)[1] == 1) & (np.arange(48) % 5 > 1)[:, None]
+    truth[2::10] = False
+    assert len(points) == clouds[1].width == truth.sum()
+    assert set(points['id']) == {1}
+    assert np.allclose(points['z'], 2.0)
+    for axis in 'xyz':
+        assert np.median(points[axis]) == pytest.approx(getattr(obj.position, axis), abs=1e-5)
+    assert [f.name for f in clouds[1].fields] == ['x', 'y', 'z', 'id']
+    # nothing is seen any more: no points, and not those of before
+    rig.publish('image', rig.image(np.full((48, 64, 3), 90, np.uint8), tools.stamp(2)))
+    rig.publish('depth', depth(tools, 2, '32FC1'))
+    tools.until(lambda: len(rig.tracks()) == 3)
+    assert rig.tracks()[-1].objects[0].state != obj.VISIBLE
+    tools.until(lambda: len(clouds) == 3)
+    assert clouds[2].width == 0
+
+
+def test_without_depth_there_is_no_cloud(rig: Any, tools: Any) -> None:
+    clouds = rig.listen('cloud', PointCloud2)
+    track_with(rig, tools, None, None)
+    assert len(clouds) == 1  # of the frame before there were targets
+
+
+def test_boxes_in_three_dimensions(rig: Any, tools: Any) -> None:
+    pytest.importorskip('vision_msgs', reason='vision_msgs is not installed (there is no wheel)')
+    from vision_msgs.msg import Detection3DArray
+
+    heard = rig.listen('detections_3d', Detection3DArray)
+    obj = track_with(rig, tools, info(tools), depth(tools, 1, '32FC1'))
+    tools.until(lambda: len(heard) == 2)
+    (detection,) = heard[1].detections
+    assert detection.id == '1'
+    assert detection.bbox.center.position.z == pytest.approx(2.0)
+    assert detection.bbox.center.position.x == pytest.approx(obj.position.x, abs=2 / 50)
+    assert detection.bbox.size.x == pytest.approx(15 / 50 * 2, abs=0.1)
+
+
+def test_labels_as_png_are_the_labels(rig: Any, tools: Any) -> None:
+    labels, coded = rig.labels(), rig.listen('labels/compressed', CompressedImage)
+    rig.show(0)
+    assert rig.reset(0).success
+    tools.until(lambda: len(labels) == 2 and len(coded) == 2)
+    decoded = cv2.imdecode(np.frombuffer(coded[1].data, np.uint8), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(decoded, tools.array(labels[1]))
+    assert decoded.any()
+    assert coded[1].header == labels[1].header

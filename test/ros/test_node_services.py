@@ -147,7 +147,7 @@ def test_pause_keeps_the_targets(rig: Any, tools: Any) -> None:
     assert nanoseconds(tracks[-1].header.stamp) == tools.stamp(3)
     assert ids(tracks[-1]) == [1]
     assert rig.counters().paused == 2
-    assert rig.node.worker.tracker.stats.lost == 2
+    assert rig.stream.tracker.stats.lost == 2
 
 
 def outside(rig: Any) -> dict[str, Any]:
@@ -184,8 +184,8 @@ def test_bad_prompts_are_refused_and_change_nothing(
     assert not answer.success
     assert said in answer.message
     assert (list(answer.ids), answer.labels.height) == ([], 0)
-    assert rig.node.worker.tracker.targets == {1: ''}
-    assert rig.resets(rig.node.worker.tracker.generation) == 1
+    assert rig.stream.tracker.targets == {1: ''}
+    assert rig.resets(rig.stream.tracker.generation) == 1
 
 
 def test_what_a_reset_refuses(rig: Any, tools: Any) -> None:
@@ -215,7 +215,7 @@ def test_what_a_reset_refuses(rig: Any, tools: Any) -> None:
     many = reset(0, *[Prompt(boxes=box(0))] * 255)
     assert not many.success
     assert '254' in many.message
-    assert rig.node.worker.tracker.targets == {}
+    assert rig.stream.tracker.targets == {}
 
 
 @pytest.mark.parametrize(('given', 'said'), [([], 'empty'), ([0], '0'), ([1, 77], '77')])
@@ -225,7 +225,7 @@ def test_bad_removals_are_refused(rig: Any, tools: Any, given: list[int], said: 
     answer = rig.call(RemoveTargets, 'remove_targets', ids=given)
     assert not answer.success
     assert said in answer.message
-    assert rig.node.worker.tracker.targets == {1: ''}
+    assert rig.stream.tracker.targets == {1: ''}
 
 
 def test_a_busy_tracker_is_waited_for_only_so_long(

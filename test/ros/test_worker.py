@@ -17,7 +17,8 @@ pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 from drift_ros.errors import DriftError, FrameError
 from drift_ros.features import Descriptors, Window
 from drift_ros.prompts.prompt import Prompt
-from drift_ros.ros.worker import Incoming, Worker
+from drift_ros.ros.stream import Incoming, Stream
+from drift_ros.ros.worker import Worker
 from drift_ros.structures import Frame, Stats, TrackingResult
 
 WAIT = 10.0
@@ -70,8 +71,8 @@ class Rig:
         self.published: list[int] = []
         self.latencies: list[float | None] = []
         self.errors: list[tuple[str, Exception]] = []
-        self.worker: Worker[int] = Worker(to_frame, self._publish, self._error)
-        self.tracker: Any = self.worker.load(FakeTracker).result(WAIT)  # type: ignore[arg-type]
+        self.stream: Stream[int] = Stream(Worker(), to_frame, self._publish, self._error)
+        self.tracker: Any = self.stream.load(FakeTracker).result(WAIT)  # type: ignore[arg-type]
 
     def _publish(self, result: TrackingResult, received: float | None) -> None:
         if result.frame.stamp == 13:
@@ -88,65 +89,65 @@ def rig() -> Iterator[Rig]:
     rig = Rig()
     yield rig
     rig.tracker.gate.set()
-    assert rig.worker.stop(WAIT)
+    assert rig.stream.worker.stop(WAIT)
 
 
 def test_frames_come_out_in_order(rig: Rig) -> None:
-    rig.worker.limit = 100
+    rig.stream.limit = 100
     for stamp in range(50):
-        rig.worker.put(stamp if stamp != 13 else 1000)
+        rig.stream.put(stamp if stamp != 13 else 1000)
     until(lambda: len(rig.published) == 50)
     assert rig.published == [s if s != 13 else 1000 for s in range(50)]
     assert [f.index for f in rig.tracker.frames] == list(range(50))
-    assert rig.worker.counters.dropped == 0
+    assert rig.stream.counters.dropped == 0
 
 
 def test_oldest_frames_give_way_and_are_counted(rig: Rig) -> None:
-    rig.worker.limit = 3
+    rig.stream.limit = 3
     rig.tracker.gate.clear()
-    rig.worker.put(100)
-    until(lambda: not rig.worker._line)  # the worker is inside the first frame
+    rig.stream.put(100)
+    until(lambda: not rig.stream._line)  # the worker is inside the first frame
     for stamp in range(101, 120):
-        rig.worker.put(stamp)
+        rig.stream.put(stamp)
     rig.tracker.gate.set()
     until(lambda: len(rig.published) == 4)
     assert rig.published == [100, 117, 118, 119]
     assert [f.index for f in rig.tracker.frames] == [0, 17, 18, 19]  # a gap that the tracker sees
-    assert rig.worker.counters.dropped == 16
-    assert rig.worker.counters.received == 20
+    assert rig.stream.counters.dropped == 16
+    assert rig.stream.counters.received == 20
 
 
 def test_commands_are_served_in_line_and_never_dropped(rig: Rig) -> None:
-    rig.worker.limit = 2
+    rig.stream.limit = 2
     rig.tracker.gate.clear()
-    rig.worker.put(1)
-    until(lambda: not rig.worker._line)
-    rig.worker.put(2)
-    seen = rig.worker.submit(lambda tracker: [f.stamp for f in tracker.frames])  # type: ignore
-    rig.worker.put(3)
-    rig.worker.put(4)  # pushes 2 out
+    rig.stream.put(1)
+    until(lambda: not rig.stream._line)
+    rig.stream.put(2)
+    seen = rig.stream.submit(lambda tracker: [f.stamp for f in tracker.frames])  # type: ignore
+    rig.stream.put(3)
+    rig.stream.put(4)  # pushes 2 out
     rig.tracker.gate.set()
     assert seen.result(WAIT) == [1]
     until(lambda: rig.published == [1, 3, 4])
 
 
 def test_bad_frames_are_skipped_by_reason(rig: Rig) -> None:
-    rig.worker.limit = 10
+    rig.stream.limit = 10
     for stamp in (1, -1, 2, -1, 3):
-        rig.worker.put(stamp)
+        rig.stream.put(stamp)
     until(lambda: rig.published == [1, 2, 3])
-    assert rig.worker.counters.skipped == {'unknown encoding': 2}
-    assert rig.worker.counters.errors == 0
+    assert rig.stream.counters.skipped == {'unknown encoding': 2}
+    assert rig.stream.counters.errors == 0
     assert [reason for reason, _ in rig.errors] == ['unknown encoding'] * 2
 
 
 def test_failing_windows_and_publications_are_not_fatal(rig: Rig) -> None:
-    rig.worker.limit = 10
+    rig.stream.limit = 10
     rig.tracker.fail = {1}
     for stamp in (1, 2, 13, 4):
-        rig.worker.put(stamp)
+        rig.stream.put(stamp)
     until(lambda: rig.published == [1, 4])
-    assert rig.worker.counters.errors == 2
+    assert rig.stream.counters.errors == 2
     assert [reason for reason, _ in rig.errors] == ['frame', 'publication']
 
 
@@ -162,23 +163,24 @@ def test_only_the_frames_of_a_failed_window_go_unpublished() -> None:
     tracker.extractor.extract = scarce  # type: ignore[method-assign]
     published: list[TrackingResult] = []
     errors: list[tuple[str, Exception]] = []
-    worker: Worker[int] = Worker(
+    stream: Stream[int] = Stream(
+        Worker(),
         lambda item: clip_frame(item.message),
         lambda result, _: published.append(result),
         lambda reason, error: errors.append((reason, error)),
     )
-    worker.limit = 10
-    worker.load(lambda: tracker).result(WAIT)
+    stream.limit = 10
+    stream.load(lambda: tracker).result(WAIT)
     for index in range(6):
-        worker.put(index)
-    worker.submit(lambda tracker: None).result(WAIT)
+        stream.put(index)
+    stream.submit(lambda tracker: None).result(WAIT)
     red = Prompt(id=1, mask=red_mask(0))
-    worker.submit(lambda tracker: tracker.set_targets([red], clip_frame(0).stamp)).result(WAIT)
+    stream.submit(lambda tracker: tracker.set_targets([red], clip_frame(0).stamp)).result(WAIT)
     until(lambda: len(published) == 10)  # six without targets, then all but two
     assert [r.frame.index for r in published[6:]] == [0, 1, 4, 5]
     assert [type(error) for _, error in errors] == [torch.OutOfMemoryError]
-    assert worker.counters.errors == 1
-    assert worker.stop(WAIT)
+    assert stream.counters.errors == 1
+    assert stream.worker.stop(WAIT)
 
 
 @pytest.mark.parametrize('what', ['interrupt', 'flush'])
@@ -188,11 +190,11 @@ def test_failures_at_a_break_of_the_stream_are_reported(rig: Rig, what: str) -> 
 
     setattr(rig.tracker, what, fail)
     if what == 'interrupt':
-        rig.worker.interrupt()
+        rig.stream.interrupt()
     else:
-        rig.worker.pause(True)
+        rig.stream.pause(True)
     until(lambda: len(rig.errors) == 1)
-    assert rig.worker.counters.errors == 1
+    assert rig.stream.counters.errors == 1
 
 
 def test_errors_of_commands_go_to_their_caller(rig: Rig) -> None:
@@ -200,34 +202,34 @@ def test_errors_of_commands_go_to_their_caller(rig: Rig) -> None:
         raise DriftError('no')
 
     with pytest.raises(DriftError, match='no'):
-        rig.worker.submit(refuse).result(WAIT)
-    assert rig.worker.submit(lambda tracker: 7).result(WAIT) == 7
+        rig.stream.submit(refuse).result(WAIT)
+    assert rig.stream.submit(lambda tracker: 7).result(WAIT) == 7
 
 
 def test_a_command_can_be_taken_back_before_its_turn(rig: Rig) -> None:
     rig.tracker.gate.clear()
-    rig.worker.put(1)
-    until(lambda: not rig.worker._line)
+    rig.stream.put(1)
+    until(lambda: not rig.stream._line)
     ran = threading.Event()
-    command = rig.worker.submit(lambda tracker: ran.set())
+    command = rig.stream.submit(lambda tracker: ran.set())
     assert command.cancel()
     rig.tracker.gate.set()
-    rig.worker.submit(lambda tracker: None).result(WAIT)
+    rig.stream.submit(lambda tracker: None).result(WAIT)
     assert not ran.is_set()
 
 
 def test_pause_labels_what_waits_and_ignores_what_comes(rig: Rig) -> None:
-    rig.worker.limit = 10
-    rig.worker.put(1)
-    rig.worker.pause(True)
+    rig.stream.limit = 10
+    rig.stream.put(1)
+    rig.stream.pause(True)
     for stamp in (2, 3):
-        rig.worker.put(stamp)
-    rig.worker.submit(lambda tracker: None).result(WAIT)
+        rig.stream.put(stamp)
+    rig.stream.submit(lambda tracker: None).result(WAIT)
     assert rig.published == [1]
     assert rig.tracker.flushed == 1
-    assert rig.worker.counters.paused == 2
-    rig.worker.pause(False)
-    rig.worker.put(4)
+    assert rig.stream.counters.paused == 2
+    rig.stream.pause(False)
+    rig.stream.put(4)
     until(lambda: rig.published == [1, 4])
     assert rig.tracker.frames[-1].index == 3
 
@@ -246,18 +248,18 @@ def test_windows_that_are_due_run_between_commands(rig: Rig) -> None:
     def begin(tracker: Any) -> None:
         tracker.due = True
 
-    rig.worker.submit(begin).result(WAIT)
-    rig.worker.put(99)
+    rig.stream.submit(begin).result(WAIT)
+    rig.stream.put(99)
     until(lambda: len(rig.published) == 4)
     assert rig.published == [48, 49, 50, 99]
 
 
 def test_latency_is_told_once_per_frame(rig: Rig) -> None:
     before = time.monotonic()
-    rig.worker.put(1)
+    rig.stream.put(1)
     until(lambda: len(rig.published) == 1)
     again = rig.tracker.frames[0]
-    rig.worker.submit(lambda tracker: rig.worker._hand_on([result(again)])).result(WAIT)
+    rig.stream.submit(lambda tracker: rig.stream._hand_on([result(again)])).result(WAIT)
     first, second = rig.latencies
     assert first is not None
     assert before <= first <= time.monotonic()
@@ -266,7 +268,7 @@ def test_latency_is_told_once_per_frame(rig: Rig) -> None:
 
 def test_stop_under_load_joins_and_gives_up_what_waits() -> None:
     rig = Rig()
-    rig.worker.limit = 100
+    rig.stream.limit = 100
     original = rig.tracker.step
 
     def slow(frame: Frame) -> list[TrackingResult]:
@@ -275,25 +277,25 @@ def test_stop_under_load_joins_and_gives_up_what_waits() -> None:
 
     rig.tracker.step = slow
     for stamp in range(100):
-        rig.worker.put(stamp)
-    waiting = rig.worker.submit(lambda tracker: None)
+        rig.stream.put(stamp)
+    waiting = rig.stream.submit(lambda tracker: None)
     start = time.monotonic()
-    assert rig.worker.stop(1.0)
+    assert rig.stream.worker.stop(1.0)
     assert time.monotonic() - start < 1.0
     with pytest.raises(DriftError, match='shut down'):
         waiting.result(0)
     with pytest.raises(DriftError, match='shutting down'):
-        rig.worker.submit(lambda tracker: None).result(0)
+        rig.stream.submit(lambda tracker: None).result(0)
 
 
 def test_stop_during_a_window_says_that_it_goes_on() -> None:
     rig = Rig()
     rig.tracker.gate.clear()
-    rig.worker.put(1)
-    until(lambda: not rig.worker._line)
-    assert not rig.worker.stop(0.05)
+    rig.stream.put(1)
+    until(lambda: not rig.stream._line)
+    assert not rig.stream.worker.stop(0.05)
     rig.tracker.gate.set()
-    assert rig.worker.stop(WAIT)
+    assert rig.stream.worker.stop(WAIT)
     assert rig.published == []  # the results of a stopped worker go nowhere
 
 
@@ -304,5 +306,5 @@ def test_failed_load_reaches_the_caller() -> None:
         raise DriftError('no weights')
 
     with pytest.raises(DriftError, match='no weights'):
-        rig.worker.load(fail).result(WAIT)
-    assert rig.worker.stop(WAIT)
+        rig.stream.load(fail).result(WAIT)
+    assert rig.stream.worker.stop(WAIT)

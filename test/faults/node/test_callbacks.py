@@ -29,7 +29,7 @@ def test_an_exception_in_the_callback_of_images(
     rig = make_rig().start()
     reports, tracks = rig.listen('/diagnostics', DiagnosticArray), rig.tracks()
     with monkeypatch.context() as patch:
-        patch.setattr(rig.node._positions, 'add_image', lambda message: 1 / 0)
+        patch.setattr(rig.camera.positions, 'add_image', lambda message: 1 / 0)
         rig.show(0)
         tools.until(lambda: reported(reports, 1))
     levels = {report.status[0].level for report in reports}
@@ -50,7 +50,7 @@ def test_a_chaotic_clock(make_rig: MakeRig, tools: Any, capfd: Any) -> None:
     for sec, nanosec in [(5, 0), (-5, 0), (-(2**31), 0), (2**31 - 1, 999_999_999), (0, 0), (-1, 7)]:
         rig.publish('/clock', Clock(clock=Time(sec=sec, nanosec=nanosec)))
         failed += sec < 0
-        tools.until(lambda count=failed: rig.node.diagnostics.failed_callbacks == count)
+        tools.until(lambda count=failed: rig.node.failed_callbacks == count)
     tools.until(lambda: reported(reports, failed))
     rig.show(0)
     tools.until(lambda: len(tracks) == 1)
@@ -62,7 +62,7 @@ def test_a_change_of_a_parameter_that_fails_is_refused(make_rig: MakeRig, monkey
     rig = make_rig().start()
     before = rig.node.parameters.settings
     with monkeypatch.context() as patch:
-        patch.setattr(rig.node._inputs, 'update', lambda settings: 1 / 0)
+        patch.setattr(rig.camera.inputs, 'update', lambda settings: 1 / 0)
         answer = rig.set_parameter('max_rate', 5.0)
     assert not answer.successful
     assert 'ZeroDivisionError' in answer.reason

@@ -31,8 +31,8 @@ def test_no_generation_is_used_again_in_any_life(make_rig: Callable[..., Any], t
             named.setdefault(answer.generation, set()).add(name)
         assert rig.change('deactivate')
         assert rig.change('activate')
-        assert rig.node.worker.tracker.targets == {1: name}
-        assert rig.node.worker.tracker.generation == answer.generation  # the same targets
+        assert rig.stream.tracker.targets == {1: name}
+        assert rig.stream.tracker.generation == answer.generation  # the same targets
         assert rig.call(Trigger, 'clear').success
         assert rig.change('deactivate')
         assert rig.change('cleanup')
@@ -42,7 +42,7 @@ def test_no_generation_is_used_again_in_any_life(make_rig: Callable[..., Any], t
 
 def test_a_restarted_process_goes_on_with_other_generations(make_rig: Callable[..., Any]) -> None:
     first, second = make_rig().start(), make_rig().start()
-    assert first.node.worker.generation != second.node.worker.generation
+    assert first.stream.generation != second.stream.generation
 
 
 def test_a_prompt_that_is_still_at_work_at_the_end_takes_no_later_generation(
@@ -52,18 +52,17 @@ def test_a_prompt_that_is_still_at_work_at_the_end_takes_no_later_generation(
     rig = make_rig().start()
     rig.show(0)
     rig.arrived()
-    worker = rig.node.worker
-    tracker = worker.tracker
+    worker, tracker = rig.node.worker, rig.stream.tracker
     original, before = tracker.set_targets, tracker.generation
 
     def slow(*arguments: Any) -> Any:
-        tools.until(lambda: worker._stopping)
+        tools.until(lambda: worker.stopping)
         return original(*arguments)
 
     monkeypatch.setattr(tracker, 'set_targets', slow)
     prompts = [Prompt(mask=tools.scene(0)[1] == 1)]
-    waiting = rig.node.worker.submit(lambda tracker: tracker.set_targets(prompts))
+    waiting = rig.stream.submit(lambda tracker: tracker.set_targets(prompts))
     assert rig.change('shutdown')
     with pytest.raises(Exception, match='shut down'):
         waiting.result(tools.WAIT)
-    assert rig.node._generation > before
+    assert rig.camera._generation > before

@@ -50,10 +50,10 @@ def slow(rig: Any, tools: Any) -> tuple[Any, Slow, Any]:
     rig.show(0)
     rig.arrived()
     segmenter = Slow()
-    quick, rig.node.worker.tracker.segmenter = rig.node.worker.tracker.segmenter, segmenter
+    quick, rig.stream.tracker.segmenter = rig.stream.tracker.segmenter, segmenter
     waiting = rig.call_async(ResetTargets, 'reset_targets', prompts=[Prompt(boxes=[BOX])])
     tools.until(segmenter.began.is_set)
-    rig.node.worker.tracker.segmenter = quick
+    rig.stream.tracker.segmenter = quick
     return rig, segmenter, waiting
 
 
@@ -91,7 +91,7 @@ def test_a_long_prompt_gives_way_to_a_later_one(
     given_up = tools.until(waiting.result)
     assert not given_up.success
     assert 'later reset' in given_up.message
-    assert rig.node.worker.tracker.targets == ({1: ''} if how == 'reset' else {})
+    assert rig.stream.tracker.targets == ({1: ''} if how == 'reset' else {})
 
 
 @pytest.mark.parametrize('how', ['deactivate', 'cleanup', 'shutdown'])
@@ -125,7 +125,7 @@ def test_no_window_outlives_the_transition_that_ends_it(make_rig: MakeRig, tools
         finally:
             ended.set()
 
-    extractor = rig.node.worker.tracker.extractor
+    extractor = rig.stream.tracker.extractor
     extract, extractor.extract = extractor.extract, endless
     rig.show(1)
     tools.until(begun.is_set)

@@ -107,7 +107,7 @@ def test_what_the_middleware_loses_is_counted_and_told_once(
         lost.callback(SimpleNamespace(total_count=0, total_count_change=count))
     rig.show(1)
     tools.until(lambda: len(tracks) == 2)
-    assert rig.node.worker.tracker.stats.lost == 5
+    assert rig.stream.tracker.stats.lost == 5
     tools.until(
         lambda: any('lost on the way' in v.key for r in reports[-1:] for v in r.status[0].values)
     )

@@ -43,7 +43,7 @@ def test_a_stamp_that_names_no_time_is_refused_and_counted(
     assert rig.counters().skipped == {'stamp names no time': 2}
     assert 'nanosec' in capfd.readouterr().err
     rig.publish('depth', Image(header=bad.header))
-    tools.until(lambda: rig.node._positions.outcomes['unusable'] == 1)
+    tools.until(lambda: rig.camera.positions.outcomes['unusable'] == 1)
 
 
 def test_two_publishers_on_one_topic(rig: Any, tools: Any) -> None:
