@@ -106,14 +106,15 @@ class Outcome:
 class Camera:
     """Publishes images, and notes when their label maps come."""
 
-    def __init__(self, node: Any, labels: str) -> None:
+    def __init__(self, node: Any, labels: str, below: str = '') -> None:
         self.node = node
         self._sent: dict[int, float] = {}  # publication in monotonic s, by stamp
         self.came: dict[int, float] = {}  # arrival in monotonic s, by stamp
         self.report: dict[str, str] = {}
-        self._images = node.create_publisher(Image, 'image', 5)
+        self._images = node.create_publisher(Image, f'{below}image', 5)
         node.create_subscription(Image, labels, self._answered, 10, raw=True)
-        node.create_subscription(TrackedObjectArray, 'tracker/tracks', lambda _: None, 10)
+        tracks = f'tracker/{below}tracks'
+        node.create_subscription(TrackedObjectArray, tracks, lambda _: None, 10)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._reported, 10)
         self._labels = labels
 
@@ -160,9 +161,13 @@ class Camera:
         took = time.monotonic() - begin
         time.sleep(DRAIN)
         cpu = cpu_time(pid) - cpu
-        latencies = [self.came[s] - self._sent[s] for s in stamps if s in self.came]
+        latencies = [self.latency(s) for s in stamps if s in self.came]
         stages = {k.removeprefix(STAGES): v for k, v in self.report.items() if STAGES in k}
         return Outcome(len(stamps), latencies, took, cpu, stages)
+
+    def latency(self, stamp: int) -> float:
+        """From the publication of an image to its answer, in s."""
+        return self.came[stamp] - self._sent[stamp]
 
     def _answered(self, data: bytes) -> None:
         self.came[raw_stamp(data)] = time.monotonic()

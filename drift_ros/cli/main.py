@@ -32,6 +32,7 @@ MODULES = (
     'evaluate',
     'demo',
     'score',
+    'latency',
     'pca',
     'attention',
     'adapt',

@@ -52,10 +52,9 @@ def detections_3d(result: TrackingResult, measured: Measured | None) -> Any:
     frame = result.frame
     message = vision.Detection3DArray(header=header(frame.stamp, frame.frame_id))
     for obj in result.objects:
-        points = measured.points(obj) if measured and obj.visible else ()
-        if len(points) < (measured.min_pixels if measured else 1):
+        if measured is None or measured.position(obj) is None:
             continue
-        centre, size = geometry.box(points)
+        centre, size = geometry.box(measured.points(obj))
         detection = vision.Detection3D(header=message.header, id=str(obj.id))
         box, hypothesis = detection.bbox, _hypothesis(obj)
         position = box.center.position

@@ -51,6 +51,7 @@ class Seen:
     dropped: int = 0
     lost: int = 0
     bad: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)  # by stage
 
 
 class Diagnostics:
@@ -149,6 +150,11 @@ class Diagnostics:
             'results published': counts.published,
             'paused': stream.paused,
         }
+        seconds = stages(stream)
+        if published := counts.published - seen.published:
+            for name, spent in seconds.items():
+                taken = (spent - seen.seconds.get(name, 0)) / published
+                values[f'stage: {name} [ms]'] = f'{taken * 1e3:.1f}'
         values |= {f'skipped: {reason}': n for reason, n in sorted(counts.skipped.items())}
         bad = counts.errors + sum(counts.skipped.values())
         self._seen = Seen(
@@ -157,8 +163,17 @@ class Diagnostics:
             dropped=counts.dropped,
             lost=counts.lost,
             bad=bad,
+            seconds=seconds,
         )
         return values
+
+
+def stages(stream: Stream[Any]) -> dict[str, float]:
+    """Seconds by stage so far, in the order in which a frame goes through them."""
+    own = dict(stream.stages.seconds)
+    inside = dict(stream.tracker.stages.seconds) if stream.tracker is not None else {}
+    publishing = own.pop('publishing')
+    return own | inside | {'publishing': publishing}
 
 
 def device(tracker: Tracker) -> dict[str, object]:

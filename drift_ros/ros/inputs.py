@@ -158,6 +158,7 @@ class RateLimit:
     def __init__(self) -> None:
         self._due = 0
         self._last = 0
+        self._rate = 0.0
 
     def passes(self, stamp: int, rate: float) -> bool:
         """Whether a message with this stamp in ns may pass at `rate` messages per s (0: all)."""
@@ -165,8 +166,8 @@ class RateLimit:
             return True
         period = round(1e9 / rate)  # whole numbers: a float cannot hold today's time to the ns
         back, self._last = stamp < self._last, stamp
-        if back or stamp - self._due > period:
-            self._due = stamp
+        if back or rate != self._rate or stamp - self._due > period:
+            self._due, self._rate = stamp, rate
         if stamp < self._due - period // 10:  # cameras are not that exact
             return False
         self._due += period

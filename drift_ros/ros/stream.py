@@ -25,6 +25,7 @@ from drift_ros.errors import DriftError, FrameError
 from drift_ros.interruption import Work
 from drift_ros.ros.worker import Job, Worker
 from drift_ros.structures import FailedFrames, Frame, TrackerOutput, TrackingResult
+from drift_ros.tracking.stages import Stages
 from drift_ros.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,8 @@ class Stream(Generic[Message]):
         limit: frames that may wait in the line, at least 1.
         generation: of the last tracker; it stays when the thread has ended.
         counters: what happened so far.
+        stages: where the time of frames goes beside tracking: `queue` is the time from the arrival
+            of an image until it is taken.
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class Stream(Generic[Message]):
         self._tracker: Tracker | None = None
         self._last_generation = 0
         self.counters = Counters()
+        self.stages = Stages('queue', 'conversion', 'publishing')
         self.limit = 1
         worker.serve(self)
 
@@ -279,7 +283,9 @@ class Stream(Generic[Message]):
     def _take(self, item: Incoming[Message]) -> None:
         def run() -> None:
             assert self._tracker is not None
-            frame = self._to_frame(item)
+            self.stages.add('queue', time.monotonic() - item.received)
+            with self.stages.measure('conversion'):
+                frame = self._to_frame(item)
             self._received[frame.stamp] = item.received
             if len(self._received) > STAMPS_KEPT:
                 self._received.popitem(last=False)
@@ -325,7 +331,9 @@ class Stream(Generic[Message]):
                 self._guarded(partial(self._publish_one, output), 'publication')
 
     def _publish_one(self, result: TrackingResult) -> None:
-        self._publish(result, self._received.pop(result.frame.stamp, None))
+        received = self._received.pop(result.frame.stamp, None)
+        with self.stages.measure('publishing'):
+            self._publish(result, received)
         self.counters.published += 1
 
     # ------------------------------------------------------------------------------------ internals

@@ -30,6 +30,7 @@ from drift_ros.structures import TrackedObject
 from drift_ros.tracking.competition import alike, return_parts
 from drift_ros.tracking.measure import drop_small, measure
 from drift_ros.tracking.prompting import paint
+from drift_ros.tracking.stages import Stages
 from drift_ros.tracking.states import TargetStates
 from drift_ros.tracking.targets import Targets
 from drift_ros.tracking.window_buffer import BufferedFrame
@@ -103,6 +104,7 @@ class MaskPropagator:
         refiner: of masks; None leaves them as they are.
         on_reference: is told of every prompted frame, with its descriptors and its (K, h, w) labels
             on the grid.
+        stages: takes the time of the refinement.
 
     Attributes:
         memory: the remembered frames.
@@ -117,6 +119,7 @@ class MaskPropagator:
         history: int,
         refiner: Refiner | None = None,
         on_reference: OnReference | None = None,
+        stages: Stages | None = None,
     ) -> None:
         self._targets = targets
         self._settings = propagation
@@ -132,6 +135,7 @@ class MaskPropagator:
         )
         self.memory = self._propagator.memory
         self._refiner = refiner
+        self._stages = stages or Stages('refinement')
         self._on_reference = on_reference
 
     def reset(self) -> None:
@@ -220,7 +224,8 @@ class MaskPropagator:
             return None
 
         def refine(found: Masks, soft: Tensor) -> tuple[Masks, Tensor]:
-            labels = refiner.refine(entry.frame.image, found.labels)
+            with self._stages.measure('refinement'):
+                labels = refiner.refine(entry.frame.image, found.labels)
             refined = self._readout.measure(labels, {o.id: o.score for o in found.objects})
             if not refiner.settings.feedback:
                 return refined, soft

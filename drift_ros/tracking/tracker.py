@@ -37,6 +37,7 @@ from drift_ros.tracking.feature_pipeline import FeaturePipeline
 from drift_ros.tracking.mask_propagator import MaskPropagator, Masks
 from drift_ros.tracking.output_queue import OutputQueue
 from drift_ros.tracking.prompting import find_frame, paint, segment
+from drift_ros.tracking.stages import Stages
 from drift_ros.tracking.stream import ChangeLog, restart_reason
 from drift_ros.tracking.targets import Target, Targets
 from drift_ros.tracking.window_buffer import BufferedFrame, FrameWindow, WindowBuffer, window_size
@@ -65,6 +66,7 @@ class Tracker:
 
     Attributes:
         adapter: adapts the attention kernel.
+        stages: where the time of frames with targets goes.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Tracker:
         self.segmenter = segmenter
         self.settings = settings = settings or TrackerSettings()
         self.stats = Stats()
+        self.stages = Stages('features', 'propagation', 'refinement')
         self.generation = 0
         self._initial_prompts = tuple(initial_prompts)
         length, stride = window_size(extractor, settings.window)
@@ -96,6 +99,7 @@ class Tracker:
             self._buffer.history,
             self._refiner,
             self._adapt,
+            self.stages,
         )
         self._features = FeaturePipeline(
             extractor, length, settings.features.resolution, self._buffer.history
@@ -443,10 +447,12 @@ class Tracker:
 
     def _label_window(self, window: FrameWindow, left: list[BufferedFrame]) -> None:
         """Label the new frames of a window; what is done leaves the list."""
-        described = self._masks.prepare(self._features.describe(window))
+        with self.stages.measure('features'):
+            described = self._masks.prepare(self._features.describe(window))
         self.stats.windows += 1
         for entry, descriptors in zip(tuple(left), described.frames(), strict=True):
-            found = self._masks.step(entry, descriptors)
+            with self.stages.measure('propagation'):
+                found = self._masks.step(entry, descriptors)
             self._outputs.add(entry, found, self.generation)
             entry.labels = found.labels
             del left[0]

@@ -101,6 +101,25 @@ def line_chart(
         return _svg(figure)
 
 
+def stack_chart(xs: Sequence[float], parts: Sequence[Line], x_label: str, y_label: str) -> str:
+    """An SVG with parts of a whole as areas on top of each other, and a legend below them.
+
+    Args:
+        xs: values of the x axis, increasing.
+        parts: the lowest one first, each with one value per x; None and NaN count as 0.
+        x_label, y_label: labels of the axes, with unit.
+    """
+    with mpl.rc_context(STYLE):
+        figure, axes = _figure(HEIGHT + ROW * math.ceil(len(parts) / COLUMNS))
+        values = [[v if v is not None and math.isfinite(v) else 0 for v in p.values] for p in parts]
+        colours, names = [p.colour for p in parts], [p.name for p in parts]
+        axes.stackplot(xs, *values, colors=colours, labels=names, step='mid', linewidth=0)
+        axes.set(xlabel=x_label, ylabel=y_label)
+        axes.margins(x=0.01)
+        figure.legend(loc='outside lower left', ncols=COLUMNS, frameon=False)
+        return _svg(figure)
+
+
 def interval_chart(intervals: Sequence[Interval], label: str) -> str:
     """An SVG with values and their intervals as bars below each other, and a line at 0.
 

@@ -91,7 +91,7 @@ def test_what_a_person_does_with_targets(rig: Any, tools: Any, spinner: Spinner)
     with pytest.raises(ClientError, match='not tracked'):
         client.remove([1])
     client.pause(True)
-    assert rig.node.worker.paused
+    assert rig.stream.paused
     client.clear()
     client.close()
 

@@ -99,12 +99,12 @@ def test_a_crash_in_a_transition_is_logged_and_leaves_a_way_back(
 ) -> None:
     from drift_ros.ros import node
 
-    def crash(settings: Any, generation: int) -> None:
+    def crash() -> None:
         raise ZeroDivisionError('by zero')
 
     rig = make_rig()
     with monkeypatch.context() as patch:
-        patch.setattr(node, 'load', crash)
+        patch.setattr(node, 'Loader', crash)
         assert not rig.change('configure')
     assert 'ZeroDivisionError: by zero' in capfd.readouterr().err
     assert state(rig) == 'unconfigured'

@@ -92,19 +92,25 @@ class TrackerClient:
         name: full name of the tracker node.
         alive: raises if waiting has become pointless, for example because the tracker's process has
             ended.
+        camera: whose targets are meant; empty for the only one.
     """
 
     def __init__(
-        self, node: Node, name: str = '/tracker', alive: Callable[[], None] = lambda: None
+        self,
+        node: Node,
+        name: str = '/tracker',
+        alive: Callable[[], None] = lambda: None,
+        camera: str = '',
     ) -> None:
         self.name = name
+        below = f'{name}/{camera}' if camera else name
         self._alive = alive
         self._get_state = node.create_client(GetState, f'{name}/get_state')
         self._change_state = node.create_client(ChangeState, f'{name}/change_state')
-        self._reset = node.create_client(ResetTargets, f'{name}/reset_targets')
-        self._remove = node.create_client(RemoveTargets, f'{name}/remove_targets')
-        self._clear = node.create_client(Trigger, f'{name}/clear')
-        self._pause = node.create_client(SetBool, f'{name}/pause')
+        self._reset = node.create_client(ResetTargets, f'{below}/reset_targets')
+        self._remove = node.create_client(RemoveTargets, f'{below}/remove_targets')
+        self._clear = node.create_client(Trigger, f'{below}/clear')
+        self._pause = node.create_client(SetBool, f'{below}/pause')
         self._node = node
 
     def wait_active(self, timeout: float, autostart: bool = False) -> None:

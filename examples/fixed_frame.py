@@ -1,0 +1,87 @@
+"""What the examples for robots share: targets that are seen, in a frame that does not move.
+
+The camera may move, and masks come later than their images. So the camera is looked up in tf at the
+stamp of the image, never at the present time.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections import deque
+
+import numpy as np
+import tf2_ros
+from geometry_msgs.msg import Transform
+from numpy.typing import NDArray
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.time import Time
+
+from drift_ros.msg import TrackedObject, TrackedObjectArray
+
+WAITING = 32  # images that may wait for their transform
+PERIOD = 0.02  # s
+
+
+class FixedFrameNode(Node):
+    """Subscribes to `tracks`, and hands them on with the camera's place in a fixed frame.
+
+    Parameters: `fixed_frame`, `min_score`, and `patience`, the longest wait for a transform in s.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.fixed_frame = str(self.declare_parameter('fixed_frame', 'map').value)
+        self._min_score = float(self.declare_parameter('min_score', 0.5).value)
+        patience = float(self.declare_parameter('patience', 0.5).value)
+        self._patience = Duration(seconds=patience)
+        self._waiting: deque[tuple[Time, TrackedObjectArray]] = deque(maxlen=WAITING)
+        self.buffer = tf2_ros.Buffer()
+        self._listener = tf2_ros.TransformListener(self.buffer, self)
+        self.create_subscription(TrackedObjectArray, 'tracks', self._take, qos_profile_sensor_data)
+        self.create_timer(PERIOD, self._serve)
+
+    @abstractmethod
+    def on_tracks(self, tracks: TrackedObjectArray, camera: Transform) -> None:
+        """Called for each image in order; `camera` goes from its frame to the fixed one."""
+
+    def seen(self, found: TrackedObject) -> bool:
+        """Whether a target may be acted upon: occluded and lost ones have no position."""
+        visible = found.state == TrackedObject.VISIBLE and found.has_position
+        return bool(visible and found.score >= self._min_score)
+
+    def _take(self, tracks: TrackedObjectArray) -> None:
+        self._waiting.append((self.get_clock().now(), tracks))
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._waiting:
+            came, tracks = self._waiting[0]
+            try:
+                camera = self.buffer.lookup_transform(
+                    self.fixed_frame, tracks.header.frame_id, Time.from_msg(tracks.header.stamp)
+                )
+            except tf2_ros.TransformException as error:
+                if self.get_clock().now() - came < self._patience:
+                    return  # it may still come
+                self._waiting.popleft()
+                self.get_logger().warning(f'an image is left out: {error}', throttle_duration_sec=5)
+            else:
+                self._waiting.popleft()
+                self.on_tracks(tracks, camera.transform)
+
+
+def label(found: TrackedObject) -> str:
+    """A name for frames and planners, that no two targets of a generation share."""
+    name = re.sub(r'[^A-Za-z0-9]+', '_', found.name).strip('_')
+    return f'{name or "target"}_{found.id}'
+
+
+def transformed(transform: Transform, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points (n, 3) in m, taken into the frame that a transform goes to."""
+    turn, shift = transform.rotation, transform.translation
+    axis = np.array([turn.x, turn.y, turn.z])
+    rotated = points + 2 * np.cross(axis, np.cross(axis, points) + turn.w * points)
+    return np.asarray(rotated + np.array([shift.x, shift.y, shift.z]))

@@ -1,0 +1,49 @@
+"""The tracker with one of the examples for robots.
+
+    ros2 launch examples/robot.launch.py example:=target_frames fixed_frame:=map \
+        image:=/camera/color/image_raw camera_info:=/camera/color/camera_info \
+        depth:=/camera/aligned_depth_to_color/image_raw
+
+What tracker.launch.py takes (prompts_file, device, ...) can be given too.
+"""
+
+import sys
+from pathlib import Path
+
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
+
+HERE = Path(__file__).resolve().parent
+EXAMPLES = ['target_frames', 'moveit_objects', 'grasp']
+TRACKER = PathJoinSubstitution([FindPackageShare('drift_ros'), 'launch', 'tracker.launch.py'])
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The launch description."""
+    example = ExecuteProcess(
+        cmd=[
+            sys.executable,
+            [f'{HERE}/', LaunchConfiguration('example'), '.py'],
+            '--ros-args',
+            *('-p', ['fixed_frame:=', LaunchConfiguration('fixed_frame')]),
+            *('-p', ['use_sim_time:=', LaunchConfiguration('use_sim_time')]),
+            *('-r', 'tracks:=/tracker/tracks', '-r', 'cloud:=/tracker/cloud'),
+        ],
+        output='screen',
+    )
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                'example', choices=EXAMPLES, description='Which one, without .py.'
+            ),
+            DeclareLaunchArgument(
+                'fixed_frame', default_value='map', description='A tf frame that does not move.'
+            ),
+            IncludeLaunchDescription(PythonLaunchDescriptionSource(TRACKER)),
+            example,
+        ]
+    )

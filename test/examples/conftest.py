@@ -1,0 +1,3 @@
+"""The tests of the examples have the helpers of those of the node."""
+
+from node_rig import tools  # noqa: F401
