@@ -364,9 +364,14 @@ class TargetSettings(Settings):
         le=1,
         description='A target whose soft label stays below this value everywhere is not visible; '
         '0 always gives it a mask, as the papers do.',
+        json_schema_extra={'dynamic': True},
     )
     min_area: int = Field(
-        1, ge=1, le=2**31 - 1, description='Smallest mask in px that counts as visible.'
+        1,
+        ge=1,
+        le=2**31 - 1,
+        description='Smallest mask in px that counts as visible.',
+        json_schema_extra={'dynamic': True},
     )
     compete: bool = Field(
         True,
@@ -381,6 +386,7 @@ class TargetSettings(Settings):
         description='A target that is not visible counts as occluded while its predicted place '
         'lies in the image and is known to within this standard deviation, in sizes of the target '
         '(square root of its area); as lost from then on.',
+        json_schema_extra={'dynamic': True},
     )
 
 
@@ -473,7 +479,11 @@ class RefinementSettings(Settings):
         'segmenter of the prompts.',
     )
     every: int = Field(
-        1, ge=1, le=1000, description='Every which frame is refined; the others stay as they are.'
+        1,
+        ge=1,
+        le=1000,
+        description='Every which frame is refined; the others stay as they are.',
+        json_schema_extra={'dynamic': True},
     )
     min_iou: float = Field(
         0.5,
@@ -481,14 +491,20 @@ class RefinementSettings(Settings):
         le=1,
         description='Overlap (intersection over union) with the mask that was to be refined below '
         'which the refined one is not taken.',
+        json_schema_extra={'dynamic': True},
     )
     feedback: bool = Field(
         True,
         description='Whether the refined mask is remembered and propagated from, or published '
         'only.',
+        json_schema_extra={'dynamic': True},
     )
     band: int = Field(
-        6, ge=1, le=256, description='Half width in px of the band that `grabcut` looks at.'
+        6,
+        ge=1,
+        le=256,
+        description='Half width in px of the band that `grabcut` looks at.',
+        json_schema_extra={'dynamic': True},
     )
     iterations: int = Field(1, ge=1, le=20, description='Iterations of `grabcut`.')
     margin: float = Field(
@@ -496,6 +512,7 @@ class RefinementSettings(Settings):
         ge=0,
         le=1,
         description='Margin of the box that `sam` is given, in parts of its longer side.',
+        json_schema_extra={'dynamic': True},
     )
 
 

@@ -40,9 +40,20 @@ def play(
         float,
         typer.Option(min=0, help='Wait up to so many seconds until somebody listens.'),
     ] = 0.0,
+    in_step: Annotated[
+        str,
+        typer.Option(
+            help='Topic of a tracker, such as /tracker/tracks: the next image waits until the one '
+            'before is answered there, so that every frame is tracked, however long it takes.'
+        ),
+    ] = '',
+    ahead: Annotated[
+        int, typer.Option(min=1, help='Images that may be unanswered: window.stride.')
+    ] = 1,
 ) -> None:
     """Publish a bag's messages with their timing, like `ros2 bag play`."""
     try:
+        from drift_ros.ros.tools.in_step import InStep
         from drift_ros.ros.tools.playback import Player, node_of_its_own
     except ImportError:
         raise NoRosError(
@@ -50,7 +61,8 @@ def play(
         ) from None
     console = Console(stderr=True)
     with node_of_its_own('drift_play') as node:
-        player = Player(node, bag, topics or None, rate, clock)
+        steps = InStep(node, in_step, ahead) if in_step else None
+        player = Player(node, bag, topics or None, rate, clock, steps)
         console.print(f'{", ".join(player.topics)} of {bag}, {player.duration:.1f} s')
         if start_paused:
             console.input('Enter starts it ')

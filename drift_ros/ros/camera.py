@@ -12,7 +12,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 
 from drift_ros.errors import DriftError
-from drift_ros.node_settings import NodeSettings
+from drift_ros.node_settings import NodeSettings, tracker_settings
 from drift_ros.ros import logs
 from drift_ros.ros.clicks import Clicks
 from drift_ros.ros.commands import Commands
@@ -84,6 +84,7 @@ class Camera:
             DriftError: a topic cannot be subscribed to or published on.
         """
         settings = self.settings
+        self._tracked = tracker_settings(settings)
         self.positions = Positions(settings, self._warn)
         self.inputs = Inputs(self._node, settings, self)
         self._outputs = Outputs(self._node, self)
@@ -158,9 +159,14 @@ class Camera:
 
     def update(self) -> None:
         """Take over changed settings."""
+        settings = self.settings
         for part in (self.inputs, self.positions):
             if part is not None:
-                part.update(self.settings)
+                part.update(settings)
+        tracked = tracker_settings(settings)
+        if self.stream is not None and tracked != self._tracked:
+            self._tracked = tracked
+            self.stream.submit(lambda tracker: tracker.update(tracked))
 
     # ------------------------------------------------------------------------------ callbacks
 

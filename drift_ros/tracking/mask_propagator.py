@@ -64,6 +64,10 @@ class MaskReadout:
         self._targets = targets
         self._settings = settings
 
+    def update(self, settings: TargetSettings) -> None:
+        """Take over changed settings."""
+        self._settings = settings
+
     def __call__(self, soft: Tensor, stride: int, size: tuple[int, int]) -> Masks:
         """Masks in an image of a size (H, W) from (K, h, w) soft labels."""
         return self.measure(*self.read(soft, stride, size))
@@ -137,6 +141,11 @@ class MaskPropagator:
         self._refiner = refiner
         self._stages = stages or Stages('refinement')
         self._on_reference = on_reference
+
+    def update(self, visibility: TargetSettings) -> None:
+        """Take over changed settings; `compete` stays as it was."""
+        self._readout.update(visibility)
+        self._states.update(visibility)
 
     def reset(self) -> None:
         """Forget everything; a new generation begins."""

@@ -57,6 +57,10 @@ class TargetStates:
         self._settings = settings
         self._moments: deque[_Moment] = deque(maxlen=history + 1)
 
+    def update(self, settings: TargetSettings) -> None:
+        """Take over changed settings."""
+        self._settings = settings
+
     def reset(self) -> None:
         """Forget all targets."""
         self._moments.clear()

@@ -142,6 +142,15 @@ class Tracker:
         """Window length and stride in frames."""
         return self._buffer.length, self._buffer.stride
 
+    def update(self, settings: TrackerSettings) -> None:
+        """Take over what may change while a stream goes on: the settings marked `dynamic`. The next
+        frame is labelled by them.
+        """
+        self.settings = settings
+        self._masks.update(settings.targets)
+        if self._refiner is not None:
+            self._refiner.settings = settings.refinement
+
     # ---- stream
 
     def step(self, frame: Frame, prompts: Sequence[Prompt] = ()) -> list[TrackerOutput]:

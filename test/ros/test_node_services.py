@@ -264,3 +264,21 @@ def test_the_executor_serves_others_while_a_service_waits(
     assert not any(answer.done() for answer in waiting)
     gate.open()
     assert all(tools.until(answer.result).success for answer in waiting)
+
+
+def test_what_may_change_while_tracking_does(make_rig: Callable[..., Any], tools: Any) -> None:
+    rig = make_rig().start()
+    tracks = rig.tracks()
+    rig.show(0)
+    assert rig.reset(0).success
+    rig.show(1)
+    tools.until(lambda: len(tracks) == 3)
+    assert tracks[-1].objects[0].visible
+    assert rig.set_parameter('targets.min_area', 48 * 64).successful
+    rig.show(2)
+    tools.until(lambda: len(tracks) == 4)
+    assert not tracks[-1].objects[0].visible
+    assert not rig.set_parameter('targets.min_area', 0).successful
+    refused = rig.set_parameter('propagation.memory', 3)
+    assert not refused.successful
+    assert 'clean up' in refused.reason

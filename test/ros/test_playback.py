@@ -179,3 +179,27 @@ def test_command_names_a_bag_that_is_not_there(tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert str(tmp_path / 'none') in ended.stderr.replace('\n', '')
     assert 'Traceback' not in ended.stderr
+
+
+def test_in_step_no_frame_is_dropped(make_rig: Any, tools: Any, tmp_path: Path) -> None:
+    """The bag is played as fast as the tracker answers, with room for one waiting image."""
+    from drift_ros.ros.tools.in_step import InStep
+
+    rig = make_rig(queue=1).start()
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('player', namespace=f'/{rig.name}_ns', context=context)
+    path = tmp_path / 'renamed'
+    with BagWriter(path) as writer:
+        for k in range(FRAMES):
+            image = messages.image(tools.scene(k)[0], 'rgb8', tools.stamp(k), tools.FRAME_ID)
+            topic = f'/{rig.name}_ns/image'
+            writer.write_raw(topic, 'sensor_msgs/msg/Image', serialize_message(image), k)
+    player = Player(node, path, rate=100, in_step=InStep(node, f'{rig.name}/tracks'))
+    assert player.wait_for_subscribers(tools.WAIT)
+    tools.until(lambda: node.count_subscribers(f'/{rig.name}_ns/{rig.name}/tracks'))
+    player.play()
+    assert rig.counters().published == FRAMES
+    assert rig.counters().dropped == 0
+    node.destroy_node()
+    rclpy.shutdown(context=context)

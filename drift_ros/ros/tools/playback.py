@@ -26,6 +26,7 @@ from drift_ros.errors import SourceError
 from drift_ros.io.bags import BagReader
 from drift_ros.ros import stamps
 from drift_ros.ros.messages import message_type
+from drift_ros.ros.tools.in_step import InStep
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +46,11 @@ class Player:
         topics: only these; None: all.
         rate: bag seconds per second, > 0.
         clock: publish /clock, at 40 Hz of real time and at every message.
+        in_step: waits after each image, and so makes `rate` the highest one.
 
     Raises:
-        SourceError: the bag cannot be read, a topic is not in it, or the type of none of them is
-            installed.
+        SourceError: the bag cannot be read, a topic is not in it, the type of none of them is
+            installed, or it is not clear which topic's images `in_step` is to wait for.
     """
 
     def __init__(
@@ -58,17 +60,21 @@ class Player:
         topics: Sequence[str] | None = None,
         rate: float = 1.0,
         clock: bool = False,
+        in_step: InStep | None = None,
     ) -> None:
         if not rate > 0:
             raise SourceError(f'the rate is {rate}: it must be greater than 0')
         self._node = node
         self._path = path
         self._rate = rate
+        self._in_step = in_step
         with BagReader(path) as bag:
             for topic in topics or []:
                 bag.count(topic)  # names what is there if this is not
             chosen = {t: kind for t, kind in bag.topics.items() if topics is None or t in topics}
             self.duration = bag.duration_ns / 1e9
+            others = [topic for topic in bag.topics if topic not in chosen]
+            self._images = bag.image_topic(None, others) if in_step else ''
         self._clock = node.create_publisher(Clock, '/clock', 1) if clock else None
         self._publishers = self._advertise(chosen)
         self._stop = threading.Event()
@@ -105,6 +111,8 @@ class Player:
                     return
                 self._publishers[topic].publish(bytes(data))
                 self.published += 1
+                if self._in_step is not None and topic == self._images:
+                    self._in_step.sent(bytes(data))
                 progress((stamp - first) / 1e9)
 
     def finish(self) -> None:
