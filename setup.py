@@ -71,6 +71,7 @@ setup(
     ],
     extras_require={
         'jhmdb': ['scipy>=1.8'],
+        'page': ['nicegui>=3.10'],
         'ray': ['ray>=2.9'],
         'rerun': ['rerun-sdk>=0.23'],
         'sam': ['segment-anything>=1.0', 'torchvision>=0.19'],

@@ -9,11 +9,16 @@ DDS profile, with which large images arrive.
 
 import os
 
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import (
+    DeclareLaunchArgument,
+    ExecuteProcess,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
-from launch_ros.substitutions import FindPackageShare
+from launch_ros.substitutions import ExecutableInPackage, FindPackageShare
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
@@ -62,6 +67,11 @@ ARGUMENTS = [
         'log_level', default_value='info', description='debug, info, warn, error.'
     ),
     DeclareLaunchArgument('rviz', default_value='false', description='Show the result in RViz.'),
+    DeclareLaunchArgument(
+        'page',
+        default_value='false',
+        description='Serve a web page for clicks on http://127.0.0.1:8080 (needs nicegui).',
+    ),
     DeclareLaunchArgument(
         'use_respawn', default_value='false', description='Restart after a crash.'
     ),
@@ -137,4 +147,10 @@ def generate_launch_description() -> LaunchDescription:
         remappings=[(f'/tracker/{topic}', f'tracker/{topic}') for topic in shown],
         condition=IfCondition(LaunchConfiguration('rviz')),
     )
-    return LaunchDescription([*ARGUMENTS, *profile(), OpaqueFunction(function=tracker), rviz])
+    page = ExecuteProcess(  # and no Node, which would get arguments of ROS
+        cmd=[ExecutableInPackage('drift', 'drift_ros'), 'page'],
+        output='screen',
+        condition=IfCondition(LaunchConfiguration('page')),
+    )
+    actions = [OpaqueFunction(function=tracker), rviz, page]
+    return LaunchDescription([*ARGUMENTS, *profile(), *actions])

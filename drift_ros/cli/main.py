@@ -25,6 +25,7 @@ from drift_ros.errors import DriftError
 
 MODULES = (
     'track',
+    'page',
     'convert',
     'play',
     'record',

@@ -167,11 +167,17 @@ class TrackingRun:
         stats = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files]
         return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
 
-    def execute(self, on_frame: Callable[[int], None] = lambda done: None) -> None:
+    def execute(
+        self,
+        on_frame: Callable[[int], None] = lambda done: None,
+        on_result: Callable[[TrackingResult], None] = lambda result: None,
+    ) -> None:
         """Track all frames and write all results.
 
         Args:
-            on_frame: called after every frame with the number of frames that are done.
+            on_frame: called after every frame with the number of frames that are done; a
+                KeyboardInterrupt from it ends the run in order.
+            on_result: called with every result that was written.
 
         Raises:
             DriftError: something was wrong; what was written before stays.
@@ -179,9 +185,14 @@ class TrackingRun:
         # Before the folder is touched: missing weights must not cost an earlier run.
         tracker = Tracker.from_settings(self.request.settings)
         with writing_alone(self.request.out):
-            self._execute(tracker, on_frame)
+            self._execute(tracker, on_frame, on_result)
 
-    def _execute(self, tracker: Tracker, on_frame: Callable[[int], None]) -> None:
+    def _execute(
+        self,
+        tracker: Tracker,
+        on_frame: Callable[[int], None],
+        on_result: Callable[[TrackingResult], None],
+    ) -> None:
         names = [LABELS, TRACKS, FILES]
         names += [OVERLAY] * self.request.overlay + [BAG] * self.request.bag
         self.folder.begin(self.request.overwrite, names)
@@ -189,7 +200,7 @@ class TrackingRun:
         state, problem = FAILED, ''
         try:
             with ExitStack() as stack:
-                self._loop(tracker, self._open_writers(stack), on_frame)
+                self._loop(tracker, self._open_writers(stack), on_frame, on_result)
             self._check_prompts()
             state = FINISHED
         except KeyboardInterrupt:
@@ -262,7 +273,11 @@ class TrackingRun:
         return (lambda f: stems[f.index]) if fit else name_by_index
 
     def _loop(
-        self, tracker: Tracker, writers: Sequence[ResultWriter], on_frame: Callable[[int], None]
+        self,
+        tracker: Tracker,
+        writers: Sequence[ResultWriter],
+        on_frame: Callable[[int], None],
+        on_result: Callable[[TrackingResult], None],
     ) -> None:
         def put(outputs: Sequence[TrackerOutput]) -> None:
             for output in outputs:
@@ -272,6 +287,7 @@ class TrackingRun:
                     for writer in writers:
                         writer.write(output)
                     self.counts.add(output)
+                on_result(output)
 
         for frame in self.source.frames():
             here = self.plan.take(frame)

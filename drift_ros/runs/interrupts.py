@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,10 @@ from typing import Any
 
 @contextmanager
 def interrupts_held() -> Iterator[None]:
-    """Let a block end before Ctrl-C takes effect. Only in the main thread."""
+    """Let a block end before Ctrl-C takes effect; no other thread but the main one gets any."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     came = []
 
     def note(number: int, frame: Any) -> None:

@@ -16,14 +16,20 @@ NAMES = ('chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'
 PHONE, DESK = 390, 1200  # px
 
 
+def find() -> str:
+    """Path of a browser; skips where there is none."""
+    browser = next((found for name in NAMES if (found := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip(f'no browser is installed: {", ".join(NAMES)}')
+    return browser
+
+
 def probe(page: Path, script: str, width: int = DESK) -> Any:
     """Value of a JavaScript expression in a page that is `width` px wide; skips without a browser.
 
     The page is in a frame, because windows cannot be as narrow as a phone.
     """
-    browser = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if browser is None:
-        pytest.skip(f'no browser is installed: {", ".join(NAMES)}')
+    browser = find()
     probed = page.with_name(f'probed_{page.name}')
     call = f'parent.postMessage(JSON.stringify({script}), "*")'
     probed.write_text(page.read_text() + f'<script>addEventListener("load", () => {call})</script>')

@@ -23,6 +23,7 @@ from drift_ros.ros import messages
 from drift_ros.ros.messages import header
 from drift_ros.ros.stamps import nanoseconds
 from drift_ros.ros.tools.client import ClientError, Spinner, TrackerClient, prompt_message
+from drift_ros.ros.tools.reconfiguring import Reconfigurer
 from drift_ros.ros.tools.recording import Recorder
 
 
@@ -94,6 +95,24 @@ def test_what_a_person_does_with_targets(rig: Any, tools: Any, spinner: Spinner)
     assert rig.stream.paused
     client.clear()
     client.close()
+
+
+def test_other_settings_and_back(rig: Any, tools: Any, spinner: Spinner) -> None:
+    name = rig.node.get_fully_qualified_name()
+    reconfigurer = Reconfigurer(spinner.node, name)
+    propagation = lambda: rig.stream.tracker.settings.propagation  # noqa: E731
+    first = propagation().top_k
+    reconfigurer.apply({'propagation.top_k': first + 1, 'queue': 3})
+    assert propagation().top_k == first + 1 and rig.node.state == 'active'
+    assert rig.node.parameters.settings.queue == 200  # no setting of the tracker
+    for wrong in ({'features.name': 'video-unet', 'features.video.checkpoint': '/none'},
+                  {'propagation.memory': -1}):  # fmt: skip
+        with pytest.raises(ClientError, match='as they were'):
+            reconfigurer.apply(wrong)
+        assert propagation().top_k == first + 1 and rig.node.state == 'active'
+    reconfigurer.apply({})  # what it was found with
+    assert propagation().top_k == first
+    reconfigurer.close()
 
 
 def test_a_refused_prompt_says_why(rig: Any, tools: Any, spinner: Spinner) -> None:

@@ -18,7 +18,7 @@ FILE = ROOT / 'launch' / 'tracker.launch.py'
 PROMISED = {
     'namespace', 'params_file', 'use_sim_time', 'autostart', 'log_level', 'device', 'features',
     'cameras', 'image', 'camera_info', 'depth', 'rviz', 'use_respawn', 'prompts_file',
-    'image_transport',
+    'image_transport', 'page',
 }  # fmt: skip
 
 
@@ -93,6 +93,14 @@ def test_it_sets_the_profile_for_large_images(launch_file: dict[str, Any]) -> No
         'FASTDDS_DEFAULT_PROFILES_FILE': profile,
     }
     assert (ROOT / 'config' / 'fastdds.xml').is_file()
+
+
+def test_the_page_is_started_only_when_it_is_asked_for(launch_file: dict[str, Any]) -> None:
+    entities = launch_file['generate_launch_description']().args[0]
+    page = next(e for e in entities if type(e).__name__ == 'ExecuteProcess')
+    command = page.kwargs['cmd']
+    assert command[0].args == ('drift', 'drift_ros') and command[1:] == ['page']
+    assert page.kwargs['condition'].args[0].args == ('page',)
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ class TrackerClient:
             self._alive()
             if self._get_state.service_is_ready():
                 with suppress(ClientError):
-                    answer = self._call(self._get_state, GetState.Request(), 5.0)
+                    answer = self.call(self._get_state, GetState.Request(), 5.0)
                     state = answer.current_state.label
                     if answer.current_state.id == State.PRIMARY_STATE_ACTIVE:
                         return
@@ -149,7 +149,7 @@ class TrackerClient:
         """
         request = ChangeState.Request()
         request.transition.id = TRANSITIONS[transition]
-        if not self._call(self._change_state, request, timeout).success:
+        if not self.call(self._change_state, request, timeout).success:
             raise ClientError(f'the node {self.name} refuses to {transition}; its log says why')
 
     def reset_targets(
@@ -170,7 +170,7 @@ class TrackerClient:
         request = ResetTargets.Request(keep_existing=keep_existing, preview_only=preview_only)
         request.image_header = messages.header(stamp, frame_id)
         request.prompts = [prompt_message(prompt) for prompt in prompts]
-        answer = self._call(self._reset, request, timeout, checked=True)
+        answer = self.call(self._reset, request, timeout, checked=True)
         shape = (answer.labels.height, answer.labels.width)
         labels = np.frombuffer(answer.labels.data, np.uint8).reshape(shape)
         return Reply(tuple(answer.ids), int(answer.generation), str(answer.message), labels)
@@ -181,15 +181,15 @@ class TrackerClient:
 
     def remove(self, ids: Sequence[int], timeout: float = 30.0) -> None:
         """Stop tracking some targets; raises as `reset_targets`."""
-        self._call(self._remove, RemoveTargets.Request(ids=list(ids)), timeout, checked=True)
+        self.call(self._remove, RemoveTargets.Request(ids=list(ids)), timeout, checked=True)
 
     def clear(self, timeout: float = 30.0) -> None:
         """Forget all targets; raises as `reset_targets`."""
-        self._call(self._clear, Trigger.Request(), timeout, checked=True)
+        self.call(self._clear, Trigger.Request(), timeout, checked=True)
 
     def pause(self, paused: bool, timeout: float = 30.0) -> None:
         """Ignore images, or take them again; raises as `reset_targets`."""
-        self._call(self._pause, SetBool.Request(data=paused), timeout, checked=True)
+        self.call(self._pause, SetBool.Request(data=paused), timeout, checked=True)
 
     def close(self) -> None:
         """Give up the services' clients; the node stays."""
@@ -203,8 +203,18 @@ class TrackerClient:
         ):
             self._node.destroy_client(client)
 
-    def _call(self, client: Any, request: Any, timeout: float, checked: bool = False) -> Any:
-        """The answer of a service; with `checked` one that says `success`, else ClientError."""
+    def call(self, client: Any, request: Any, timeout: float, checked: bool = False) -> Any:
+        """Call a service of the tracker and wait.
+
+        Args:
+            client: of the service.
+            request: for it.
+            timeout: in s, for the service to be there and to answer.
+            checked: whether the answer has `success`, without which it is an error.
+
+        Raises:
+            ClientError: no answer came in time, or one without success.
+        """
         end = time.monotonic() + timeout
         while not client.service_is_ready():
             self._alive()

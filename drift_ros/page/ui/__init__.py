@@ -1,0 +1,1 @@
+"""The page itself, on NiceGUI. Everything that decides anything is outside of this folder."""
