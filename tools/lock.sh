@@ -7,7 +7,7 @@ tool=${1:?usage: tools/lock.sh UV}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$tool" pip compile --quiet --universal --python-version 3.10 --no-annotate --no-header \
-    --extra dev --constraints requirements/constraints.txt \
+    --extra dev --extra page --constraints requirements/constraints.txt \
     setup.py requirements/ros.in --output-file "$work/lock.txt"
 {
     echo '# Exact versions for Python 3.10 to 3.13, made by `make lock`; edit setup.py or ros.in instead.'
