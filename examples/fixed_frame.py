@@ -47,6 +47,10 @@ class FixedFrameNode(Node):
     def on_tracks(self, tracks: TrackedObjectArray, camera: Transform) -> None:
         """Called for each image in order; `camera` goes from its frame to the fixed one."""
 
+    def complete(self, tracks: TrackedObjectArray) -> bool:
+        """Whether all else that is needed for an image has come; it is waited for."""
+        return True
+
     def seen(self, found: TrackedObject) -> bool:
         """Whether a target may be acted upon: occluded and lost ones have no position."""
         visible = found.state == TrackedObject.VISIBLE and found.has_position
@@ -59,16 +63,19 @@ class FixedFrameNode(Node):
     def _serve(self) -> None:
         while self._waiting:
             came, tracks = self._waiting[0]
+            late = self.get_clock().now() - came >= self._patience
             try:
                 camera = self.buffer.lookup_transform(
                     self.fixed_frame, tracks.header.frame_id, Time.from_msg(tracks.header.stamp)
                 )
             except tf2_ros.TransformException as error:
-                if self.get_clock().now() - came < self._patience:
+                if not late:
                     return  # it may still come
                 self._waiting.popleft()
                 self.get_logger().warning(f'an image is left out: {error}', throttle_duration_sec=5)
             else:
+                if not late and not self.complete(tracks):
+                    return
                 self._waiting.popleft()
                 self.on_tracks(tracks, camera.transform)
 

@@ -52,6 +52,10 @@ class MoveItObjects(FixedFrameNode):
         while len(self._clouds) > WAITING:
             self._clouds.popitem(last=False)
 
+    def complete(self, tracks: TrackedObjectArray) -> bool:
+        """Whether the points of what is seen have come."""
+        return _stamp(tracks.header) in self._clouds or not any(map(self.seen, tracks.objects))
+
     def on_tracks(self, tracks: TrackedObjectArray, camera: Transform) -> None:
         """Change the scene by what is seen and what is lost."""
         if tracks.generation != self._generation:  # ids may mean other things now

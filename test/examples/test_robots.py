@@ -86,11 +86,11 @@ class Robot:
         x, y, z = PLACE
         found = TrackedObject(id=3, name='my cup', state=state, visible=seen, score=score)
         found.has_position, found.position = seen, Point(x=x + shift, y=y, z=z)
-        self._clouds.publish(self._cloud(about, shift) if seen else self._cloud(about, shift, 0))
         tracks = TrackedObjectArray(header=about, generation=generation, objects=[found])
         self._tracks.publish(tracks)
+        self._clouds.publish(self._cloud(about, shift, 1000 if seen else 0))
 
-    def _cloud(self, about: Any, shift: float, count: int = 1000) -> PointCloud2:
+    def _cloud(self, about: Any, shift: float, count: int) -> PointCloud2:
         points = np.zeros(count, LAYOUT)
         rng = np.random.default_rng(0)
         for axis, centre in zip('xyz', (PLACE[0] + shift, *PLACE[1:]), strict=True):
