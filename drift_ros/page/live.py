@@ -73,7 +73,7 @@ class Live:
     def presets(self) -> list[str]:
         """Names of the settings that a tracker can be given; the first one is its own."""
         files = resources.names('config', suffix='.yaml')
-        names = [Path(name).stem for name in files if not name.startswith('prompts')]
+        names = [Path(name).stem for name in files if not name.endswith('_example.yaml')]
         return [OWN, *names]
 
     def reconfigure(self, tracker: str, preset: str) -> str:
