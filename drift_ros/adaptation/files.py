@@ -57,9 +57,10 @@ def load(path: Path, extractor: str, heads: Heads) -> Tensor:
             f'cannot read the adaptation {path}: {error}; make it by `drift adapt`'
         ) from None
     own = json.dumps([list(head) for head in heads])
-    if (metadata['extractor'], metadata['heads']) != (extractor, own) or len(weights) != len(heads):
+    fitted = metadata.get('extractor')
+    if (fitted, metadata.get('heads')) != (extractor, own) or weights.shape != (len(heads),):
         raise CheckpointError(
-            f'the adaptation {path} was fitted to {len(weights)} heads of {metadata["extractor"]}, '
+            f'the adaptation {path} was fitted to {len(weights)} heads of {fitted}, '
             f'which are not the {len(heads)} of {extractor}: adapt this model by `drift adapt`, or '
             'take the settings that the file was made with'
         )

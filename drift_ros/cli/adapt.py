@@ -10,11 +10,6 @@ import typer
 from drift_ros.cli import tracker_options as tracker
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('adapt')(adapt)
-
-
 def adapt(
     frame: Annotated[Path, typer.Argument(metavar='FRAME', help='Image, jpg or png.')],
     prompts: Annotated[

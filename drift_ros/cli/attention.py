@@ -10,25 +10,15 @@ import typer
 from drift_ros.cli import tracker_options as tracker
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('attention')(attention)
-
-
 def attention(
-    source: Annotated[
-        Path,
-        typer.Argument(metavar='INPUT', help='Bag, video file, or folder of jpg or png frames.'),
-    ],
+    source: tracker.Source,
     point: Annotated[str, typer.Option(metavar='X,Y', help='Pixel of the frame.')],
     out: Annotated[Path, typer.Option(help='File for the picture (png or jpg).')],
     frame: Annotated[int, typer.Option(min=0, help='Number of the frame.')] = 0,
     later: Annotated[
         str, typer.Option(metavar='N,N', help='How many frames later the others are.')
     ] = '4,16',
-    topic: Annotated[
-        str | None, typer.Option(help='Image topic of the bag; needed if it has several.')
-    ] = None,
+    topic: tracker.Topic = None,
     features: tracker.Features = 'embedded-attention',
     device: tracker.Device = None,
     config: tracker.Config = None,
@@ -38,12 +28,10 @@ def attention(
 
     A column per frame; below the frames the mean over heads, then each head alone.
     """
-    import cv2
-
     from drift_ros import features as extractors
     from drift_ros.cli.options import tracker_settings
-    from drift_ros.errors import OutputError
     from drift_ros.io.frames import open_source
+    from drift_ros.io.writers import save_picture
     from drift_ros.visualization.attention import attention_picture
 
     place = _numbers(point, '--point', 2)
@@ -61,13 +49,7 @@ def attention(
                 break
     present = [number for number in numbers if number == frame or number in frames]
     picture = attention_picture(frames, present, (place[0], place[1]), extractor, settings)
-    out = out.expanduser()
-    try:
-        written = cv2.imwrite(str(out), picture[..., ::-1])
-    except cv2.error:
-        written = False
-    if not written:
-        raise OutputError(f'cannot write {out}: its folder must exist, and it must end in .png')
+    save_picture(out.expanduser(), picture)
     typer.echo(str(out))
 
 

@@ -8,11 +8,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('compare')(compare)
-
-
 def compare(
     folders: Annotated[
         list[Path],
@@ -31,10 +26,10 @@ def compare(
     """
     from rich.console import Console
 
-    from drift_ros.cli.rich_tables import rich_table
     from drift_ros.evaluation.reporting import compare_files
     from drift_ros.evaluation.reporting.comparison import compare as compared
     from drift_ros.evaluation.reporting.reading import read_results
+    from drift_ros.evaluation.reporting.terminal import print_plain, rich_table
 
     comparison = compared([read_results(folder.expanduser()) for folder in folders])
     console = Console()
@@ -42,7 +37,7 @@ def compare(
     differences = compare_files.differences_table(comparison)
     console.print(rich_table(differences, 'Paired differences [percent points]'))
     for line in (compare_files.METHOD, *comparison.notes):
-        console.print(line, highlight=False, markup=False)
+        print_plain(console, line)
     if out is not None:
         for path in compare_files.write_comparison(comparison, out.expanduser()):
-            console.print(str(path), highlight=False, markup=False, soft_wrap=True)
+            print_plain(console, path)

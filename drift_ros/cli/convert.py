@@ -16,12 +16,7 @@ class Storage(str, enum.Enum):
     sqlite3 = 'sqlite3'
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('convert')(convert_command)
-
-
-def convert_command(
+def convert(
     frames: Annotated[Path, typer.Argument(help='Folder of jpg or png pictures, or video file.')],
     out: Annotated[Path, typer.Option(help='Bag to write; it must not exist.')],
     labels: Annotated[
@@ -55,7 +50,7 @@ def convert_command(
     from rich.console import Console
     from rich.progress import Progress
 
-    from drift_ros.io.conversion import convert
+    from drift_ros.io import conversion
 
     console = Console(stderr=True)
     with Progress(console=console) as progress:
@@ -64,7 +59,7 @@ def convert_command(
         def show(done: int, total: int | None) -> None:
             progress.update(task, completed=done, total=total)
 
-        written: Any = convert(
+        written: Any = conversion.convert(
             frames,
             out,
             labels=labels,

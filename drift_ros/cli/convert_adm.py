@@ -8,11 +8,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('convert-adm')(convert_adm)
-
-
 def convert_adm(
     checkpoint: Annotated[
         Path, typer.Argument(metavar='PT', help='The original 256x256_diffusion_uncond.pt.')

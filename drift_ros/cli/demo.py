@@ -8,11 +8,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('demo')(demo)
-
-
 def demo(
     out: Annotated[Path, typer.Option(help='Folder for everything that the demo leaves.')] = Path(
         'demo'

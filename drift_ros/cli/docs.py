@@ -34,11 +34,6 @@ The messages and services of the package. Made by `drift docs` from `msg/` and `
 """
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('docs')(docs)
-
-
 def docs(
     root: Annotated[Path, typer.Option(help='Root of the source tree.')] = Path(),
     check: Annotated[

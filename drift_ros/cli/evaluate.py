@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from drift_ros.cli import dataset_options as options
 from drift_ros.cli import tracker_options as tracker
-
-if TYPE_CHECKING:
-    from drift_ros.evaluation.datasets import DataSet
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('evaluate')(evaluate)
 
 
 def evaluate(
@@ -95,9 +87,7 @@ def evaluate(
             'viewer; needs the package rerun-sdk.',
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option('--overwrite', help='Delete what an earlier run wrote to the folder.')
-    ] = False,
+    overwrite: tracker.Overwrite = False,
 ) -> None:
     """Track every sequence of a data set from its first true masks and score the rest.
 
@@ -107,7 +97,6 @@ def evaluate(
     Exit codes: 0, all were scored; 2, nothing could be done; 3, some sequences were refused and the
     others scored; 130, broken off by Ctrl-C.
     """
-    from drift_ros.cli.evaluation_table import print_table
     from drift_ros.cli.main import PARTLY, complain
     from drift_ros.cli.methods import choose_method
     from drift_ros.cli.options import preset_name
@@ -116,7 +105,10 @@ def evaluate(
     from drift_ros.evaluation.datasets import open_dataset
     from drift_ros.evaluation.methods import Ours
     from drift_ros.evaluation.reporting.features import write_feature_pictures
+    from drift_ros.evaluation.reporting.latex import write_latex
+    from drift_ros.evaluation.reporting.report import write_report
     from drift_ros.evaluation.reporting.rerun import RerunLog, RerunWatcher
+    from drift_ros.evaluation.reporting.terminal import print_results
     from drift_ros.evaluation.running.on_ray import RayRunner
     from drift_ros.evaluation.running.progress import Bars
 
@@ -144,22 +136,14 @@ def evaluate(
             log = stack.enter_context(closing(RerunLog(rerun)))
             watcher = RerunWatcher(watcher, log, dataset.usable, out)
         record = running.evaluate(dataset, spec, out, how, watcher, runner)
-    print_table(record)
+    print_results(record)
     if not record['sequences']:
         raise SourceError(f'no sequence of {data} could be evaluated; {out} says why')
     if pca and isinstance(spec, Ours):
         write_feature_pictures(out, dataset.usable, spec.tracker)
-    _report(out, dataset)
+    write_latex(out)
+    write_report(out, dataset.usable)
     typer.echo(f'{out / "report.html"}')
     if record['refused']:
         complain(f'{len(record["refused"])} of {len(dataset.sequences)} sequences were refused')
         raise typer.Exit(PARTLY)
-
-
-def _report(out: Path, dataset: DataSet) -> None:
-    """What people read of the results."""
-    from drift_ros.evaluation.reporting.latex import write_latex
-    from drift_ros.evaluation.reporting.report import write_report
-
-    write_latex(out)
-    write_report(out, dataset.usable)

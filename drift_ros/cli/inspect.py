@@ -5,13 +5,6 @@ from __future__ import annotations
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command('extractors')(extractors)
-    app.command('presets')(presets)
-    app.command('settings')(settings)
-
-
 def extractors() -> None:
     """List the feature extractors."""
     from rich.console import Console

@@ -8,11 +8,6 @@ from typing import Annotated
 import typer
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('latency')(latency)
-
-
 def latency(
     recorded: Annotated[Path, typer.Argument(help='Bag with /diagnostics of a live run.')],
     out: Annotated[Path, typer.Option(help='Page to write.')] = Path('latency.html'),

@@ -1,4 +1,4 @@
-"""The `drift` command. Every command has a module in this package with `register(app)`.
+"""The `drift` command. Every command is a function in a module of its name in this package.
 
 The modules are imported for every call, so they import torch, rclpy and the like only inside their
 commands.
@@ -23,27 +23,12 @@ from typer.core import TyperGroup
 import drift_ros
 from drift_ros.errors import DriftError
 
-MODULES = (
-    'track',
-    'page',
-    'convert',
-    'play',
-    'record',
-    'render',
-    'evaluate',
-    'demo',
-    'score',
-    'latency',
-    'pca',
-    'attention',
-    'adapt',
-    'compare',
-    'sweep',
-    'train_embedded',
-    'convert_adm',
-    'inspect',
-    'docs',
-)
+COMMANDS = (
+    'track', 'page', 'convert', 'play', 'record', 'render', 'evaluate', 'demo', 'score', 'latency',
+    'pca', 'attention', 'adapt', 'compare', 'sweep', 'train_embedded', 'convert_adm', 'extractors',
+    'presets', 'settings', 'docs',
+)  # fmt: skip
+INSPECTING = dict.fromkeys(('extractors', 'presets', 'settings'), 'inspect')  # in one module
 BAD_INPUT, PARTLY, INTERRUPTED = 2, 3, 130  # exit codes
 
 
@@ -71,7 +56,7 @@ class Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names in the order of `MODULES`."""
+        """Names in the order of `COMMANDS`."""
         return list(self.commands)
 
 
@@ -124,8 +109,9 @@ def make_app() -> typer.Typer:
         context_settings={'help_option_names': ['-h', '--help']},
     )
     app.callback()(_start)
-    for name in MODULES:
-        importlib.import_module(f'drift_ros.cli.{name}').register(app)
+    for name in COMMANDS:
+        module = importlib.import_module(f'drift_ros.cli.{INSPECTING.get(name, name)}')
+        app.command(name.replace('_', '-'))(getattr(module, name))
     return app
 
 

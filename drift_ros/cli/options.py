@@ -27,8 +27,6 @@ def tracker_settings(
     Args:
         config: settings or parameters file, or the name of a preset. Parameters that are only for
             the node are checked and then left out.
-        features: name of the extractor.
-        device: where it runs.
         assignments: `name=value` with the value in YAML.
 
     Raises:

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from drift_ros.page.ui.serve import Page
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('page')(page)
-
-
 def page(
     source: Annotated[
         Path | None,

@@ -13,16 +13,8 @@ if TYPE_CHECKING:
     from drift_ros.structures import Frame
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('pca')(pca)
-
-
 def pca(
-    source: Annotated[
-        Path,
-        typer.Argument(metavar='INPUT', help='Bag, video file, or folder of jpg or png frames.'),
-    ],
+    source: tracker.Source,
     out: Annotated[Path, typer.Option(help='Folder for the pictures, one per pair.')],
     pairs: Annotated[
         list[str] | None,
@@ -33,9 +25,7 @@ def pca(
             'first and the last frame of the first window, or 0:8 where there are no windows].',
         ),
     ] = None,
-    topic: Annotated[
-        str | None, typer.Option(help='Image topic of the bag; needed if it has several.')
-    ] = None,
+    topic: tracker.Topic = None,
     features: tracker.Features = None,
     device: tracker.Device = None,
     config: tracker.Config = None,
@@ -47,23 +37,19 @@ def pca(
     recognises in the other frame keeps its own. Each picture has the frames above and their
     features below.
     """
-    import cv2
     from rich.console import Console
     from rich.progress import Progress
 
     from drift_ros import features as extractors
     from drift_ros.cli.options import tracker_settings
-    from drift_ros.errors import OutputError
     from drift_ros.io.frames import open_source
+    from drift_ros.io.writers import save_picture
+    from drift_ros.runs.atomic import make_folder
     from drift_ros.visualization.feature_pairs import pair_picture, widest_pair
 
     settings = tracker_settings(config, features, device, assignments or ())
     wanted = [_pair(text) for text in pairs or ()]
-    out = out.expanduser()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'cannot make the folder {out}: {error}') from None
+    out = make_folder(out.expanduser())
     extractor = extractors.create(settings.features)
     console = Console(stderr=True)
     pixels = settings.stream.max_pixels
@@ -76,8 +62,7 @@ def pca(
         for first, second in progress.track(wanted, description='features'):
             picture = pair_picture(frames, first, second, extractor, settings)
             file = out / f'{first:05d}_{second:05d}.png'
-            if not cv2.imwrite(str(file), picture[..., ::-1]):
-                raise OutputError(f'cannot write {file}')
+            save_picture(file, picture)
             console.print(f'{file}', highlight=False, soft_wrap=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +18,16 @@ class NoRosError(DriftError):
     """A command needs ROS 2, which this Python does not have."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(play)
+@contextmanager
+def needs_ros(command: str) -> Iterator[None]:
+    """What is imported in the block comes with ROS."""
+    try:
+        yield
+    except ImportError:
+        raise NoRosError(
+            f'`drift {command}` needs ROS 2: source its setup file, or use the environment of '
+            '`make env`'
+        ) from None
 
 
 def play(
@@ -52,13 +61,9 @@ def play(
     ] = 1,
 ) -> None:
     """Publish a bag's messages with their timing, like `ros2 bag play`."""
-    try:
+    with needs_ros('play'):
         from drift_ros.ros.tools.in_step import InStep
         from drift_ros.ros.tools.playback import Player, node_of_its_own
-    except ImportError:
-        raise NoRosError(
-            '`drift play` needs ROS 2: source its setup file, or use the environment of `make env`'
-        ) from None
     console = Console(stderr=True)
     with node_of_its_own('drift_play') as node:
         steps = InStep(node, in_step, ahead) if in_step else None

@@ -11,14 +11,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from drift_ros.cli.play import NoRosError
+from drift_ros.cli.play import needs_ros
 
 HINT = 5.0  # s after which topics that nobody publishes are named
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(record)
 
 
 def record(
@@ -36,14 +31,9 @@ def record(
     ] = False,
 ) -> None:
     """Record topics into a bag until Ctrl-C, like `ros2 bag record`."""
-    try:
+    with needs_ros('record'):
         from drift_ros.ros.tools.bag_recording import BagRecorder
         from drift_ros.ros.tools.playback import node_of_its_own
-    except ImportError:
-        raise NoRosError(
-            '`drift record` needs ROS 2: source its setup file, or use the environment of '
-            '`make env`'
-        ) from None
     # scripts start it in the background, where shells have interrupts ignored, and end it by one
     signal.signal(signal.SIGINT, signal.default_int_handler)
     console = Console(stderr=True)

@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from drift_ros.synthetic import Video
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('render')(render)
-
-
 def render(
     scene: Annotated[
         str,
@@ -131,10 +126,8 @@ def _write(
         elif len(videos) == 1:
             write_bag(videos[0], out, depth, advance)
         else:
-            try:
-                out.mkdir(parents=True)
-            except OSError as error:
-                raise OutputError(f'cannot make the folder {out}: {error}') from None
+            if out.exists():
+                raise OutputError(f'{out} exists: name another place, or remove it first')
             for video in videos:
                 write_bag(video, out / video.name, depth, advance)
     return total

@@ -18,11 +18,6 @@ class Match(str, enum.Enum):
     overlap = 'overlap'
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('score')(score)
-
-
 def score(
     recorded: Annotated[
         Path, typer.Argument(help='Bag with what the tracker published: ~/labels and ~/tracks.')
@@ -81,6 +76,7 @@ def score(
 
     from drift_ros.evaluation.recorded import output
     from drift_ros.evaluation.recorded.scoring import Request, score_recording
+    from drift_ros.evaluation.reporting.terminal import print_live, print_plain
 
     request = Request(
         recorded=recorded.expanduser(),
@@ -100,11 +96,11 @@ def score(
         output.write(out.expanduser(), request, live, overwrite)
     console = Console()
     entry = output.record(request, live)['sequences'][live.score.name]
-    output.show(console, entry)
+    print_live(console, entry)
     skipped = live.score.skipped
     for reason in skipped[:SHOWN]:
-        console.print(f'skipped: {reason}', highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, f'skipped: {reason}')
     if len(skipped) > SHOWN:
         console.print(f'and {len(skipped) - SHOWN} more')
     if out is not None:
-        console.print(f'{out / "report.html"}', highlight=False, markup=False, soft_wrap=True)
+        print_plain(console, out / 'report.html')

@@ -16,11 +16,6 @@ if TYPE_CHECKING:
     from drift_ros.settings import TrackerSettings
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('sweep')(sweep)
-
-
 def sweep(
     data: options.Data,
     layout: options.Layout,
@@ -60,9 +55,7 @@ def sweep(
             '--pictures', help='Make overlays, contact sheets and pictures of frames too.'
         ),
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option('--overwrite', help='Delete what earlier runs wrote to the folders.')
-    ] = False,
+    overwrite: tracker.Overwrite = False,
 ) -> None:
     """Evaluate every combination of values of settings, and rank them.
 
@@ -74,16 +67,17 @@ def sweep(
     from rich.console import Console
 
     from drift_ros.cli.options import tracker_settings
-    from drift_ros.cli.rich_tables import rich_table
-    from drift_ros.errors import OutputError, SourceError
+    from drift_ros.errors import SourceError
     from drift_ros.evaluation import running
     from drift_ros.evaluation.datasets import open_dataset
     from drift_ros.evaluation.methods import Ours
     from drift_ros.evaluation.reporting.latex import write_latex
     from drift_ros.evaluation.reporting.report import write_report
     from drift_ros.evaluation.reporting.sweep_files import overview, write_sweep
+    from drift_ros.evaluation.reporting.terminal import rich_table
     from drift_ros.evaluation.running.progress import Bars
     from drift_ros.evaluation.sweep import grid, parse_axis, run
+    from drift_ros.runs.atomic import make_folder
     from drift_ros.settings import flatten
 
     axes = [parse_axis(text) for text in over]
@@ -95,11 +89,7 @@ def sweep(
     dataset = open_dataset(layout, data, selection)
     how = running.Options(jobs=jobs, pictures=pictures, overwrite=overwrite)
     console = Console(stderr=True)
-    out = out.expanduser()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'cannot make the folder {out}: {error}') from None
+    out = make_folder(out.expanduser())
 
     def evaluate(settings: TrackerSettings, folder: Path) -> Mapping[str, Any]:
         console.print(f'{folder.name}', markup=False, highlight=False, soft_wrap=True)

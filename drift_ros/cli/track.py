@@ -13,19 +13,8 @@ if TYPE_CHECKING:
     from drift_ros.offline.tracking_run import TrackingRun
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('track')(track)
-
-
 def track(
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar='INPUT',
-            help='Bag (folder, .mcap, .db3), video file, or folder of jpg or png frames.',
-        ),
-    ],
+    source: tracker.Source,
     prompts: Annotated[
         Path,
         typer.Option(
@@ -34,9 +23,7 @@ def track(
         ),
     ],
     out: Annotated[Path, typer.Option(help='Folder for the results.')],
-    topic: Annotated[
-        str | None, typer.Option(help='Image topic of the bag; needed if it has several.')
-    ] = None,
+    topic: tracker.Topic = None,
     features: tracker.Features = None,
     device: tracker.Device = None,
     config: tracker.Config = None,
@@ -46,9 +33,7 @@ def track(
     ] = None,
     no_overlay: Annotated[bool, typer.Option('--no-overlay', help='Make no video.')] = False,
     no_bag: Annotated[bool, typer.Option('--no-bag', help='Make no bag.')] = False,
-    overwrite: Annotated[
-        bool, typer.Option('--overwrite', help='Delete what an earlier run wrote to the folder.')
-    ] = False,
+    overwrite: tracker.Overwrite = False,
 ) -> None:
     """Track objects through a recording, every frame of it.
 

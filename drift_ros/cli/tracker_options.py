@@ -1,11 +1,25 @@
-"""Options that say which tracker a command makes; `options.tracker_settings` takes them."""
+"""Options that several commands take; `options.tracker_settings` takes those of a tracker."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+Source = Annotated[
+    Path,
+    typer.Argument(
+        metavar='INPUT',
+        help='Bag (folder, .mcap, .db3), video file, or folder of jpg or png frames.',
+    ),
+]
+Topic = Annotated[
+    str | None, typer.Option(help='Image topic of the bag; needed if it has several.')
+]
+Overwrite = Annotated[
+    bool, typer.Option('--overwrite', help='Delete what an earlier run wrote to the folder.')
+]
 Features = Annotated[
     str | None, typer.Option(help='Feature extractor; `drift extractors` lists them.')
 ]

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command('train-embedded')(train_embedded)
 
 
 def train_embedded(
@@ -49,12 +44,13 @@ def train_embedded(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from drift_ros.cli.options import assigned
     from drift_ros.features.device import choose_device
     from drift_ros.settings import build
     from drift_ros.training import run
     from drift_ros.training.settings import TrainingSettings
 
-    settings = build(TrainingSettings, _values(assignments or ()))
+    settings = build(TrainingSettings, dict(map(assigned, assignments or ())))
     plan = run.Plan(minutes, steps, validate=validate)
     console = Console(stderr=True)
     bar = Progress(
@@ -81,20 +77,3 @@ def train_embedded(
             watch=watch,
         )
     console.print(f'{trainer.step_number} steps; the model is in {out / run.MODEL}')
-
-
-def _values(assignments: Any) -> dict[str, Any]:
-    """Dotted names and values of NAME=VALUE."""
-    from drift_ros.documents import DocumentError, parse_yaml
-    from drift_ros.errors import SettingsError
-
-    values = {}
-    for text in assignments:
-        name, equals, value = text.partition('=')
-        if not equals:
-            raise SettingsError(f'--set {text!r} is not of the form NAME=VALUE')
-        try:
-            values[name.strip()] = parse_yaml(value)
-        except DocumentError as error:
-            raise SettingsError(f'--set {name}: the value cannot be read: {error}') from None
-    return values

@@ -79,10 +79,7 @@ class Feeder:
     """Sends bundles and prompts.
 
     Attributes:
-        send: publishes a message.
         prompt: names targets on a frame; its last argument is whether there were targets before.
-        progress: of the tracker.
-        alive: raises if the tracker has ended.
         rate: speed relative to the recording; 0: as fast as the tracker answers, at most 1.
         sent: stamps of the frames that were sent.
     """

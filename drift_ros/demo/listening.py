@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from drift_ros.errors import DriftError
+from drift_ros.errors import DriftError, OutputError
 from drift_ros.io.bag_writer import BagWriter
 from drift_ros.io.messages import IMAGE, TRACKS, raw_stamp
 from drift_ros.ros.messages import message_type
@@ -26,8 +26,6 @@ class Listener:
 
     Args:
         node: a node that is spun by someone else.
-        tracker: full name of the tracker node.
-        bag: folder to make.
         overlay: whether to record the pictures, too.
         camera: topic to record as well, for the time at which each image came, and its type.
 
@@ -45,6 +43,7 @@ class Listener:
         self.newest = self.results = self.stride = 0
         self.last = time.monotonic()
         self.diagnostics: dict[str, str] = {}
+        self._problem: OutputError | None = None
         self._node = node
         self._tracker = tracker
         self._tracks = f'{tracker}/tracks'
@@ -81,10 +80,25 @@ class Listener:
                     raise SilentNodeError(f'nobody publishes {topic} after {timeout:g} s')
                 time.sleep(POLL)
 
+    def check(self) -> None:
+        """Nothing, as long as what comes can be recorded.
+
+        Raises:
+            OutputError: a message could not be written.
+        """
+        if self._problem is not None:
+            raise self._problem
+
     def _take(self, topic: str, data: bytes, received: int) -> None:
         """In the thread that spins the node."""
         kind = self._types[topic]
-        self._bag.write_raw(topic, kind, data, received)
+        if self._problem is not None:
+            return
+        try:
+            self._bag.write_raw(topic, kind, data, received)
+        except OutputError as error:
+            self._problem = error
+            return
         if topic == self._tracks:
             self.newest = raw_stamp(data)
             self.results += 1

@@ -42,12 +42,7 @@ def find_executable(name: str = 'tracker') -> Path:
 
 
 class NodeProcess:
-    """Runs a command and keeps what it says. Use it in a `with` statement, which ends it.
-
-    Args:
-        command: executable and arguments.
-        log: file for its output.
-    """
+    """Runs a command and keeps what it says. Use it in a `with` statement, which ends it."""
 
     def __init__(self, command: Sequence[str], log: Path) -> None:
         self._log = log

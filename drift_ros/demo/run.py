@@ -28,10 +28,12 @@ from drift_ros.demo.topics import Topics, choose
 from drift_ros.errors import DriftError, OutputError, SourceError
 from drift_ros.evaluation.recorded import output
 from drift_ros.evaluation.recorded.scoring import LiveScore, Request, score_recording
+from drift_ros.evaluation.reporting.terminal import print_live
 from drift_ros.io.bags import BagReader
 from drift_ros.io.messages import raw_stamp
 from drift_ros.node_settings import NodeSettings
 from drift_ros.prompts.files import TimedPrompt, read_prompts
+from drift_ros.runs.atomic import write_text
 from drift_ros.settings import build, flatten, read_yaml
 from drift_ros.synthetic.export import write_bag
 
@@ -97,10 +99,6 @@ class Source:
 def run_demo(options: Options, console: Console) -> LiveScore:
     """Run the demonstration.
 
-    Args:
-        options: what to do.
-        console: where progress and results are shown.
-
     Raises:
         DriftError: something is missing or wrong; the node's last words are shown before.
     """
@@ -118,7 +116,7 @@ def run_demo(options: Options, console: Console) -> LiveScore:
         raise NodeDiedError(f'{reason}; {options.out / LOG} says why') from None
     with console.status('writing scores, video and report'):
         live, content, page = _score(options, source, played, settings)
-    output.show(console, content['sequences'][live.score.name])
+    print_live(console, content['sequences'][live.score.name])
     took = time.monotonic() - begin
     console.print(f'{page}  ({took:.0f} s in all)', highlight=False, soft_wrap=True)
     return live
@@ -186,7 +184,7 @@ def _render(options: Options, bag: Path, prompts: Path, console: Console) -> Non
             bottom = min(scene.camera.height, obj.roi.y + obj.roi.height + BOX_MARGIN)
             box = [left, top, right - left, bottom - top]
             boxes.append({'id': obj.id, 'name': obj.name, 'frame': 0, 'box': box})
-    prompts.write_text(yaml.safe_dump({'prompts': boxes}, sort_keys=False), encoding='utf-8')
+    write_text(prompts, yaml.safe_dump({'prompts': boxes}, sort_keys=False))
     with _progress(console) as progress:
         task = progress.add_task(f'render {options.scene}', total=len(scene))
         write_bag(scene, bag, on_frame=lambda frame: progress.advance(task))
@@ -219,14 +217,19 @@ def _play(options: Options, source: Source, executable: Path, progress: Progress
             spinner.node, NODE, bag, options.overlay, (camera, reader.topics[camera])
         ) as listener,
     ):
-        client = TrackerClient(spinner.node, NODE, process.check)
+
+        def alive() -> None:
+            process.check()
+            listener.check()
+
+        client = TrackerClient(spinner.node, NODE, alive)
         sender = Sender(spinner.node, {name: reader.topics[name] for name in topics.inputs})
         try:
             client.wait_active(ACTIVE_TIMEOUT, autostart=True)
         except ClientError as error:
             raise NodeDiedError(f'{error}\n{process.last_lines()}') from None
-        sender.wait_for_listeners(START_TIMEOUT, process.check)
-        listener.wait_for_publishers(START_TIMEOUT, process.check)
+        sender.wait_for_listeners(START_TIMEOUT, alive)
+        listener.wait_for_publishers(START_TIMEOUT, alive)
         generation = 0
         progress.update(task, description='wait for the first frame')
 
@@ -245,7 +248,7 @@ def _play(options: Options, source: Source, executable: Path, progress: Progress
             generation = reply.generation
             progress.update(task, description='track')
 
-        feeder = Feeder(sender.send, prompt, listener, process.check, options.rate)
+        feeder = Feeder(sender.send, prompt, listener, alive, options.rate)
         raw = reader.raw(topics.inputs)
         feeder.run(
             bundles(raw, topics.image, raw_stamp, source.count),
@@ -253,9 +256,9 @@ def _play(options: Options, source: Source, executable: Path, progress: Progress
             lambda bundle: progress.advance(task),
         )
         progress.update(task, description='wait for the last results')
-        _quiet(listener, process.check)
+        _quiet(listener, alive)
         client.change_state('deactivate', 2 * FLUSH_TIMEOUT)  # labels what is left
-        _quiet(listener, process.check)
+        _quiet(listener, alive)
         diagnostics = dict(listener.diagnostics)
     progress.update(task, description='tracked')
     return Played(generation, feeder.sent[-1], diagnostics)

@@ -16,9 +16,7 @@ class Topics:
     """Names of topics; empty where there is none.
 
     Attributes:
-        image: raw or compressed images.
         compressed: whether `image` is compressed.
-        camera_info, depth: what gives positions.
         truth: label maps that are known to be right.
     """
 
@@ -38,7 +36,6 @@ def choose(reader: BagReader, image: str = '', depth: str = '') -> Topics:
     """Pick the topics by their types and names.
 
     Args:
-        reader: of the bag.
         image, depth: given by the user, or empty.
 
     Raises:

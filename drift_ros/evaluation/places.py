@@ -13,10 +13,6 @@ SEQUENCES = 'sequences'
 def sequence_folder(results: Path, name: str) -> Path:
     """Place of the results of a sequence.
 
-    Args:
-        results: folder of the evaluation.
-        name: of the sequence.
-
     Raises:
         SourceError: the name leads out of it.
         OutputError: the folder of all sequences is a link: whose files are in it is not known.

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from drift_ros.documents import LARGEST, DocumentError, read_json
+from drift_ros.errors import SourceError
 
 
 @dataclass(frozen=True)
@@ -10,8 +17,6 @@ class ObjectScore:
     """How well one object was followed.
 
     Attributes:
-        id: of the object.
-        name: of the object.
         frames: numbers of the scored frames of this object, increasing.
         j: region similarity (intersection over union) in [0, 1], one per scored frame.
         f: boundary accuracy in [0, 1], likewise.
@@ -28,14 +33,12 @@ class ObjectScore:
 
 
 @dataclass(frozen=True)
-class SequenceScore:
-    """How well one sequence was tracked, and what that took.
+class _Score:
+    """What a sequence took.
 
     Attributes:
-        name: of the sequence.
         size: (height, width) of its images in px.
         frames: number of frames that were tracked.
-        objects: scores, ordered by id.
         seconds: spent in the method over the whole sequence, without reading and writing files;
             None if it did not run here.
         memory: highest resident memory of the process during the sequence in bytes, likewise.
@@ -46,41 +49,36 @@ class SequenceScore:
     name: str
     size: tuple[int, int]
     frames: int
-    objects: tuple[ObjectScore, ...]
-    seconds: float | None = None
-    memory: int | None = None
-    device_memory: int | None = None
-    skipped: tuple[str, ...] = ()
+    seconds: float | None = field(default=None, kw_only=True)
+    memory: int | None = field(default=None, kw_only=True)
+    device_memory: int | None = field(default=None, kw_only=True)
+    skipped: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
-class PoseScore:
+class SequenceScore(_Score):
+    """How well the objects of one sequence were tracked: scores ordered by id."""
+
+    objects: tuple[ObjectScore, ...]
+
+
+@dataclass(frozen=True)
+class PoseScore(_Score):
     """How well the joints of a pose were followed in one sequence.
 
     Attributes:
-        name: of the sequence.
-        size: (height, width) of its images in px.
-        frames: number of frames that were tracked.
         joints: names of the joints.
         scored: numbers of the scored frames, increasing.
         distances: per scored frame and joint how far it was found from its true place in px; None
             where it was not found.
         scales: per scored frame what a distance is measured by in px: 0.6 times the diagonal of
             the box of the found joints' true places.
-        seconds, memory, device_memory, skipped: as in SequenceScore.
     """
 
-    name: str
-    size: tuple[int, int]
-    frames: int
     joints: tuple[str, ...]
     scored: tuple[int, ...]
     distances: tuple[tuple[float | None, ...], ...]
     scales: tuple[float, ...]
-    seconds: float | None = None
-    memory: int | None = None
-    device_memory: int | None = None
-    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,3 +87,28 @@ class Refusal:
 
     name: str
     reason: str
+
+
+Score = SequenceScore | PoseScore
+
+
+def read_score(place: Path) -> Score | Refusal:
+    """The content of a `score.json`.
+
+    Raises:
+        SourceError: the file is missing or broken.
+    """
+    record: Any
+    try:
+        record = read_json(place, LARGEST, LARGEST)
+        if 'refused' in record:
+            return Refusal(record['name'], record['refused'])
+        kind: Any = PoseScore if 'joints' in record else SequenceScore
+        found: Score = TypeAdapter(kind).validate_python(record)
+    except ValidationError as error:
+        first = error.errors()[0]
+        what = f'{".".join(map(str, first["loc"]))}: {first["msg"]}'
+        raise SourceError(f'{place} does not hold the scores of a sequence: {what}') from None
+    except (DocumentError, TypeError, KeyError) as error:
+        raise SourceError(f'cannot read {place}: {error}') from None
+    return found

@@ -67,6 +67,10 @@ class Outcome:
     results: Results | None
     refused: str = ''
 
+    def mean(self, measure: str) -> float | None:
+        """A measure over all objects, as a fraction; None if it is not known."""
+        return self.results.mean.get(measure) if self.results is not None else None
+
 
 def parse_axis(text: str) -> Axis:
     """An axis from `name=value,value,...`; values are YAML without commas.
@@ -98,7 +102,6 @@ def grid(base: Mapping[str, Any], axes: Sequence[Axis]) -> list[Combination]:
 
     Args:
         base: dotted names and values of the settings that stay.
-        axes: what changes.
 
     Raises:
         SettingsError: no axes, two of one setting, or a value that its setting does not take.
@@ -136,7 +139,6 @@ def run(
         combinations: in this order.
         evaluate: takes settings and a folder, continues or evaluates, and gives the content of
             `results.json`.
-        out: folder of the sweep.
         done: called after each combination with the outcomes so far.
 
     Raises:
@@ -164,7 +166,7 @@ def ranked(outcomes: Sequence[Outcome], measure: str) -> list[Outcome]:
     def key(outcome: Outcome) -> tuple[bool, int, float]:
         if outcome.results is None:
             return True, 0, 0.0
-        value = outcome.results.mean.get(measure)
+        value = outcome.mean(measure)
         return value is None, -outcome.results.count[0], -(value or 0.0)
 
     return sorted(outcomes, key=key)

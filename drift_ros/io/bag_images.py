@@ -39,14 +39,10 @@ class BagImages(Closing):
     before, are left out.
 
     Args:
-        path: the bag.
         topic: of raw or compressed images; None: the only one there is.
-        exclude: topics that hold something else.
 
     Attributes:
-        topic: that is read.
         places: of the images, by rising stamp.
-        skipped: why images were left out.
 
     Raises:
         SourceError: the bag or the topic cannot be read.

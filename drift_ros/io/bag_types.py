@@ -21,9 +21,6 @@ class BagTypes:
 
     There is one store for each type: a bag may hold other definitions than the library, and one
     that cannot be parsed must not spoil the others.
-
-    Args:
-        connections: of the bag.
     """
 
     def __init__(self, connections: Iterable[Connection]) -> None:

@@ -28,12 +28,10 @@ class BagWriter(Closing):
 
     Args:
         path: folder to make; its parents too.
-        storage: format of the file in it.
         compress: compress with zstd, as label maps deserve; only with mcap, whose readers all
             know it.
 
     Attributes:
-        path: as given.
         types: the types that `write` takes: those of ROS 2 and of this package.
 
     Raises:
@@ -92,9 +90,7 @@ class BagWriter(Closing):
         """Write a message object of the library rosbags (drift_ros.io.messages builds them).
 
         Args:
-            topic: full name.
             typename: such as `sensor_msgs/msg/Image`.
-            message: has the fields of the type.
             stamp_ns: time of receipt in ns.
 
         Raises:
@@ -113,7 +109,6 @@ class BagWriter(Closing):
         """Write a serialised message.
 
         Args:
-            topic: full name.
             typename: such as `sensor_msgs/msg/Image`.
             cdr: the message with its encapsulation header, as rclpy and BagReader.raw give it.
             stamp_ns: time of receipt in ns.

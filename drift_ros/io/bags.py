@@ -48,10 +48,8 @@ class BagReader(Closing):
     Args:
         path: folder of a bag, or one .mcap or .db3 file. A folder without metadata.yaml (the
             recorder was killed) is read if it holds one such file.
-        max_pixels: largest image that is taken.
 
     Attributes:
-        path: as given.
         topics: topic -> type, such as `sensor_msgs/msg/Image`, sorted by topic.
         skipped: why `frames` left out messages; bounded, with the count of all.
 

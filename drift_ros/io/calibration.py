@@ -32,9 +32,7 @@ class Calibration(BaseModel):
     Attributes:
         image_width: of the images that it was made with, in px.
         image_height: likewise.
-        camera_matrix: K, of the raw image.
         distortion_model: such as plumb_bob.
-        distortion_coefficients: D.
         rectification_matrix: R; None: identity.
         projection_matrix: P; None: K without translation.
     """

@@ -30,8 +30,6 @@ class Conversion:
     """What a conversion wrote.
 
     Attributes:
-        frames: images.
-        labels: label maps.
         skipped: frames that could not be read.
     """
 
@@ -60,14 +58,12 @@ def convert(
 
     Args:
         frames: folder of jpg or png, or video file.
-        out: bag to make.
         labels: folder of PNGs, indexed or 8 bit grey, named as the frames (00012.png for
             00012.jpg); frames of a video are named by their numbers. Frames without one have no
             label map in the bag.
         camera_info: YAML of camera_calibration.
         fps: frames per second; default 24, of a video its own.
         topic: absolute name, with at least one part.
-        storage: format of the bag.
         compressed: write CompressedImage on `topic`/compressed: the files as they are, frames of a
             video as JPEG.
         progress: called with the number of frames written, and of all if known.
@@ -120,7 +116,6 @@ def read_labels(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Label map from a PNG with a palette or 8 bit grey values.
 
     Args:
-        path: file.
         size: (H, W) in px that it must have.
 
     Returns:

@@ -38,7 +38,6 @@ class Source(Protocol):
 
     Attributes:
         name: for people: the name of the file or folder, of a bag with the topic.
-        kind: what it is.
         count: number of frames, also of broken ones; of a video as its header says; None if
             unknown.
         fps: frames per second; of a bag the mean.

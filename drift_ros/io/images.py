@@ -26,7 +26,6 @@ class Encoding:
     """How pixels lie in memory.
 
     Attributes:
-        dtype: of one value.
         channels: values per pixel.
         to_rgb: OpenCV's conversion code; None if the values are RGB already.
     """
@@ -108,7 +107,6 @@ def plane(message: Any, dtype: Any, channels: int) -> NDArray[Any]:
 
     Args:
         message: has height, width, is_bigendian, step and data.
-        dtype: of one value.
         channels: values per pixel.
 
     Returns:
@@ -173,7 +171,6 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Rgb | None:
     stored: calibrations, prompts and label maps know nothing of a viewer's EXIF rotation.
 
     Args:
-        data: a whole file.
         max_pixels: most that are taken.
 
     Returns:

@@ -85,11 +85,9 @@ def label_topic(
     """The topic of label maps: the one given, or the only one there is.
 
     Args:
-        reader: of the bag.
         topic: as the user named it, or None.
         option: that names it, for the error.
         exclude: topics that are known to be something else.
-        prefer: which of several topics are meant.
 
     Raises:
         SourceError: it is not in the bag or holds no images; or none was given and there is not

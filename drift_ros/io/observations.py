@@ -23,7 +23,6 @@ class ObjectState:
         name: its name, may be empty.
         score: confidence 0..1.
         visible: whether it has a mask.
-        area: pixels of the mask.
         centroid: (x, y) in px, NaN if not visible.
         position: (x, y, z) in m in the optical frame, or None if not known.
     """

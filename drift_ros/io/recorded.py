@@ -20,7 +20,6 @@ class RecordedTracks(NamedTuple):
 
     Attributes:
         received: when, in ns.
-        generation: of the targets.
         objects: id -> state.
     """
 
@@ -38,8 +37,6 @@ def observations(
     counts. Label maps that cannot be used are skipped and noted.
 
     Args:
-        bag: where it is.
-        labels: topic of label maps.
         tracks: topic of TrackedObjectArray; none if empty.
         generation: only frames whose tracks are of this generation; None: all.
 

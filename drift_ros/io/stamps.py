@@ -42,7 +42,6 @@ def no_pairs(
     """What to say where two topics have no stamps in common.
 
     Args:
-        one, other: what they are.
         stamps, others: their stamps in ns, increasing.
         tolerance: with which they were paired, in s.
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, TextIO
 
@@ -17,31 +16,17 @@ from drift_ros.errors import OutputError
 from drift_ros.io import messages
 from drift_ros.io.bag_writer import BagWriter
 from drift_ros.io.video import VideoWriter
+from drift_ros.runs.atomic import make_folder, write_whole
 from drift_ros.structures import Frame, TrackedObject, TrackingResult
-from drift_ros.visualization.overlay import overlay
+from drift_ros.visualization.overlay import Picture, overlay
 from drift_ros.visualization.palette import PALETTE
 
 TRACKS_TOPIC, LABELS_TOPIC = '/tracker/tracks', '/tracker/labels'
 COLUMNS = (
-    'frame',
-    'stamp_ns',
-    'generation',
-    'id',
-    'name',
-    'score',
-    'visible',
-    'centroid_x',
-    'centroid_y',
-    'area',
-    'roi_x',
-    'roi_y',
-    'roi_width',
-    'roi_height',
-    'state',
-    'unseen_s',
-    'predicted_x',
+    'frame', 'stamp_ns', 'generation', 'id', 'name', 'score', 'visible', 'centroid_x', 'centroid_y',
+    'area', 'roi_x', 'roi_y', 'roi_width', 'roi_height', 'state', 'unseen_s', 'predicted_x',
     'predicted_y',
-)
+)  # fmt: skip
 
 
 class ResultWriter(Protocol):
@@ -78,10 +63,7 @@ class LabelWriter:
         created: Callable[[Path], object] = lambda path: None,
     ) -> None:
         self._folder, self._name, self._created = folder, name, created
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f'cannot make the folder {folder}: {error}') from None
+        make_folder(folder)
 
     def write(self, result: TrackingResult) -> None:
         """Write one PNG."""
@@ -101,12 +83,19 @@ def save_labels(path: Path, labels: NDArray[np.uint8]) -> None:
     """
     picture = Image.fromarray(labels).convert('L')
     picture.putpalette(PALETTE.tobytes())
-    try:
-        picture.save(path)
-    except OSError as error:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)  # half a picture
-        raise OutputError(f'cannot write {path}: {error}') from None
+    write_whole(path, lambda part: picture.save(part, 'PNG'))
+
+
+def save_picture(path: Path, picture: Picture) -> None:
+    """Write a picture (H, W, 3) uint8 RGB in the format that its suffix names, png or jpg.
+
+    Raises:
+        OutputError: it cannot be written there, or has another suffix.
+    """
+    form = {'.png': 'PNG', '.jpg': 'JPEG', '.jpeg': 'JPEG'}.get(path.suffix.lower())
+    if form is None:
+        raise OutputError(f'cannot write {path}: it must end in .png or .jpg')
+    write_whole(path, lambda part: Image.fromarray(picture).save(part, form))
 
 
 class BagResultWriter:
@@ -134,9 +123,6 @@ class BagResultWriter:
 class CsvWriter:
     """One row per target and frame; centroids in px, empty where the target is not visible;
     predicted ones only where it is occluded.
-
-    Args:
-        path: file to write.
     """
 
     def __init__(self, path: Path) -> None:
@@ -167,26 +153,12 @@ def _row(result: TrackingResult, obj: TrackedObject) -> tuple[object, ...]:
     x, y, expected_x, expected_y = (
         '' if math.isnan(c) else f'{c:.3f}' for c in (*obj.centroid, *obj.predicted_centroid)
     )
+    frame, roi = result.frame, obj.roi
     return (
-        result.frame.index,
-        result.frame.stamp,
-        result.generation,
-        obj.id,
-        obj.name,
-        f'{obj.score:.4f}',
-        int(obj.visible),
-        x,
-        y,
-        obj.area,
-        obj.roi.x,
-        obj.roi.y,
-        obj.roi.width,
-        obj.roi.height,
-        obj.state.name.lower(),
-        f'{obj.unseen:.3f}',
-        expected_x,
-        expected_y,
-    )
+        frame.index, frame.stamp, result.generation, obj.id, obj.name, f'{obj.score:.4f}',
+        int(obj.visible), x, y, obj.area, roi.x, roi.y, roi.width, roi.height,
+        obj.state.name.lower(), f'{obj.unseen:.3f}', expected_x, expected_y,
+    )  # fmt: skip
 
 
 class OverlayWriter:

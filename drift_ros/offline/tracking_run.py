@@ -222,7 +222,7 @@ class TrackingRun:
 
     def _check_frames(self) -> None:
         count = self.source.count
-        # The header of a video may promise too little, so only the end of the run tells there.
+        # The header of a video may promise too little, so only the end of the run decides there.
         if count is None or self.source.kind == 'video':
             return
         late = [p for p in self.prompts if p.frame is not None and p.frame >= count]

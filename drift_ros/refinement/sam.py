@@ -55,7 +55,7 @@ class SamRefiner(Refiner):
 
 
 def prompt_of(mask: Mask, others: Mask, margin: float) -> Prompt:
-    """What a segmenter is told about a mask that it is to refine.
+    """The prompt by which a segmenter refines a mask.
 
     Points on the target are those deepest inside it, far from each other. Points that are not on it
     are those deepest inside other targets in its box, then those farthest from it in the box.

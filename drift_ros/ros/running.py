@@ -17,7 +17,7 @@ LEAVE_TIMEOUT = 1.0
 
 
 def run(args: Sequence[str] | None = None) -> int:
-    """Spin the node until it is told to leave. Returns the exit status."""
+    """Spin the node until it is asked to shut down. Returns the exit status."""
     leaving = Leaving(LEAVE_TIMEOUT)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:

@@ -27,7 +27,6 @@ class RunFolder:
     is made, so that nothing else is ever deleted, even if a run was killed.
 
     Args:
-        path: the folder.
         identity: what makes two runs equal, by name; values fit for JSON.
 
     Raises:
@@ -63,7 +62,6 @@ class RunFolder:
         """Make the folder ready to be written.
 
         Args:
-            overwrite: delete what an earlier run wrote.
             names: files and folders that this run is going to make in it.
 
         Raises:
@@ -195,7 +193,7 @@ class RunFolder:
 
 
 def _flat(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings beside the rest, so that each difference is told by itself."""
+    """The settings beside the rest, so that each difference is named by itself."""
     settings = identity.get('settings')
     plain = {name: value for name, value in identity.items() if name != 'settings'}
     return plain | (settings if isinstance(settings, dict) else {})

@@ -23,7 +23,6 @@ class Clips:
     benchmark sets show is in a third split, which it cannot reach.
 
     Attributes:
-        settings: what clips are like.
         split: `train`, or `val` for losses and choices on clips that are not trained on.
 
     Raises:
@@ -52,7 +51,6 @@ def clips(
     """Clips number start, start + step, ... without end.
 
     Args:
-        settings: what clips are like.
         split: `train` or `val`.
         start: first number; after an interruption, the one to go on with.
         step: worker i of n takes start i and step n.

@@ -32,7 +32,6 @@ def write_bag(
     """Write images, camera_info, aligned depth, and the truth as the tracker would publish it.
 
     Args:
-        scene: what to render.
         path: folder of the bag; it must not exist.
         depth: `16UC1` (millimetres; 0 where it is beyond 65.5 m) or `32FC1` (metres).
         on_frame: called with every frame once it is written.

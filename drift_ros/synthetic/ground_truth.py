@@ -53,7 +53,6 @@ class ObjectTruth:
 
     Attributes:
         id: its value in the label map, 1..254.
-        name: its name.
         area: number of its visible pixels.
         full_area: number of pixels that it would have in the image if nothing stood before it.
         roi: tight box of the visible pixels, empty if there are none.
@@ -71,6 +70,36 @@ class ObjectTruth:
     centroid: tuple[float, float]
     centre: NDArray[np.float64]
     position: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls,
+        id_: int,
+        name: str,
+        labels: NDArray[np.uint8],
+        depth: NDArray[np.float32],
+        full: int,
+        centre: NDArray[np.float64],
+        camera: Camera,
+    ) -> ObjectTruth:
+        """From the label map (H, W) and the depth (H, W) in m of a frame; the rest as above."""
+        y, x = np.nonzero(labels == id_)
+        if not len(x):
+            nowhere = np.full(3, np.nan)
+            centroid = (float('nan'), float('nan'))
+            return cls(id_, name, 0, full, Roi(), centroid, centre, nowhere)
+        points = camera.deproject(x, y, depth[y, x])
+        left, top = int(x.min()), int(y.min())
+        return cls(
+            id_,
+            name,
+            area=len(x),
+            full_area=full,
+            roi=Roi(left, top, int(x.max()) - left + 1, int(y.max()) - top + 1),
+            centroid=(float(x.mean()), float(y.mean())),
+            centre=centre,
+            position=np.median(points, axis=0),
+        )
 
     @property
     def visibility(self) -> float:
@@ -127,7 +156,6 @@ class Clip:
     """A whole video as arrays, for training.
 
     Attributes:
-        name: its name.
         images: (d, H, W, 3) uint8 RGB.
         labels: (d, H, W) uint8 ids, 0 = background.
         depth: (d, H, W) float32 in m.

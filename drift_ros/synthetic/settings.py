@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
 from drift_ros.settings import Settings
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class SceneSettings(Settings):
@@ -55,108 +59,75 @@ class RandomSettings(VideoSettings):
         le=1,
         description='Radius of the largest object, as a share of the shorter side of the image.',
     )
-    balls: float = Field(
-        0.2,
-        ge=0,
-        le=1,
-        description='Share of videos that show balls on a floor; the others show cutouts.',
+    balls: Share = Field(
+        0.2, description='Share of videos that show balls on a floor; the others show cutouts.'
     )
-    identical: float = Field(0.5, ge=0, le=1, description='Share of videos with identical objects.')
-    camouflage: float = Field(
-        0.3, ge=0, le=1, description='Share of objects in the colours of the background.'
-    )
-    crossing: float = Field(
-        0.6, ge=0, le=1, description='Share of videos whose objects are made to cross.'
-    )
-    slow_crossings: float = Field(
+    identical: Share = Field(0.5, description='Share of videos with identical objects.')
+    camouflage: Share = Field(0.3, description='Share of objects in the colours of the background.')
+    crossing: Share = Field(0.6, description='Share of videos whose objects are made to cross.')
+    slow_crossings: Share = Field(
         0.15,
-        ge=0,
-        le=1,
         description='Share of videos in which identical objects hide each other by 60 to 100 % for '
         'many frames, and pass, turn back or stay.',
     )
-    returns: float = Field(
+    returns: Share = Field(
         0.12,
-        ge=0,
-        le=1,
         description='Share of videos whose objects leave the image, or vanish behind something, '
         'and come back.',
     )
-    hands: float = Field(
+    hands: Share = Field(
         0.08,
-        ge=0,
-        le=1,
         description='Share of videos in which a hand or a gripper reaches in and carries an '
         'object; it is one more object.',
     )
-    crowds: float = Field(
+    crowds: Share = Field(
         0.06,
-        ge=0,
-        le=1,
         description='Share of videos with 6 to 20 small objects that look the same or nearly so, '
         'whatever `most` is.',
     )
-    thin: float = Field(
-        0.12, ge=0, le=1, description='Share of cutouts that are thin or have many joints.'
+    thin: Share = Field(0.12, description='Share of cutouts that are thin or have many joints.')
+    figures: Share = Field(
+        0.1, description='Share of cutouts that are walkers, runners and cyclists.'
     )
-    figures: float = Field(
-        0.1, ge=0, le=1, description='Share of cutouts that are walkers, runners and cyclists.'
-    )
-    approaches: float = Field(
+    approaches: Share = Field(
         0.15,
-        ge=0,
-        le=1,
         description='Share of videos in which objects or the camera come nearer or go away by '
         '2 to 4 times.',
     )
-    shake: float = Field(0.2, ge=0, le=1, description='Share of videos from a camera that shakes.')
-    pans: float = Field(
-        0.08, ge=0, le=1, description='Share of videos from a camera that turns aside fast.'
-    )
-    layers: float = Field(
+    shake: Share = Field(0.2, description='Share of videos from a camera that shakes.')
+    pans: Share = Field(0.08, description='Share of videos from a camera that turns aside fast.')
+    layers: Share = Field(
         0.15,
-        ge=0,
-        le=1,
         description='Share of videos with trunks, fences, branches or leaves at several depths.',
     )
-    materials: float = Field(
+    materials: Share = Field(
         0.5,
-        ge=0,
-        le=1,
         description='Share of surfaces after real ones: wood, fabric, skin, foliage, print, ...',
     )
-    gloss: float = Field(0.2, ge=0, le=1, description='Share of cutouts with highlights.')
+    gloss: Share = Field(0.2, description='Share of cutouts with highlights.')
     motion: float = Field(1.0, ge=0, le=4, description='Strength of the motion of objects.')
     camera: float = Field(1.0, ge=0, le=4, description='Strength of the motion of the camera.')
-    deformation: float = Field(
-        1.0, ge=0, le=1, description='Strength of the bending of soft objects.'
-    )
-    floor: float = Field(
-        0.35, ge=0, le=1, description='Share of videos of cutouts that have a floor.'
-    )
+    deformation: Share = Field(1.0, description='Strength of the bending of soft objects.')
+    floor: Share = Field(0.35, description='Share of videos of cutouts that have a floor.')
     clutter: int = Field(3, ge=0, le=20, description='Most unlabelled things behind the objects.')
-    occluders: float = Field(
-        0.3, ge=0, le=1, description='Share of videos with unlabelled things before the objects.'
+    occluders: Share = Field(
+        0.3, description='Share of videos with unlabelled things before the objects.'
     )
-    shadows: float = Field(0.6, ge=0, le=1, description='Share of videos with shadows.')
-    lighting: float = Field(
-        0.4, ge=0, le=1, description='Share of videos with uneven or changing light.'
+    shadows: Share = Field(0.6, description='Share of videos with shadows.')
+    lighting: Share = Field(0.4, description='Share of videos with uneven or changing light.')
+    exposure: Share = Field(
+        0.3, description='Share of videos with drifting exposure and white balance.'
     )
-    exposure: float = Field(
-        0.3, ge=0, le=1, description='Share of videos with drifting exposure and white balance.'
-    )
-    motion_blur: float = Field(0.4, ge=0, le=1, description='Share of videos with motion blur.')
-    defocus: float = Field(
-        0.3, ge=0, le=1, description='Share of videos with a shallow depth of field.'
-    )
+    motion_blur: Share = Field(0.4, description='Share of videos with motion blur.')
+    defocus: Share = Field(0.3, description='Share of videos with a shallow depth of field.')
     noise: float = Field(
         8.0,
         ge=0,
         le=128,
         description='Largest standard deviation of the sensor noise in grey levels.',
     )
-    compression: float = Field(
-        0.5, ge=0, le=1, description='Share of videos with JPEG artefacts (quality 30 to 95).'
+    compression: Share = Field(
+        0.5, description='Share of videos with JPEG artefacts (quality 30 to 95).'
     )
 
     @model_validator(mode='after')

@@ -93,9 +93,7 @@ def batches(
     """Batches of clips of one size on a device from number `first` on, without end.
 
     Args:
-        settings: of the training.
         first: number of the first batch, which is the number of steps done before.
-        device: where the pool lies.
         data: videos by number; None renders them.
     """
     entered = int(first * settings.batch / settings.reuse)

@@ -70,9 +70,7 @@ def matching_loss(
 
     Args:
         descriptors: (F, D, h, w) of a clip.
-        clip: its truth.
         pairs: frames whose points are looked for, and frames in which.
-        temperature: of the softmax.
         generator: chooses points; on the CPU.
 
     Returns:

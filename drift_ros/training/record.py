@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 import drift_ros
 from drift_ros.documents import read_json
-from drift_ros.errors import OutputError
+from drift_ros.runs.atomic import write_csv, write_text, write_whole
 from drift_ros.training.settings import TrainingSettings
 from drift_ros.training.trainer import LOSSES, Losses
 
@@ -65,14 +65,13 @@ def describe(folder: Path, settings: TrainingSettings, device: torch.device) -> 
             'command': sys.argv,
         }
     )
-    path.write_text(json.dumps(starts, indent=2) + '\n')
+    write_text(path, json.dumps(starts, indent=2) + '\n')
 
 
 class Table:
     """The lines of `losses.csv`.
 
     Args:
-        folder: of the training.
         last: number of the last step that counts; lines after it, of steps that will be done again,
             are dropped.
     """
@@ -93,14 +92,8 @@ class Table:
             OutputError: the folder cannot be written to.
         """
         self.rows.append(dict(zip(COLUMNS, map(float, values), strict=True)))
-        try:
-            with self._path.open('w', newline='') as file:
-                writer = csv.DictWriter(file, COLUMNS)
-                writer.writeheader()
-                writer.writerows(self.rows)
-            draw(self.rows, self._folder / 'losses.png')
-        except OSError as error:
-            raise OutputError(f'cannot write {self._path}: {error}') from None
+        write_csv(self._path, [COLUMNS, *([row[name] for name in COLUMNS] for row in self.rows)])
+        draw(self.rows, self._folder / 'losses.png')
 
 
 def draw(rows: Sequence[dict[str, float]], path: Path) -> None:
@@ -114,4 +107,4 @@ def draw(rows: Sequence[dict[str, float]], path: Path) -> None:
     axes.set(xlabel='step', xscale=scale, yscale=scale)
     axes.grid(color='#dddddd')
     figure.legend(loc='outside upper left', ncols=len(COLOURS), frameon=False)
-    figure.savefig(path)
+    write_whole(path, lambda part: figure.savefig(part, format='png'))

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch.utils.data import Dataset
 
 from drift_ros.errors import CheckpointError, OutputError
 from drift_ros.features.embedded.create import load
 from drift_ros.features.embedded.extractor import EmbeddedExtractor
+from drift_ros.runs.atomic import make_folder
 from drift_ros.training.data import TrackedClip, batches
 from drift_ros.training.record import MeanLosses, Table, describe
 from drift_ros.training.settings import TrainingSettings
@@ -80,14 +83,10 @@ def train(
     minutes end it, the point at which the learning rate begins to fall goes by the clock.
 
     Args:
-        folder: of this training.
-        settings: what is trained on what.
-        plan: how long.
-        device: where.
         start: folder of a model or of a training whose weights are taken over where they fit.
         resume: go on from `folder`; otherwise the folder must not hold a training.
         data: clips by number; None renders them.
-        watch: is told of the progress after every step.
+        watch: called with the progress after every step.
 
     Raises:
         OutputError: the folder holds a training and `resume` is not given, there is nothing to
@@ -101,10 +100,7 @@ def train(
             if resume
             else f'{folder} holds a training: go on with it by --resume, or choose another folder'
         )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'cannot make the folder {folder}: {error}') from None
+    make_folder(folder)
     trainer = Trainer(settings, device)
     if resume:
         trainer.load(state)
@@ -174,12 +170,13 @@ class _Run:
         self._score = validate(extractor, self._clips)
 
     def _save(self) -> None:
-        self._write(lambda: self._trainer.averaged().half().save_pretrained(self._folder / MODEL))
-        self._write(lambda: self._trainer.save(self._folder / STATE))
-
-    def _write(self, what: Callable[[], None]) -> None:
+        model, part = make_folder(self._folder / MODEL), self._folder / f'.{MODEL}.part'
         try:
-            (self._folder / MODEL).mkdir(exist_ok=True)
-            what()
-        except OSError as error:
-            raise OutputError(f'cannot write to {self._folder}: {error}') from None
+            self._trainer.averaged().half().save_pretrained(part)
+            for file in part.iterdir():
+                file.replace(model / file.name)
+        except (OSError, SafetensorError) as error:
+            raise OutputError(f'cannot write {model}: {error}') from None
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        self._trainer.save(self._folder / STATE)

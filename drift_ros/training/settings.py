@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from drift_ros.settings import Settings
-from drift_ros.synthetic.settings import RandomSettings
+from drift_ros.synthetic.settings import RandomSettings, Share
 
 
 class NetworkSettings(Settings):
@@ -59,12 +59,10 @@ class TrainingSettings(Settings):
         12.0, ge=1, le=1000, description='How often a video is drawn, on average, before it leaves.'
     )
     rate: float = Field(5e-4, gt=0, le=1, description='Learning rate of AdamW.')
-    weight_decay: float = Field(0.01, ge=0, le=1, description='Weight decay of AdamW.')
+    weight_decay: Share = Field(0.01, description='Weight decay of AdamW.')
     warm_up: int = Field(100, ge=0, le=100_000, description='Steps until the full learning rate.')
-    cool_down: float = Field(
+    cool_down: Share = Field(
         0.4,
-        ge=0,
-        le=1,
         description='Share of the training, at its end, in which the learning rate falls to '
         'nothing along a cosine.',
     )
@@ -84,17 +82,13 @@ class TrainingSettings(Settings):
         le=1e6,
         description='Signal-to-noise ratio at which clips are matched, and descriptors are read.',
     )
-    denoising: float = Field(
+    denoising: Share = Field(
         0.25,
-        ge=0,
-        le=1,
         description='Share of the steps that only denoise, at any level of noise; 1: nothing is '
         'matched.',
     )
-    alone: float = Field(
+    alone: Share = Field(
         0.3,
-        ge=0,
-        le=1,
         description='Share of the steps in which every frame is seen alone, so that the network '
         'serves as an image model too.',
     )

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from drift_ros.errors import CheckpointError
 from drift_ros.features.embedded.model import EmbeddedUNet
+from drift_ros.runs.atomic import write_whole
 from drift_ros.training.data import TrackedClip
 from drift_ros.training.objective import denoising_errors, matching_loss, noised
 from drift_ros.training.settings import TrainingSettings
@@ -30,10 +31,6 @@ class Trainer:
 
     A step depends on the seed, the number of the step and the share of the training that is over,
     and on nothing else, so a training that is saved and loaded goes on as if it had not paused.
-
-    Args:
-        settings: of the training.
-        device: where to train.
     """
 
     def __init__(self, settings: TrainingSettings, device: torch.device) -> None:
@@ -76,7 +73,6 @@ class Trainer:
         """Learn from a batch.
 
         Args:
-            clips: of one size.
             progress: share of the training that is over, 0..1.
         """
         losses = self._losses(clips)
@@ -144,7 +140,11 @@ class Trainer:
         return copy.to(self.device, memory_format=torch.channels_last).eval()
 
     def save(self, path: Path) -> None:
-        """Write the whole state; it replaces an older file only when it is complete."""
+        """Write the whole state; it replaces an older file only when it is complete.
+
+        Raises:
+            OutputError: it cannot be written.
+        """
         state = {
             'settings': self.settings.model_dump(mode='json'),
             'step': self.step_number,
@@ -154,9 +154,7 @@ class Trainer:
             'sharpness': self.sharpness.detach(),
             'optimiser': self._optimiser.state_dict(),
         }
-        unfinished = path.with_suffix('.part')
-        torch.save(state, unfinished)
-        unfinished.replace(path)
+        write_whole(path, lambda part: torch.save(state, part))
 
     def load(self, path: Path) -> None:
         """Go on from a saved state.

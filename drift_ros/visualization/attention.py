@@ -42,7 +42,6 @@ def attention_picture(
         frames: number -> frame.
         numbers: the frame that the pixel lies in, then others.
         point: (x, y) in px, origin at the centre of the top left pixel.
-        extractor: that reads attention.
         settings: of the tracker that it belongs to.
         weights: (heads,) of the mean; None: all equal.
 

@@ -35,9 +35,7 @@ class Line:
     """One curve.
 
     Attributes:
-        name: for the legend.
         values: one per x; None or NaN interrupts the curve.
-        colour: any that matplotlib knows.
         dots: whether each value is marked.
     """
 
@@ -73,7 +71,6 @@ def line_chart(
         lines: the curves, each with one value per x.
         x_label, y_label: labels of the axes, with unit.
         y_max: end of the y axis; that of the largest value if not given.
-        y_min: start of the y axis.
         ticks: the x at which the axis has its numbers; round ones if not given.
     """
     with mpl.rc_context(STYLE):

@@ -27,7 +27,7 @@ def widest_pair(
     """Number of the last frame that makes a pair with frame 0.
 
     Args:
-        extractor, settings: tell the length of a window.
+        extractor, settings: give the length of a window.
         count: frames that there are; None: not known.
     """
     length = _window_length(extractor, settings)
@@ -46,7 +46,6 @@ def pair_picture(
 
     Args:
         frames: number -> frame, with all that lie between the two.
-        first, second: numbers of the two.
         extractor: describes them, in one window where it has windows.
         settings: of the tracker that it belongs to.
 

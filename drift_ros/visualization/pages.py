@@ -37,9 +37,9 @@ def render(package: str, template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
-def card(value: str, unit: str, label: str, mood: str = '') -> dict[str, str]:
-    """A number in large print; the mood is 'good', 'bad' or none."""
-    return {'value': value, 'unit': unit, 'label': label, 'mood': mood}
+def card(value: str, unit: str, label: str, status: str = '') -> dict[str, str]:
+    """A number in large print; the status is 'good', 'bad' or none."""
+    return {'value': value, 'unit': unit, 'label': label, 'status': status}
 
 
 def row(

@@ -36,7 +36,7 @@ def test_every_parameter_is_on_the_page() -> None:
 
 def test_check_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / 'package.xml').touch()
-    with pytest.raises(OutputError, match='out of date'):
+    with pytest.raises(OutputError):
         docs(tmp_path, check=True)
     assert [p.name for p in tmp_path.iterdir()] == ['package.xml']
     docs(tmp_path)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import drift
 from recordings import Bag, moving, stamp
-from typer.testing import CliRunner
 
-from drift_ros.cli.main import make_app
 from drift_ros.errors import SourceError
 from drift_ros.io.bags import BagReader
 
@@ -39,9 +38,8 @@ def flip(bag: Path, places: np.ndarray) -> None:
 
 
 def evaluate(data: Path, out: Path) -> tuple[int, str]:
-    words = ['evaluate', str(data), '--layout', 'bag', '--features', 'flow', '--out', str(out)]
-    found = CliRunner().invoke(make_app(), [*words, '--no-pictures'])
-    return found.exit_code, ' '.join(found.output.split())
+    words = ['evaluate', data, '--layout', 'bag', '--features', 'flow', '--out', out]
+    return drift(*words, '--no-pictures')
 
 
 def test_flipped_bytes_are_never_scored(tmp_path):

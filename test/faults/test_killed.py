@@ -16,23 +16,16 @@ import numpy as np
 import pytest
 import trackers
 from clips import SIZE, picture, red_mask
+from command import drift
 from davis_folders import davis_folder
 from PIL import Image
-from typer.testing import CliRunner
 
-from drift_ros.cli.main import make_app
 from drift_ros.errors import SourceError
 from drift_ros.io.bags import BagReader
 
 ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.slow
-
-
-def drift(*arguments: object) -> tuple[int, str]:
-    found = CliRunner().invoke(make_app(), [str(a) for a in arguments])
-    assert isinstance(found.exception, SystemExit | None), found.exc_info
-    return found.exit_code, ' '.join(found.output.split())
 
 
 def kill(arguments: list[object], when: Callable[[], bool]) -> None:

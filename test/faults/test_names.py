@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import yaml
 from clips import SIZE, picture
+from command import drift
 from davis_folders import davis_folder
 from PIL import Image
 from recordings import Bag, moving, stamp
-from typer.testing import CliRunner
 
-from drift_ros.cli.main import make_app
+from drift_ros.demo import run as demo
 from drift_ros.io.bags import BagReader
 
 MARKUP = '<img src=x onerror=alert(1)>'
@@ -25,12 +25,6 @@ NAMES = [
     'ein Bär & Söhne', '杯子 👨‍👩‍👧', 'two\nlines\r\n', 'x' * 1000, MARKUP, SCRIPT, '\x1b[31mred',
     '"quoted", \'twice\'', '=cmd|x', '[red]markup[/red]', '\\input{/etc/passwd}', '{{ 7 * 7 }}',
 ]  # fmt: skip
-
-
-def drift(*arguments: object) -> tuple[int, str]:
-    found = CliRunner().invoke(make_app(), [str(a) for a in arguments])
-    assert isinstance(found.exception, SystemExit | None), found.exc_info
-    return found.exit_code, ' '.join(found.output.split())
 
 
 def pages(folder: Path) -> list[str]:
@@ -91,3 +85,32 @@ def test_sequences_in_pages(tmp_path):
     assert code == 0, said
     found = pages(tmp_path)
     assert len(found) == 3 and all('<img src=x' not in page for page in found)
+
+
+def test_a_sweep(tmp_path):
+    data = davis_folder(tmp_path / MARKUP, [MARKUP], frames=3)
+    (data / 'ImageSets' / '2017' / 'val.txt').unlink()  # names end at spaces there
+    arguments = ['sweep', data, '--layout', 'davis', '--out', tmp_path / 'out']
+    over = f'prompts.checkpoint={MARKUP},"{{{{ 7 * 7 }}}}"'
+    code, said = drift(*arguments, '--features', 'patch', '--over', over)
+    assert code == 0, said
+    found = pages(tmp_path / 'out')
+    assert len(found) == 3 and all('<img src=x' not in page for page in found)
+    assert any('{{ 7 * 7 }}' in page for page in found)
+
+
+def test_the_page_of_a_demo(tmp_path):
+    bag = Bag()
+    for index in range(3):
+        bag.image(stamp(index))
+        bag.labels(stamp(index), moving(index), topic=f'{demo.NODE}/labels')
+        names = {1: MARKUP, 2: SCRIPT}
+        bag.tracks(stamp(index), names, topic=f'{demo.NODE}/tracks')
+    out = tmp_path / 'demo'
+    played = bag.write(out / demo.OUTPUT)
+    source = demo.Source(MARKUP, played, demo.Topics('/camera/image'), [], 3)
+    told = demo.Played(1, stamp(2), {MARKUP: SCRIPT})
+    live, _, page = demo._score(demo.Options(out), source, told, {MARKUP: SCRIPT})
+    assert live.score.name == MARKUP
+    assert '<img src=x' not in page.read_text() and '<script>al' not in page.read_text()
+    assert '&lt;img src=x' in page.read_text()

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import drift as run
 from davis_folders import annotation_file, davis_folder, image_file, labels_at, youtube_folder
 from jhmdb_folders import write_jhmdb
 from PIL import Image
-from typer.testing import CliRunner
 
-from drift_ros.cli.main import make_app
 from drift_ros.errors import CheckpointError, OutputError, SourceError
 from drift_ros.evaluation.datasets import open_dataset
 from drift_ros.evaluation.methods import Flow
@@ -25,12 +24,6 @@ from drift_ros.runs.run_folder import RunFolder
 
 LEADING_OUT = ('../victim', 'a/../../victim', '/etc', '..', '.', '', 'a\0b', 'a\\b', 'a\nb')
 BARE = Options(pictures=False)
-
-
-def run(*arguments: object) -> tuple[int, str]:
-    found = CliRunner().invoke(make_app(), [str(a) for a in arguments])
-    assert found.exception is None or isinstance(found.exception, SystemExit), found.exc_info
-    return found.exit_code, ' '.join(found.output.split())
 
 
 @pytest.fixture

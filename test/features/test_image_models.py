@@ -6,20 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 import torch
-from clips import GivenMasks
 from diffusers import AutoencoderTiny, UNet2DConditionModel, UNet2DModel
 from image_unets import MODELS, Make, settings, window
+from real_clip import track_tennis
 
 from drift_ros.errors import CheckpointError, SettingsError
 from drift_ros.features import create as create_by_name
 from drift_ros.features.image import create
-from drift_ros.prompts.prompt import Prompt
-from drift_ros.settings import TrackerSettings, build
-from drift_ros.tracking import Frame, Tracker
 
 
 def test_the_prompt_reaches_stable_diffusion(make_image: Make) -> None:
@@ -119,31 +114,5 @@ def test_a_checkpoint_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize('model', MODELS)
 def test_tracks_a_real_clip(model: str, davis: Path) -> None:
-    place = davis / 'val' / 'JPEGImages'
-    files = sorted((next(place.iterdir()) / 'tennis').glob('*.jpg'))[:4]
-    truth = cv2.imread(
-        str(files[0]).replace('JPEGImages', 'Annotations').replace('.jpg', '.png'), -1
-    )
-    assert truth is not None
-    values = {
-        'features.name': 'image-unet',
-        'features.device': 'cpu',
-        'features.image.model': model,
-        'features.image.checkpoint': 'untrained',
-        'features.resolution': 96,
-    }
-    options = build(TrackerSettings, values)
-    first = Prompt(id=1, name='player', mask=(truth if truth.ndim == 2 else truth.max(2)) > 0)
-    tracker = Tracker(create_by_name(options.features), GivenMasks(), options, [first])
-    results = []
-    for index, file in enumerate(files):
-        image = cv2.imread(str(file))
-        assert image is not None
-        frame = Frame(image=image[..., ::-1].copy(), stamp=index * 40_000_000, index=index)
-        results += tracker.step(frame)
-    assert [r.frame.index for r in results] == [0, 1, 2, 3]
-    for result in results:
-        assert result.labels.shape == truth.shape[:2]
-        assert np.isin(result.labels, (0, 1)).all()
-    assert first.mask is not None
-    np.testing.assert_array_equal(results[0].labels == 1, first.mask)
+    chosen = {'features__image__model': model, 'features__image__checkpoint': 'untrained'}
+    track_tennis(davis, 4, features__name='image-unet', **chosen)

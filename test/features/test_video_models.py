@@ -9,20 +9,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 import torch
-from clips import GivenMasks
+from real_clip import track_tennis
 from video_unets import CLASSES, MODELS, Make, settings, window
 
 from drift_ros.errors import CheckpointError, DeviceError
 from drift_ros.features import create as create_by_name
 from drift_ros.features.checkpoints import memory
 from drift_ros.features.video import create
-from drift_ros.prompts.prompt import Prompt
-from drift_ros.settings import TrackerSettings, build
-from drift_ros.tracking import Frame, Tracker
 
 TEXT = ['scheduler', 'text_encoder', 'tokenizer']
 IMAGE = ['image_encoder', 'feature_extractor']
@@ -155,33 +150,6 @@ def test_too_little_memory_is_said_before_loading(
 
 @pytest.mark.parametrize('model', MODELS)
 def test_tracks_a_real_clip(model: str, davis: Path) -> None:
-    place = next((davis / 'val' / 'JPEGImages').iterdir()) / 'tennis'
-    files = sorted(place.glob('*.jpg'))[:6]
-    truth = cv2.imread(
-        str(files[0]).replace('JPEGImages', 'Annotations').replace('.jpg', '.png'), -1
-    )
-    assert truth is not None
-    values = {
-        'features.name': 'video-unet',
-        'features.device': 'cpu',
-        'features.video.model': model,
-        'features.video.checkpoint': 'untrained',
-        'features.resolution': 96,
-        'window.length': 4,
-        'window.stride': 2,
-    }
-    options = build(TrackerSettings, values)
-    first = Prompt(id=1, name='player', mask=(truth if truth.ndim == 2 else truth.max(2)) > 0)
-    tracker = Tracker(create_by_name(options.features), GivenMasks(), options, [first])
-    results = []
-    for index, file in enumerate(files):
-        image = cv2.imread(str(file))
-        assert image is not None
-        frame = Frame(image=image[..., ::-1].copy(), stamp=index * 40_000_000, index=index)
-        results += tracker.step(frame)
-    assert [r.frame.index for r in results] == list(range(6))
-    for result in results:
-        assert result.labels.shape == truth.shape[:2]
-        assert np.isin(result.labels, (0, 1)).all()
-    assert first.mask is not None
-    np.testing.assert_array_equal(results[0].labels == 1, first.mask)
+    chosen = {'features__video__model': model, 'features__video__checkpoint': 'untrained'}
+    window = {'window__length': 4, 'window__stride': 2}
+    track_tennis(davis, 6, features__name='video-unet', **chosen, **window)

@@ -133,7 +133,12 @@ def _write_sequence(
         for i, (j, f) in enumerate(objects)
     ]
     score = SequenceScore(
-        sequence.name, SIZE, sequence.length, tuple(found), seconds * sequence.length, memory
+        sequence.name,
+        SIZE,
+        sequence.length,
+        tuple(found),
+        seconds=seconds * sequence.length,
+        memory=memory,
     )
     (folder / 'score.json').write_text(json.dumps(dataclasses.asdict(score)))
     for index, frame in enumerate(sequence.frames):

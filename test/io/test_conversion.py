@@ -8,13 +8,12 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import typer
 import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from drift_ros.cli.convert import register
-from drift_ros.errors import DriftError, OutputError, SettingsError, SourceError
+from drift_ros.cli.main import make_app
+from drift_ros.errors import OutputError, SettingsError, SourceError
 from drift_ros.io.bags import BagReader
 from drift_ros.io.conversion import convert
 from drift_ros.io.frames import open_source
@@ -243,15 +242,13 @@ def test_nothing_is_overwritten_and_no_bag_is_converted(tmp_path: Path, clip: Pa
 def test_no_readable_frame(tmp_path: Path, clip: Path) -> None:
     for file in clip.iterdir():
         file.write_bytes(b'broken')
-    with pytest.raises(SourceError, match=r'none of the frames of .* can be read: 00000\.jpg'):
+    with pytest.raises(SourceError, match=r'00000\.jpg'):
         convert(clip, tmp_path / 'bag')
     assert not (tmp_path / 'bag').exists()
 
 
 def test_the_command(tmp_path: Path, clip: Path, labels: Path, calibration: Path) -> None:
-    app = typer.Typer()
-    app.callback()(lambda: None)
-    register(app)
+    app = make_app()
     out = tmp_path / 'bag'
     arguments = ['convert', str(clip), '--out', str(out), '--labels', str(labels)]
     options = ['--camera-info', str(calibration), '--fps', '12', '--storage', 'sqlite3']
@@ -261,4 +258,4 @@ def test_the_command(tmp_path: Path, clip: Path, labels: Path, calibration: Path
     with BagReader(out / 'bag.db3') as bag:
         assert bag.topics.keys() == {'/c/i/compressed', '/c/labels', '/c/camera_info'}
     again = CliRunner().invoke(app, arguments)
-    assert isinstance(again.exception, DriftError)
+    assert again.exit_code == 2 and 'exists' in again.output

@@ -49,7 +49,7 @@ def test_masks_become_one_object(values: np.ndarray, expected: list[list[int]]) 
 
 @pytest.mark.parametrize('values', [[[1, 255]], [[256]], [[-1, 3]], [[65535]]])
 def test_what_is_no_id(values: Any) -> None:
-    with pytest.raises(FrameError, match='has the value'):
+    with pytest.raises(FrameError):
         to_ids(np.array(values, np.int32))
 
 
@@ -91,10 +91,10 @@ def test_which_topics_are_taken_for_label_maps(
     with BagReader(bag.write(tmp_path / 'bag')) as reader:
         if chosen:
             assert label_topic(reader, None, '--labels') == topic
-            with pytest.raises(SourceError, match='plainly of label maps: name it with --labels'):
+            with pytest.raises(SourceError, match='--labels'):
                 label_topic(reader, None, '--labels', exclude=[topic])
         else:
-            with pytest.raises(SourceError, match='plainly of label maps'):
+            with pytest.raises(SourceError):
                 label_topic(reader, None, '--labels')
         assert label_topic(reader, topic, '--labels') == topic
 
@@ -106,5 +106,5 @@ def test_a_preference_decides_among_several(tmp_path: Path) -> None:
     with BagReader(bag.write(tmp_path / 'bag')) as reader:
         prefer = lambda topic: 'truth' in topic  # noqa: E731
         assert label_topic(reader, None, '--x', prefer=prefer) == '/truth/labels'
-        with pytest.raises(SourceError, match=r'/a/labels, /b/labels with --x'):
+        with pytest.raises(SourceError, match=r'/a/labels, /b/labels.*--x'):
             label_topic(reader, None, '--x', ['/truth/labels'], prefer)

@@ -128,15 +128,15 @@ def test_waiting_ends_when_the_node_is_gone(spinner: Spinner) -> None:
         raise DriftError('the node ended')
 
     client = TrackerClient(spinner.node, '/nobody', dead)
-    with pytest.raises(DriftError, match='the node ended'):
+    with pytest.raises(DriftError):
         client.wait_active(60)
-    with pytest.raises(DriftError, match='the node ended'):
+    with pytest.raises(DriftError):
         client.reset_targets([Prompt()], timeout=60)
 
 
 def test_a_service_that_never_comes_is_an_error(spinner: Spinner) -> None:
     client = TrackerClient(spinner.node, '/nobody')
-    with pytest.raises(ClientError, match=r'no service /nobody/reset_targets after 0.2 s'):
+    with pytest.raises(ClientError, match='/nobody/reset_targets'):
         client.reset_targets([Prompt()], timeout=0.2)
     with pytest.raises(ClientError):
         client.wait_active(0.2)

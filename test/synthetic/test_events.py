@@ -12,7 +12,7 @@ from drift_ros.synthetic.render.world import World
 PLAIN = dict.fromkeys(
     ('slow_crossings', 'returns', 'hands', 'crowds', 'approaches', 'shake', 'pans', 'layers'), 0.0
 )
-SEEDS = range(12)
+SEEDS = range(8)
 
 
 def scene(seed: int, **wanted: float) -> World:
@@ -46,7 +46,7 @@ def test_objects_leave_and_come_back():
 
 def test_a_hand_is_one_more_object_and_holds_another():
     hidden = []
-    for seed in SEEDS[:8]:
+    for seed in SEEDS:
         world = scene(seed, hands=1.0, balls=0.0, thin=0.0, fewest=1, most=1)
         assert [actor.id for actor in world.actors] == [1, 2]
         assert world.actors[1].name in ('hand', 'gripper')
@@ -64,7 +64,7 @@ def test_a_crowd_is_many():
 
 def test_approaches_change_sizes_by_two_to_four_times():
     factors = []
-    for seed in SEEDS[:8]:
+    for seed in SEEDS:
         world = scene(seed, approaches=1.0, balls=0.0)
         z = np.stack([world.actors[0].centre(i)[2] for i in range(24)])
         factors.append(z.max() / z.min())

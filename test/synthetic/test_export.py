@@ -63,7 +63,7 @@ def test_a_davis_folder(tmp_path, scene):
             assert labels.getpalette()[:9] == PALETTE[:3].ravel().tolist()
         with Image.open(tmp_path / f'JPEGImages/480p/crossing/{frame.index:05d}.jpg') as image:
             assert abs(np.asarray(image).astype(int) - frame.image).mean() < 4
-    with pytest.raises(OutputError, match='not empty'):
+    with pytest.raises(OutputError):
         export.write_davis(scene, tmp_path)
 
 

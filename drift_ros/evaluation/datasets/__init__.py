@@ -34,10 +34,7 @@ class DataSet:
     """Annotated sequences.
 
     Attributes:
-        layout: of the place.
-        path: the place.
         sequences: in order, with those that cannot be used.
-        selection: what was asked for.
     """
 
     layout: str
@@ -52,7 +49,7 @@ class DataSet:
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What results tell of it."""
+        """Its entry in results."""
         chosen = {f.name: getattr(self.selection, f.name) for f in fields(self.selection)}
         del chosen['sequences'], chosen['list_file']  # the names of the sequences say that
         truth = self.selection.truth
@@ -64,7 +61,6 @@ def open_dataset(layout: str, path: str | Path, selection: Selection | None = No
     """Open a data set.
 
     Args:
-        layout: a name in LAYOUTS.
         path: the place; of `kubric-similar` the name of a set.
         selection: what to take of it; None: all that results are reported on.
 

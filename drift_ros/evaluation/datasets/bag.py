@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.folders import ONE, digest_of
 from drift_ros.evaluation.datasets.selection import Selection
-from drift_ros.evaluation.protocols import Labels
+from drift_ros.evaluation.protocols import AnnotatedSequence, Labels
 from drift_ros.evaluation.scores import Refusal
 from drift_ros.io.bag_images import BagImages, Place
 from drift_ros.io.bags import BagReader, is_bag
@@ -36,7 +36,7 @@ class _Opened:
     skipped: list[str] = field(default_factory=list)
 
 
-class BagSequence:
+class BagSequence(AnnotatedSequence):
     """The images of a bag from the first labelled to the last, and their truth.
 
     An object is given to the tracker in the first label map that shows it. The bag is read when
@@ -44,12 +44,8 @@ class BagSequence:
     has no such topics, no stamps in common, no image of the size of its label map, or no object.
 
     Args:
-        path: the bag, with the images.
         selection: topics, tolerance, limit and whether all objects are one.
         truth: bag with the label maps; None: the same.
-
-    Attributes:
-        name: of the bag.
     """
 
     def __init__(
@@ -212,10 +208,8 @@ def read_truth(
     """True label maps of a bag with the names of their objects, and their topic.
 
     Args:
-        path: the bag.
         labels: topic of the label maps; None: the only one, or the only one that is called truth.
         option: that names it, for the error.
-        exclude: topics that hold something else.
 
     Raises:
         SourceError: the bag cannot be read, or there is no such topic.

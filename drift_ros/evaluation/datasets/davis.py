@@ -45,16 +45,6 @@ class DavisSequence(FolderSequence):
             )
         return dict.fromkeys([ONE] if self._merge else ids, '')
 
-    @property
-    def given(self) -> Mapping[int, tuple[int, ...]]:
-        """All objects on the first frame."""
-        return {0: tuple(self.objects)}
-
-    @property
-    def scored(self) -> Sequence[int]:
-        """All frames but the first and the last."""
-        return range(1, len(self._images) - 1)
-
 
 def open_davis(path: Path, selection: Selection) -> list[DavisSequence | Refusal]:
     """The chosen sequences of a folder with JPEGImages, Annotations and ImageSets.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from drift_ros.errors import FrameError, SourceError
 from drift_ros.evaluation.datasets.annotations import VOID, read_annotation
-from drift_ros.evaluation.protocols import Labels
+from drift_ros.evaluation.protocols import AnnotatedSequence, Labels
 from drift_ros.io.frames import natural
 from drift_ros.io.images import decode
 
@@ -21,11 +20,10 @@ PICTURES = ('.jpg', '.jpeg', '.png')
 ONE = 1  # id of the object of a binary mask, and of merged objects
 
 
-class FolderSequence(ABC):
+class FolderSequence(AnnotatedSequence):
     """Pictures and annotations with the same names.
 
     Args:
-        name: of the sequence.
         images: picture of every frame, in order.
         annotations: frame number -> annotation, at least one.
         merge: whether all objects are taken for one.
@@ -43,34 +41,9 @@ class FolderSequence(ABC):
         self._merge = merge
 
     @property
-    @abstractmethod
-    def stamps(self) -> Sequence[int]:
-        """Of all frames in ns."""
-
-    @property
-    @abstractmethod
-    def objects(self) -> Mapping[int, str]:
-        """Id -> name."""
-
-    @property
-    @abstractmethod
-    def given(self) -> Mapping[int, tuple[int, ...]]:
-        """Frame number -> ids that are given there."""
-
-    @property
-    @abstractmethod
-    def scored(self) -> Sequence[int]:
-        """Numbers of the scored frames."""
-
-    @property
     def frames(self) -> Sequence[str]:
         """Names of the pictures without suffix."""
         return [file.stem for file in self._images]
-
-    @property
-    def skipped(self) -> Sequence[str]:
-        """Nothing: what is broken makes the sequence unfit."""
-        return ()
 
     @property
     def files(self) -> Sequence[Path]:

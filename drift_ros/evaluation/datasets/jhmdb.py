@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.folders import digest_of, pictures, read_picture, subfolders
-from drift_ros.evaluation.datasets.matlab import read_matrix
 from drift_ros.evaluation.datasets.selection import Selection, read_list
 from drift_ros.evaluation.poses import Joints, PoseSequence
 from drift_ros.evaluation.scores import Refusal
@@ -43,7 +42,6 @@ class JhmdbSequence(PoseSequence):
     Args:
         name: `class/video`.
         images: picture of every frame, in order.
-        positions: file with the joints.
         side: of the square in px that it is tracked in.
         limit: only this many frames; None: all that have joints.
     """
@@ -194,3 +192,29 @@ def _open(path: Path, name: str, selection: Selection) -> JhmdbSequence | Refusa
     if not positions.is_file():
         return Refusal(name, f'{positions} is missing: it holds the joints')
     return JhmdbSequence(name, files, positions, selection.side, selection.limit)
+
+
+def read_matrix(path: Path, name: str) -> NDArray[np.float64]:
+    """A matrix of numbers in a file of Matlab 4 to 7.2.
+
+    SciPy reads it, which nothing else here needs: it comes with an extra.
+
+    Raises:
+        SourceError: SciPy is missing, the file cannot be read, or it has no such matrix.
+    """
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise SourceError(
+            f'{path} is read by SciPy, which is missing ({error}): pip install "drift-ros[jhmdb]"'
+        ) from None
+    try:
+        matrix = loadmat(path, variable_names=[name]).get(name)
+    except Exception as error:  # broken files raise whatever the reader stumbles over
+        raise SourceError(f'cannot read {path} as a file of Matlab: {error}') from None
+    if matrix is None:
+        raise SourceError(f'{path} has no matrix {name!r}')
+    try:
+        return np.asarray(matrix, np.float64)
+    except (TypeError, ValueError):
+        raise SourceError(f'{path}: {name} is no matrix of numbers') from None

@@ -17,7 +17,7 @@ import drift_ros
 from drift_ros import synthetic
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.selection import Selection
-from drift_ros.evaluation.protocols import Labels
+from drift_ros.evaluation.protocols import AnnotatedSequence, Labels
 from drift_ros.evaluation.scores import Refusal
 from drift_ros.synthetic import SyntheticFrame, Video
 from drift_ros.synthetic.ground_truth import stamp
@@ -25,18 +25,17 @@ from drift_ros.synthetic.ground_truth import stamp
 SPLIT = 'test'
 
 
-class RenderedSequence:
+class RenderedSequence(AnnotatedSequence):
     """One video of a set.
 
     Args:
         scene: name of the set, or of a scene.
-        split: of the set.
-        number: of the video in its set.
         limit: only this many frames; None: all.
     """
 
     def __init__(self, scene: str, split: str, number: int, limit: int | None = None) -> None:
         self._arguments = (scene, split, number, limit)
+        self.name = _names(scene, split)[number]
         self._rendered: tuple[int, SyntheticFrame] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -44,19 +43,9 @@ class RenderedSequence:
         return type(self), self._arguments
 
     @property
-    def name(self) -> str:
-        """Of the video."""
-        return self._video.name
-
-    @property
     def digest(self) -> str:
         """The renderer's version: the same seeds give the same pictures with it."""
         return '-'.join(str(part) for part in (drift_ros.__version__, *self._arguments))
-
-    @property
-    def files(self) -> Sequence[Path]:
-        """None: every process renders what it needs."""
-        return ()
 
     @property
     def frames(self) -> Sequence[str]:
@@ -81,21 +70,6 @@ class RenderedSequence:
         if not seen:
             raise SourceError(f'the first frame of {self.name} shows no object')
         return seen
-
-    @property
-    def given(self) -> Mapping[int, tuple[int, ...]]:
-        """All objects on the first frame."""
-        return {0: tuple(self.objects)}
-
-    @property
-    def scored(self) -> Sequence[int]:
-        """All frames but the first and the last, as in DAVIS."""
-        return range(1, self._count - 1)
-
-    @property
-    def skipped(self) -> Sequence[str]:
-        """Nothing."""
-        return ()
 
     def image(self, index: int) -> NDArray[np.uint8]:
         """Image (H, W, 3) uint8 RGB of a frame."""
@@ -133,11 +107,16 @@ def open_kubric_similar(path: Path, selection: Selection) -> list[RenderedSequen
         SettingsError: no such set or split.
     """
     scene, split = str(path), selection.split or SPLIT
-    videos = synthetic.create_set(scene, split=split)  # type: ignore[arg-type]
-    names = list(getattr(videos, 'names', [scene]))
+    names = _names(scene, split)
     return [
         RenderedSequence(scene, split, names.index(name), selection.limit)
         if name in names
         else Refusal(name, f'{scene} has no such video; it has {names[0]} to {names[-1]}')
         for name in selection.names(names)
     ]
+
+
+def _names(scene: str, split: str) -> list[str]:
+    """Names of the videos of a set, or the scene alone."""
+    videos = synthetic.create_set(scene, split=split)  # type: ignore[arg-type]
+    return list(getattr(videos, 'names', [scene]))

@@ -27,7 +27,6 @@ class YoutubeSequence(FolderSequence):
     """Begins with its first annotation.
 
     Args:
-        name, images, annotations, merge: as in FolderSequence.
         meta: of `meta.json`: id -> what is known about the object.
     """
 
@@ -52,7 +51,7 @@ class YoutubeSequence(FolderSequence):
 
     @cached_property
     def objects(self) -> Mapping[int, str]:
-        """Id -> category, where meta.json tells it."""
+        """Id -> category, where meta.json names it."""
         ids = sorted(id_ for ids in self.given.values() for id_ in ids)
         return {id_: str(self._meta.get(id_, {}).get('category', '')) for id_ in ids}
 

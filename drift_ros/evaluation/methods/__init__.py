@@ -3,6 +3,6 @@
 from drift_ros.evaluation.methods.flow import Flow, FlowSettings
 from drift_ros.evaluation.methods.ours import Ours
 from drift_ros.evaluation.methods.plug_in import PlugIn
-from drift_ros.evaluation.methods.spec import MethodSpec
+from drift_ros.evaluation.protocols import MethodSpec
 
 __all__ = ['Flow', 'FlowSettings', 'MethodSpec', 'Ours', 'PlugIn']

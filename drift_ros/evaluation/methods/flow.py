@@ -37,11 +37,7 @@ class FlowSettings(Settings):
 
 @dataclass(frozen=True)
 class Flow:
-    """Warping by optical flow, not made yet.
-
-    Attributes:
-        flow: how the flow is computed.
-    """
+    """Warping by optical flow, not made yet."""
 
     flow: FlowSettings = field(default_factory=FlowSettings)
     name: str = NAME

@@ -36,9 +36,6 @@ class Ours:
 
     Windows never shrink here, whatever `window.may_shrink` says: scores would depend on how much
     memory was free.
-
-    Attributes:
-        tracker: its settings.
     """
 
     tracker: TrackerSettings
@@ -66,12 +63,7 @@ class Ours:
 
 
 class TrackerMethod:
-    """Frames through a tracker, which is emptied for each sequence.
-
-    Args:
-        tracker: whose segmenter takes masks.
-        spec: what it was made from.
-    """
+    """Frames through a tracker, which is emptied for each sequence."""
 
     def __init__(self, tracker: Tracker, spec: Ours) -> None:
         self.tracker = tracker

@@ -50,7 +50,6 @@ def follower(overlaps: Sequence[float] | NDArray[np.float64], ids: Sequence[int]
 
     Args:
         overlaps: its intersection over union with each result.
-        ids: of the results.
     """
     if not len(ids):
         return 0

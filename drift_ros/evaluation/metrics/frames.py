@@ -36,7 +36,6 @@ def score_frame(truth: Labels, result: Labels, ids: Sequence[int]) -> FrameScore
 
     Args:
         truth, result: (H, W) uint8 label maps, 0 = background.
-        ids: the true objects.
 
     Raises:
         ValueError: the maps differ in size.

@@ -16,7 +16,6 @@ class Scorer:
     An object is scored from the frame after the one on which it was first given.
 
     Args:
-        name: of the sequence.
         objects: id -> name.
         given: frame number -> ids of the objects whose truth the tracker got there.
     """

@@ -1,23 +1,14 @@
-"""Pictures of a tracked pose: an overlay video and a contact sheet."""
+"""Pictures of a tracked pose."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from drift_ros.errors import OutputError
-from drift_ros.evaluation.poses.pose_sequence import Joints, PoseSequence
-from drift_ros.io.video import VideoWriter
-from drift_ros.visualization.contact_sheet import contact_sheet
+from drift_ros.evaluation.poses.pose_sequence import Joints
 from drift_ros.visualization.overlay import BLACK, WHITE, Picture, colour_of
 
-OVERLAY, SHEET = 'overlay.mp4', 'sheet.png'
-TILES = 12
 SHIFT = 4  # bits behind the point of coordinates that OpenCV draws at
 
 
@@ -44,34 +35,3 @@ def draw_pose(image: NDArray[np.uint8], found: Joints, truth: Joints) -> Picture
         else:
             cv2.circle(picture, ends[1], round(radius * 2**SHIFT), colour, 1, cv2.LINE_AA, SHIFT)
     return picture
-
-
-def write_pictures(
-    folder: Path, sequence: PoseSequence, found: Sequence[tuple[int, Joints]]
-) -> None:
-    """Draw every frame into overlay.mp4, and some of them into sheet.png.
-
-    Args:
-        folder: place of the files.
-        sequence: what was tracked.
-        found: numbers of frames and the joints found there, at least one.
-
-    Raises:
-        OutputError: a file cannot be written.
-    """
-    tiled = set(np.linspace(0, len(found) - 1, min(TILES, len(found))).round().astype(int).tolist())
-    stamps = sequence.stamps
-    rate = (len(stamps) - 1) * 1e9 / (stamps[-1] - stamps[0])
-    first = sequence.image(0)
-    tiles: list[Picture] = []
-    with VideoWriter(folder / OVERLAY, rate, (first.shape[0], first.shape[1])) as video:
-        for index, joints in found:
-            picture = draw_pose(sequence.image(index), joints, sequence.pose(index))
-            video.write(picture)
-            if index in tiled:
-                tiles.append(picture)
-    captions = [sequence.frames[index] for index in sorted(tiled)]
-    try:
-        Image.fromarray(contact_sheet(tiles, captions)).save(folder / SHEET)
-    except OSError as error:
-        raise OutputError(f'cannot write {folder / SHEET}: {error}') from None

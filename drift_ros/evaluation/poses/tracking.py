@@ -23,7 +23,6 @@ class PoseTracker:
 
     Args:
         extractor: describes frames.
-        settings: of windows and propagation.
         side: of the square in px that images are brought to.
         joints: (J, 2) places in the first frame in px.
     """

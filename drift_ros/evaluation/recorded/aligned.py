@@ -25,8 +25,6 @@ class Aligned:
     """What belongs together.
 
     Attributes:
-        results: of the tracker.
-        truth: that is known.
         timeline: of their frames.
         matched: id of a result -> id of the truth.
     """

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
-from drift_ros.evaluation.protocols import Labels
+from drift_ros.evaluation.protocols import AnnotatedSequence, Labels
 from drift_ros.evaluation.recorded.scoring import LiveScore, Request
 from drift_ros.evaluation.recorded.topics import overlay_beside
 from drift_ros.io.bag_images import BagImages, Place
@@ -18,25 +18,23 @@ from drift_ros.io.bags import BagReader
 from drift_ros.io.stamps import pair
 
 
-class LiveSequence:
-    """An AnnotatedSequence of the frames of a live run.
-
-    Args:
-        request: what was scored.
-        live: what came of it.
-    """
+class LiveSequence(AnnotatedSequence):
+    """The frames of a live run, which was read already."""
 
     def __init__(self, request: Request, live: LiveScore) -> None:
         self._request, self._live = request, live
         self._aligned = live.aligned
         self.name = live.score.name
-        self.digest = ''
-        self.skipped = live.score.skipped
 
     @property
-    def files(self) -> Sequence[Path]:
-        """None: it was read already."""
-        return ()
+    def digest(self) -> str:
+        """Of no use: nothing goes on from here."""
+        return ''
+
+    @property
+    def skipped(self) -> Sequence[str]:
+        """What was left out of the score."""
+        return self._live.score.skipped
 
     @property
     def frames(self) -> Sequence[str]:

@@ -8,16 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from drift_ros.errors import OutputError
 from drift_ros.evaluation.places import sequence_folder
-from drift_ros.evaluation.recorded.distribution import Distribution
 from drift_ros.evaluation.recorded.live_sequence import LiveSequence
 from drift_ros.evaluation.recorded.scoring import LiveScore, Request
-from drift_ros.evaluation.reporting.live import live_facts
+from drift_ros.evaluation.recorded.timing import Distribution
 from drift_ros.evaluation.reporting.report import write_report
 from drift_ros.evaluation.reporting.results import RESULTS, results, sequence_entry, write_results
 from drift_ros.evaluation.running.overlay_video import OverlayVideo
@@ -37,11 +32,9 @@ def live_entry(live: LiveScore) -> dict[str, Any]:
         'dropped_at_end': live.unfinished,
         'frames_with_truth': with_truth,
         'frames_with_truth_dropped': without_result,
-        'latency_from_stamp': _summary(live.from_stamp),
-        'latency_from_arrival': _summary(live.from_arrival),
-        'position_error': {
-            str(id_): _summary(found) for id_, found in live.position_errors.items()
-        },
+        'latency_from_stamp': live.from_stamp and live.from_stamp.summary,
+        'latency_from_arrival': live.from_arrival and live.from_arrival.summary,
+        'position_error': {str(id_): e.summary for id_, e in live.position_errors.items()},
         'topics': dict(live.topics),
         'generation': live.generation,
         'matched': {str(id_): known for id_, known in live.aligned.matched.items()},
@@ -55,10 +48,7 @@ def record(
     """The content of `results.json`, as of an evaluation of one sequence, with `live` in it.
 
     Args:
-        request: what was scored.
-        live: what came of it.
         settings: of the tracker, if they are known.
-        more: further entries.
     """
     entry = sequence_entry(live.score) | {'live': live_entry(live)}
     content = results(
@@ -95,10 +85,6 @@ def write(
     and the errors of positions.
 
     Args:
-        folder: for the files.
-        request: what was scored.
-        live: what came of it.
-        overwrite: replace earlier results.
         content: of results.json; None: `record`.
         overlay: draw the results also as a video and a contact sheet, and show them in the report.
 
@@ -137,54 +123,12 @@ def _write_overlay(folder: Path, sequence: LiveSequence, live: LiveScore) -> Non
     for obj in live.score.objects:
         for number, j, f in zip(obj.frames, obj.j, obj.f, strict=True):
             scores.setdefault(number, {})[obj.id] = j, f
-    video = OverlayVideo(folder, sequence)
-    try:
+    with OverlayVideo(folder, sequence) as video:
         for number in sorted(live.aligned.timeline.results):
             image, labels = sequence.image(number), live.aligned.found(number)
             if image.shape[:2] == labels.shape:
                 video.add(number, image, labels, scores.get(number, {}))
         video.finish()
-    finally:
-        video.close()
-
-
-def show(console: Console, entry: Mapping[str, Any]) -> None:
-    """Print the accuracy of every object and the facts of the run.
-
-    Args:
-        console: to print on.
-        entry: of a sequence in `results.json`.
-    """
-    if entry['objects']:
-        console.print(accuracy_table(entry))
-    for name, fact in live_facts(entry['live']).items():
-        console.print(f'{name}: {fact}', highlight=False, markup=False, soft_wrap=True)
-
-
-def accuracy_table(entry: Mapping[str, Any]) -> Table:
-    """Accuracy of every object and their mean, in percent.
-
-    Args:
-        entry: of a sequence in `results.json`.
-    """
-    table = Table(box=None, header_style='bold')
-    for head in ('id', 'name', 'J&F', 'J', 'F', 'J recall', 'J decay', 'switches', 'frames'):
-        table.add_column(head, justify='left' if head == 'name' else 'right')
-    for id_, obj in entry['objects'].items():
-        table.add_row(id_, Text(obj['name']), *_row(obj), str(obj['frames']))
-    table.add_row('', Text('mean'), *_row(entry), '', style='bold')
-    return table
-
-
-def _row(entry: Mapping[str, Any]) -> list[str]:
-    fractions = [f'{100 * entry[name]:.1f}' for name in ('J&F', 'J', 'F', 'J recall', 'J decay')]
-    return [*fractions, str(entry['switches'])]
-
-
-def _summary(found: Distribution | None) -> dict[str, float] | None:
-    if found is None:
-        return None
-    return {'median': found.median, 'p95': found.p95, 'highest': found.highest}
 
 
 def _values(live: LiveScore, found: Distribution | None) -> list[float | None] | None:

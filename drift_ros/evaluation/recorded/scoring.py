@@ -12,10 +12,9 @@ from drift_ros.errors import SourceError
 from drift_ros.evaluation.datasets.bag import bag_name, read_truth
 from drift_ros.evaluation.metrics import Scorer
 from drift_ros.evaluation.recorded.aligned import Aligned, Matching, align, listed, maps
-from drift_ros.evaluation.recorded.distribution import Distribution
 from drift_ros.evaluation.recorded.matching import by_id
 from drift_ros.evaluation.recorded.timeline import Timeline
-from drift_ros.evaluation.recorded.timing import arrivals, clock_problem, latency
+from drift_ros.evaluation.recorded.timing import Distribution, arrivals, clock_problem, latency
 from drift_ros.evaluation.recorded.topics import find_camera, find_results, overlay_beside
 from drift_ros.evaluation.scores import SequenceScore
 from drift_ros.io.bags import BagReader
@@ -29,7 +28,6 @@ class Request:
     """What is to be scored against what.
 
     Attributes:
-        recorded: bag with the results.
         truth: bag with the true label maps; may be the same; None: there is no truth, and nothing
             but losses and latency can be known.
         labels, tracks: topics of the results; None: the only ones.
@@ -68,7 +66,6 @@ class LiveScore:
 
     Attributes:
         score: accuracy, as of any evaluated sequence, under the name of the truth's bag.
-        aligned: what was compared.
         topics: role -> topic that was read; '' where there is none.
         generation: that was scored; None if the results do not say theirs.
         stamps: of the frames after the first prompted one, in ns.

@@ -1,14 +1,46 @@
-"""When results came, by the clocks of a recording."""
+"""When results came, by the clocks of a recording, and other quantities of every frame."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from drift_ros.evaluation.recorded.distribution import Distribution
+import numpy as np
+
 from drift_ros.io.bags import BagReader
 from drift_ros.io.messages import raw_stamp
 
 SAME_CLOCK = 60.0  # s; no tracker lags further behind, so stamp and receipt are of two clocks
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How a quantity is distributed over frames.
+
+    Attributes:
+        median, p95, highest: over the frames where it is known.
+        values: one per frame that was asked for, None where it is not known.
+    """
+
+    median: float
+    p95: float
+    highest: float
+    values: tuple[float | None, ...]
+
+    @classmethod
+    def of(cls, values: Iterable[float | None]) -> Distribution | None:
+        """Of values of frames; None if none is known."""
+        every = tuple(values)
+        known = [value for value in every if value is not None]
+        if not known:
+            return None
+        median, p95 = np.percentile(known, [50, 95])
+        return cls(float(median), float(p95), max(known), every)
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """Without the values."""
+        return {'median': self.median, 'p95': self.p95, 'highest': self.highest}
 
 
 def arrivals(reader: BagReader, topic: str) -> dict[int, int]:

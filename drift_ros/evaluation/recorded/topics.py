@@ -19,10 +19,8 @@ def find_results(
     """Topics of a tracker's label maps and of its tracks; the latter is '' if there is none.
 
     Args:
-        reader: of the recording.
         labels, tracks: as the user named them; None: the only ones there are, where `~/labels`
             with `~/tracks` beside it goes before other label maps, and what is called truth last.
-        exclude: topics that hold something else.
 
     Raises:
         SourceError: there are none, several, or not those that were named.
@@ -41,9 +39,7 @@ def find_camera(reader: BagReader, image: str | None, exclude: Collection[str] =
     """Topic that has the stamps of the camera's images: the images or their camera_info; or ''.
 
     Args:
-        reader: of the bag.
         image: as the user named it; None: the only one of images, else the only camera_info.
-        exclude: topics that hold something else.
 
     Raises:
         SourceError: there are several, or the one that was named is of another type.

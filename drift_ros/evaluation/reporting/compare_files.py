@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from drift_ros.errors import OutputError
 from drift_ros.evaluation.reporting import tables
 from drift_ros.evaluation.reporting.comparison import (
     CONFIDENCE,
@@ -19,7 +17,7 @@ from drift_ros.evaluation.reporting.comparison import (
     record,
 )
 from drift_ros.evaluation.reporting.reading import known
-from drift_ros.runs.atomic import write_text
+from drift_ros.runs.atomic import make_folder, write_csv, write_text
 from drift_ros.visualization.charts import Interval, interval_chart
 from drift_ros.visualization.pages import render, row
 
@@ -36,14 +34,11 @@ def write_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     Raises:
         OutputError: they cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'cannot make the folder {folder}: {error}') from None
+    make_folder(folder)
     content = json.dumps(record(comparison), indent=2) + '\n'
     return [
         write_text(folder / 'compare.html', _page(comparison)),
-        write_text(folder / 'compare.csv', _csv(comparison)),
+        write_csv(folder / 'compare.csv', _csv(comparison)),
         write_text(folder / 'compare.json', content),
     ]
 
@@ -125,19 +120,15 @@ def _page(comparison: Comparison) -> str:
     )
 
 
-def _csv(comparison: Comparison) -> str:
-    text = io.StringIO()
+def _csv(comparison: Comparison) -> Iterator[Sequence[object]]:
     measures = comparison.measures
     ends = [f'{m} {part}' for m in measures for part in ('difference', 'low', 'high')]
     heads = ['name', 'method', 'sequences', 'all', *measures, 'seconds_per_frame', 'memory']
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow([*heads, 'device_memory', 'common', *ends])
+    yield [*heads, 'device_memory', 'common', *ends]
     for entry in record(comparison)['runs']:
         found: dict[str, Any] = entry.get('difference', {})
         differences = [found.get(m, {}).get(p) for m in measures for p in ('value', 'low', 'high')]
         common = len(entry['common']) if 'common' in entry else None
         fixed = [entry[key] for key in ('seconds_per_frame', 'memory', 'device_memory')]
         values = [entry['name'], entry['method'], *entry['count'], *entry['mean'].values(), *fixed]
-        cells = [*values, common, *differences]
-        writer.writerow(['' if value is None else value for value in cells])
-    return text.getvalue()
+        yield [*values, common, *differences]

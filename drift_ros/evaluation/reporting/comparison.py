@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -116,7 +116,6 @@ def bootstrap(
     Args:
         differences: per sequence, of each of its objects; at least one.
         weights: of each of these in the mean; None: all the same.
-        resamples, seed, confidence: of the bootstrap.
     """
     weights = weights or [[1.0] * len(values) for values in differences]
     sums = np.array([np.dot(v, w) for v, w in zip(differences, weights, strict=True)])
@@ -146,13 +145,8 @@ def record(comparison: Comparison) -> dict[str, Any]:
             'device_memory': run.highest('device_memory'),
         }
         if i:
-            pairing = comparison.pairings[i - 1]
-            entry['difference'] = {
-                measure: {'value': d.value, 'low': d.low, 'high': d.high}
-                for measure, d in pairing.differences.items()
-            }
-            for group in ('common', 'missing', 'added', 'unlike'):
-                entry[group] = list(getattr(pairing, group))
+            pairing = asdict(comparison.pairings[i - 1])
+            entry |= {'difference': pairing.pop('differences'), **pairing}
         entries.append(entry)
     method = {'confidence': CONFIDENCE, 'resamples': RESAMPLES, 'seed': SEED}
     return {

@@ -6,12 +6,11 @@ import copy
 from collections.abc import Iterable
 from pathlib import Path
 
-from PIL import Image
-
 from drift_ros import features
-from drift_ros.errors import DriftError, OutputError
+from drift_ros.errors import DriftError
 from drift_ros.evaluation.places import sequence_folder
 from drift_ros.evaluation.protocols import AnnotatedSequence
+from drift_ros.io.writers import save_picture
 from drift_ros.settings import TrackerSettings
 from drift_ros.structures import Frame
 from drift_ros.visualization.feature_pairs import pair_picture, widest_pair
@@ -26,11 +25,6 @@ def write_feature_pictures(
 
     Sequences without results or with unreadable frames are left out, and so are those that have a
     picture.
-
-    Args:
-        folder: of the evaluation.
-        sequences: that were evaluated.
-        settings: of the tracker.
 
     Raises:
         OutputError: a picture cannot be written.
@@ -54,7 +48,4 @@ def write_feature_pictures(
             picture = pair_picture(frames, 0, last, extractor, settings)
         except DriftError:
             continue  # the evaluation reports it
-        try:
-            Image.fromarray(picture).save(place)
-        except OSError as error:
-            raise OutputError(f'cannot write {place}: {error}') from None
+        save_picture(place, picture)

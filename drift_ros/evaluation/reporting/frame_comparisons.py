@@ -43,7 +43,6 @@ class FrameComparisons:
         keep much while they are.
 
         Args:
-            first: get their pictures in any case.
             rest: get theirs as long as there is room.
         """
         must = {(frame.sequence, frame.index) for frame in first}

@@ -25,7 +25,7 @@ def write_latex(folder: Path) -> Path:
 
 
 def latex(results: Results) -> str:
-    """A row in percent, below comments that tell its columns and what it is of."""
+    """A row in percent, below comments that name its columns and its data."""
     mean = results.mean
     count, total = results.count
     heads = ['Method', *(_head(name) for name in mean), 's/frame']

@@ -23,10 +23,7 @@ class Published:
     """What a paper says of a method on a data set.
 
     Attributes:
-        method: as the paper calls it.
-        data: the data set.
         measures: measure -> fraction.
-        source: paper and table.
         seconds_per_frame, memory: in s and in bytes, on the paper's machine; None if not said.
     """
 
@@ -57,7 +54,7 @@ PUBLISHED: Mapping[str, Published] = {
     'crw_propagation': Published('CRW', DAVIS, _jf(67.6), f'{TED}, table 2'),
     'dino_propagation': Published('DINO', DAVIS, _jf(71.4), f'{TED}, table 2'),
 }
-"""Preset -> what it stands for. The files in config/ tell the same numbers in words."""
+"""Preset -> what it stands for. The files in config/ give the same numbers in words."""
 
 
 def published_for(results: Results) -> Published | None:
@@ -67,79 +64,65 @@ def published_for(results: Results) -> Published | None:
 
 def differences(results: Results, published: Published) -> list[str]:
     """In what the evaluation differs from what was published, in sentences for the report."""
-    return [
-        *_other_data(results, published),
-        *_other_protocol(results),
-        *_other_features(results, published),
-        *_other_settings(results),
-    ]
-
-
-def _other_data(results: Results, published: Published) -> list[str]:
-    count, total = results.count
-    wanted = SEQUENCES[published.data]
-    layout = results.dataset.get('layout')
-    if layout != LAYOUTS[published.data]:
-        return [
-            f'Other data: the published numbers are of {published.data}, these of data in the '
-            f'layout {layout}.'
-        ]
-    if published.data == KUBRIC:
-        return ['Other data: videos rendered after the same recipe, not those of the paper.']
-    if published.data == YOUTUBE:
-        return [
-            'The list of videos in YouTube-Similar was not published, so these are likely others.'
-        ]
-    if (count, total) != (wanted, wanted):
-        return [
-            f'Other data: the published numbers are of all {wanted} sequences of '
-            f'{published.data}, these of {count}.'
-        ]
-    return []
-
-
-def _other_protocol(results: Results) -> list[str]:
-    found = []
-    limit = results.dataset.get('limit')
-    if limit is not None:
+    found = [_other_data(results, published), _other_features(results, published)]
+    if (limit := results.dataset.get('limit')) is not None:
         found.append(f'Shorter videos: the first {limit} frames of each sequence.')
     if results.dataset.get('merge'):
         found.append('Another protocol: all objects of a sequence were taken for one.')
-    return found
+    return [sentence for sentence in (*found, _other_settings(results)) if sentence]
 
 
-def _other_features(results: Results, published: Published) -> list[str]:
+def _other_data(results: Results, published: Published) -> str:
+    wanted, layout = SEQUENCES[published.data], results.dataset.get('layout')
+    if layout != LAYOUTS[published.data]:
+        return (
+            f'Other data: the published numbers are of {published.data}, these of data in the '
+            f'layout {layout}.'
+        )
+    if published.data == KUBRIC:
+        return 'Other data: videos rendered after the same recipe, not those of the paper.'
+    if published.data == YOUTUBE:
+        return (
+            'The list of videos in YouTube-Similar was not published, so these are likely others.'
+        )
+    if results.count != (wanted, wanted):
+        return (
+            f'Other data: the published numbers are of all {wanted} sequences of '
+            f'{published.data}, these of {results.count[0]}.'
+        )
+    return ''
+
+
+def _other_features(results: Results, published: Published) -> str:
     if published.method in ('CRW', 'DINO'):
-        return [
+        return (
             f'Other features: the published numbers are with the features of {published.method}, '
             f'which are not part of this package; the preset sets the propagation alone.'
-        ]
+        )
     name = results.settings.get('features.name')
     if name in OWN_FEATURES:
-        return [
-            f'Other features: these are of {name}, the published numbers of {published.method}.'
-        ]
-    named = {
-        part: results.settings.get(f'features.{part}.checkpoint') for part in ('video', 'image')
+        return f'Other features: these are of {name}, the published numbers of {published.method}.'
+    places = {
+        part: place
+        for part in ('video', 'image')
+        if (place := results.settings.get(f'features.{part}.checkpoint'))
     }
-    if 'untrained' in named.values():
-        return ['Other weights: here they are random, which tracks nothing.']
-    if any(named.values()):
-        places = ', '.join(f'{part} {place}' for part, place in named.items() if place)
-        return [f'Perhaps other weights: these were read from {places}.']
-    return []
+    if 'untrained' in places.values():
+        return 'Other weights: here they are random, which tracks nothing.'
+    read = ', '.join(f'{part} {place}' for part, place in places.items())
+    return f'Perhaps other weights: these were read from {read}.' if read else ''
 
 
-def _other_settings(results: Results) -> list[str]:
+def _other_settings(results: Results) -> str:
     try:
         file = resources.path('config', f'{results.record["preset"]}.yaml')
         meant: Mapping[str, Any] = read_yaml(file)
     except DriftError:
-        return []
+        return ''
     settings = results.settings
     changed = [
         f'{name} is {settings[name]} in place of {value}'
         for name, value in meant.items()
         if name != 'features.name' and name in settings and settings[name] != value
     ]
-    return [f'Other settings than the preset: {"; ".join(changed)}.'] if changed else []
+    return f'Other settings than the preset: {"; ".join(changed)}.' if changed else ''

@@ -6,12 +6,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any, cast
 
 from drift_ros.documents import LARGEST, DocumentError, read_json
 from drift_ros.errors import SourceError
+from drift_ros.evaluation import scores
 from drift_ros.evaluation.places import sequence_folder
 from drift_ros.evaluation.scores import SequenceScore
 
@@ -25,12 +24,7 @@ MEASURES = (
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """`results.json` of one evaluation.
-
-    Attributes:
-        folder: where it lies.
-        record: its content.
-    """
+    """`results.json` of one evaluation."""
 
     folder: Path
     record: Mapping[str, Any]
@@ -43,14 +37,12 @@ class Results:
     @property
     def sequences(self) -> Mapping[str, Mapping[str, Any]]:
         """Name -> what was found out about that sequence."""
-        sequences: Mapping[str, Mapping[str, Any]] = self.record['sequences']
-        return sequences
+        return cast(Mapping[str, Mapping[str, Any]], self.record['sequences'])
 
     @property
     def refused(self) -> Mapping[str, str]:
         """Name -> why that sequence was not evaluated."""
-        refused: Mapping[str, str] = self.record.get('refused', {})
-        return refused
+        return cast(Mapping[str, str], self.record.get('refused', {}))
 
     @property
     def count(self) -> tuple[int, int]:
@@ -81,8 +73,7 @@ class Results:
     @property
     def dataset(self) -> Mapping[str, Any]:
         """What is known about the data."""
-        dataset: Mapping[str, Any] = self.record.get('dataset', {})
-        return dataset
+        return cast(Mapping[str, Any], self.record.get('dataset', {}))
 
     @property
     def seconds_per_frame(self) -> float | None:
@@ -132,16 +123,8 @@ def read_score(folder: Path, name: str) -> SequenceScore | None:
     Raises:
         SourceError: the file is missing or broken.
     """
-    place = sequence_folder(folder, name) / 'score.json'
-    record = _object(place)
-    if not all('j' in obj for obj in record.get('objects', ({},))):
-        return None
-    try:
-        return TypeAdapter(SequenceScore).validate_python(record)
-    except ValidationError as error:
-        first = error.errors()[0]
-        what = f'{".".join(map(str, first["loc"]))}: {first["msg"]}'
-        raise SourceError(f'{place} does not hold the scores of a sequence: {what}') from None
+    found = scores.read_score(sequence_folder(folder, name) / 'score.json')
+    return found if isinstance(found, SequenceScore) else None
 
 
 def known(values: Mapping[str, Any]) -> dict[str, float | None]:

@@ -31,7 +31,6 @@ def write_report(
     """Write `report.html` beside `results.json`.
 
     Args:
-        folder: of a finished evaluation.
         sequences: those that were evaluated, for pictures of their frames; without them the page
             has numbers and plots alone.
         overlay: folder with overlay.mp4 and sheet.png to show on top.
@@ -123,8 +122,8 @@ def _cards(results: Results) -> list[dict[str, str]]:
     main = [name for name in ('J&F', 'J', 'F', 'PCK@0.1', 'PCK@0.2') if name in results.mean]
     cards = [card(tables.percent(results.mean[name]), '%', f'{name}, mean') for name in main]
     count, total = results.count
-    mood = '' if count == total else 'bad'
-    cards.append(card(str(count), f'of {total}', 'sequences', mood))
+    status = '' if count == total else 'bad'
+    cards.append(card(str(count), f'of {total}', 'sequences', status))
     switches = results.record['mean'].get('switches')
     if switches is not None:
         cards.append(card(str(switches), '', 'id switches', 'bad' if switches else 'good'))
@@ -152,7 +151,7 @@ def _sequence(
     return {
         'anchor': tables.anchor(number),
         'name': name,
-        'summary': tables.in_short(entry),
+        'summary': tables.summary(entry),
         'objects': tables.objects(entry),
         'charts': _charts(score, frames) if score is not None and frames else [],
         'pictures': _made([*map(pictures.comparison, worst), pictures.features(name)]),

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,12 +14,10 @@ from drift_ros.errors import DriftError, OutputError
 from drift_ros.evaluation.places import sequence_folder
 from drift_ros.evaluation.protocols import AnnotatedSequence
 from drift_ros.evaluation.reporting.reading import read_score
+from drift_ros.evaluation.running import Watcher
 from drift_ros.evaluation.scores import SequenceScore
 from drift_ros.pictures import read_values
 from drift_ros.visualization.overlay import colour_of, title
-
-if TYPE_CHECKING:
-    from drift_ros.evaluation.running import Watcher
 
 SPAWN = 'spawn'
 QUALITY = 80  # of the frames, which are kept as JPEG
@@ -58,7 +56,6 @@ class RerunLog:
 
         Args:
             sequence: gives frames and truth; what cannot be read is left out.
-            score: its scores.
             labels: folder with its label maps, <frame>.png.
         """
         rerun, stream, name = self._rerun, self._stream, self._path(sequence.name)
@@ -79,7 +76,7 @@ class RerunLog:
                     truth = rerun.SegmentationImage(sequence.truth(index))
                     stream.log(f'{name}/frame/truth', truth)
             except DriftError:
-                pass  # the evaluation tells of it
+                pass  # the evaluation reports it
             place = labels / f'{frame}.png'
             if place.is_file():
                 found = read_values(place).pixels.astype(np.uint8)
@@ -125,13 +122,11 @@ class RerunLog:
         self._stream.send_blueprint(blueprint.Blueprint(blueprint.Tabs(*self._tabs)))
 
 
-class RerunWatcher:
+class RerunWatcher(Watcher):
     """Passes on how far an evaluation is, and logs each sequence when it is done.
 
     Args:
         watcher: called with the progress.
-        log: where sequences go.
-        sequences: of the evaluation.
         folder: of the evaluation. What is done there from before is logged first.
     """
 

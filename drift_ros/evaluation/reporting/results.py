@@ -5,8 +5,6 @@ All scores are fractions in [0, 1]; times are in s, memory in bytes.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from drift_ros.environment import machine, versions
-from drift_ros.evaluation.metrics import statistics, switches
-from drift_ros.evaluation.scores import ObjectScore, SequenceScore
-from drift_ros.runs.atomic import write_text
+from drift_ros.evaluation.metrics import pck, statistics, switches
+from drift_ros.evaluation.scores import ObjectScore, PoseScore, Score, SequenceScore
+from drift_ros.runs.atomic import write_csv, write_text
 
 RESULTS, TABLE = 'results.json', 'results.csv'
 SWITCHES = 'switches'
@@ -43,17 +41,29 @@ def object_entry(score: ObjectScore) -> dict[str, Any]:
 def sequence_entry(score: SequenceScore) -> dict[str, Any]:
     """Measures of a sequence: means over its objects, each object, and what it took."""
     objects = {str(obj.id): object_entry(obj) for obj in score.objects}
-    per_frame = None if score.seconds is None else score.seconds / max(score.frames, 1)
-    return {
-        **_mean(objects.values()),
-        'objects': objects,
-        'frames': score.frames,
-        'size': list(score.size),
-        'seconds_per_frame': per_frame,
-        'memory': score.memory,
-        'device_memory': score.device_memory,
-        'skipped': list(score.skipped),
+    return {**_mean(objects.values()), 'objects': objects, **_facts(score)}
+
+
+def pose_entry(score: PoseScore) -> dict[str, Any]:
+    """Measures of a sequence: means over its joints, each joint in place of an object."""
+    per_joint = pck.measures([score])
+    joints = {
+        str(number): {
+            'name': joint,
+            **{name: values[number - 1] for name, values in per_joint.items()},
+            'frames': len(score.scored),
+        }
+        for number, joint in enumerate(score.joints, 1)
     }
+    return {**pose_mean([score]), 'objects': joints, **_facts(score)}
+
+
+def pose_mean(scores: Sequence[PoseScore]) -> dict[str, Any]:
+    """Measures over everything: each joint over the frames of all sequences, then their mean.
+
+    So every frame counts the same, however long its video is; that is how papers do it.
+    """
+    return {name: pck.mean(values) for name, values in pck.measures(scores).items()}
 
 
 def mean_of(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -76,9 +86,6 @@ def results(
     Args:
         entries: sequence -> its measures, such as `sequence_entry` gives.
         refused: sequence -> why it was not evaluated.
-        method: as tables show it.
-        settings: of the method.
-        dataset: what is known about the data.
         preset: name of the preset that the settings come from, if any.
         mean: measures over everything; None: `mean_of` the entries.
     """
@@ -103,11 +110,11 @@ def write_results(folder: Path, record: Mapping[str, Any]) -> None:
         OutputError: a file cannot be written.
     """
     write_text(folder / RESULTS, json.dumps(record, indent=2, allow_nan=False) + '\n')
-    write_text(folder / TABLE, table(record))
+    write_csv(folder / TABLE, table(record))
 
 
-def table(record: Mapping[str, Any]) -> str:
-    """A CSV with a row per object, per sequence (`object` empty) and for the mean (both empty)."""
+def table(record: Mapping[str, Any]) -> list[Sequence[object]]:
+    """A row per object, per sequence (`object` empty) and for the mean (both empty)."""
     measures = list(record['mean'])
     rows: list[Sequence[object]] = [
         ('sequence', 'object', 'name', *measures, 'frames', 'seconds_per_frame', 'memory')
@@ -115,17 +122,26 @@ def table(record: Mapping[str, Any]) -> str:
 
     def add(sequence: str, id_: str, entry: Mapping[str, Any]) -> None:
         values = [entry.get(name) for name in (*measures, 'frames', 'seconds_per_frame', 'memory')]
-        shown = ['' if value is None else value for value in values]
-        rows.append((sequence, id_, entry.get('name', ''), *shown))
+        rows.append((sequence, id_, entry.get('name', ''), *values))
 
     for name, entry in record['sequences'].items():
         for id_, obj in entry.get('objects', {}).items():
             add(name, id_, obj)
         add(name, '', entry)
     add('', '', record['mean'])
-    text = io.StringIO()
-    csv.writer(text, lineterminator='\n').writerows(rows)
-    return text.getvalue()
+    return rows
+
+
+def _facts(score: Score) -> dict[str, Any]:
+    """What a sequence took."""
+    return {
+        'frames': score.frames,
+        'size': list(score.size),
+        'seconds_per_frame': None if score.seconds is None else score.seconds / score.frames,
+        'memory': score.memory,
+        'device_memory': score.device_memory,
+        'skipped': list(score.skipped),
+    }
 
 
 def _mean(objects: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

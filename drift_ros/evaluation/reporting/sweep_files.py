@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from drift_ros.errors import OutputError
 from drift_ros.evaluation.reporting import tables
 from drift_ros.evaluation.sweep import Axis, Outcome, ranked
-from drift_ros.runs.atomic import write_text
+from drift_ros.runs.atomic import make_folder, write_csv, write_text
 from drift_ros.visualization.charts import SERIES, Line, line_chart
 from drift_ros.visualization.pages import render, row
 
@@ -33,23 +30,15 @@ def write_sweep(
     """Write sweep.csv, sweep.html and plots/*.svg.
 
     Args:
-        outcomes: so far.
-        axes: of the sweep.
         count: of all combinations.
-        data: what was evaluated, for the title.
-        out: folder of the sweep.
 
     Raises:
         OutputError: something cannot be written.
     """
-    write_text(out / 'sweep.csv', _csv(outcomes, axes))
+    write_csv(out / 'sweep.csv', _csv(outcomes, axes))
     drawn = plots(outcomes, axes)
     write_text(out / 'sweep.html', _page(outcomes, axes, count, data, drawn))
-    folder = out / 'plots'
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'cannot make the folder {folder}: {error}') from None
+    folder = make_folder(out / 'plots')
     for plot in drawn:
         write_text(folder / f'{plot.name}.svg', f'{plot.svg}\n')
 
@@ -94,8 +83,7 @@ def one_at_a_time(outcomes: Sequence[Outcome], axes: Sequence[Axis]) -> list[tab
         rows = []
         for measure in best.results.mean:
             if measure in tables.MAIN:
-                values = [o.results.mean.get(measure) if o and o.results else None for o in along]
-                rows.append(row(measure, [tables.percent(value) for value in values]))
+                rows.append(row(measure, [tables.percent(_mean(o, measure)) for o in along]))
         speeds = [o.results.seconds_per_frame if o and o.results else None for o in along]
         rows.append(row('s/frame', [tables.seconds(value) for value in speeds]))
         made.append({'heads': [axis.short, *map(str, axis.values)], 'rows': rows})
@@ -137,7 +125,7 @@ def _plot(
     for i, value in enumerate(other.values if other is not None else (None,)):
         chosen = dict(fixed) | ({other.name: value} if other is not None else {})
         found = [_find(outcomes, chosen | {axis.name: x}) for x in xs]
-        means = [o.results.mean.get(measure) if o and o.results else None for o in found]
+        means = [_mean(o, measure) for o in found]
         points = [None if mean is None else 100 * mean for mean in means]
         text = f'{other.short} = {value}' if other is not None else measure
         lines.append(Line(text, points, SERIES[i % len(SERIES)], dots=True))
@@ -158,6 +146,10 @@ def _plot(
 def _best(outcomes: Sequence[Outcome]) -> Outcome | None:
     order = ranked(outcomes, main_measure(outcomes))
     return order[0] if order and order[0].results is not None else None
+
+
+def _mean(outcome: Outcome | None, measure: str) -> float | None:
+    return outcome.mean(measure) if outcome is not None else None
 
 
 def _find(outcomes: Sequence[Outcome], values: Mapping[str, Any]) -> Outcome | None:
@@ -197,25 +189,20 @@ def _page(
     )
 
 
-def _csv(outcomes: Sequence[Outcome], axes: Sequence[Axis]) -> str:
-    text = io.StringIO()
+def _csv(outcomes: Sequence[Outcome], axes: Sequence[Axis]) -> Iterator[Sequence[object]]:
     measure = main_measure(outcomes)
     order = ranked(outcomes, measure)
     best = order[0].results.mean if order and order[0].results is not None else {}
     measures = list(best) or [measure]
-    writer = csv.writer(text, lineterminator='\n')
     heads = ['seconds_per_frame', 'memory', 'device_memory', 'evaluated', 'sequences', 'folder']
-    writer.writerow([*(axis.name for axis in axes), *measures, *heads, 'refused'])
+    yield [*(axis.name for axis in axes), *measures, *heads, 'refused']
     for outcome in order:
         cells: list[Any] = [outcome.combination.values[axis.name] for axis in axes]
         results = outcome.results
         if results is None:
-            cells += [''] * (len(measures) + 5)
+            cells += [None] * (len(measures) + 5)
         else:
-            found = [results.mean.get(name) for name in measures]
-            found += [results.seconds_per_frame]
-            found += [results.highest('memory'), results.highest('device_memory')]
-            cells += ['' if value is None else value for value in found]
-            cells += list(results.count)
-        writer.writerow([*cells, outcome.combination.folder, outcome.refused])
-    return text.getvalue()
+            cells += [results.mean.get(name) for name in measures]
+            cells += [results.seconds_per_frame]
+            cells += [results.highest('memory'), results.highest('device_memory'), *results.count]
+        yield [*cells, outcome.combination.folder, outcome.refused]

@@ -53,8 +53,8 @@ def means(results: Results, published: Published | None) -> Table:
     return {'heads': heads, 'rows': rows}
 
 
-def sequences(results: Results) -> Table:
-    """A row per sequence."""
+def sequences(results: Results, mean: bool = False) -> Table:
+    """A row per sequence, and perhaps one for the mean over all objects or joints."""
     entries = results.sequences
     shown = [name for name in MAIN if name in results.mean]
     switches = any('switches' in entry for entry in entries.values())
@@ -62,34 +62,49 @@ def sequences(results: Results) -> Table:
     heads = ['Sequence', 'Joints' if results.poses else 'Objects', 'Frames', *shown]
     heads += ['Id switches'] if switches else []
     heads += ['s/frame', 'Memory [MiB]'] + (['GPU [MiB]'] if device else [])
-    rows = []
-    for i, (name, entry) in enumerate(entries.items()):
+
+    def cells(entry: Mapping[str, Any], objects: int, frames: object) -> list[str]:
         measures = known(entry)
-        cells = [str(len(entry.get('objects', {}))), str(entry.get('frames', NOTHING))]
-        cells += [percent(measures.get(measure)) for measure in shown]
-        cells += [str(entry.get('switches', NOTHING))] if switches else []
-        cells += [seconds(entry.get('seconds_per_frame')), mib(entry.get('memory'))]
-        cells += [mib(entry.get('device_memory'))] if device else []
-        rows.append(row(name, cells, link=f'#{anchor(i)}'))
+        found = [str(objects), str(frames), *(percent(measures.get(name)) for name in shown)]
+        found += [str(entry.get('switches', NOTHING))] if switches else []
+        found += [seconds(entry.get('seconds_per_frame')), mib(entry.get('memory'))]
+        return found + ([mib(entry.get('device_memory'))] if device else [])
+
+    counts = [len(entry.get('objects', {})) for entry in entries.values()]
+    rows = [
+        row(name, cells(entry, count, entry.get('frames', NOTHING)), link=f'#{anchor(i)}')
+        for i, ((name, entry), count) in enumerate(zip(entries.items(), counts, strict=True))
+    ]
+    if not mean:
+        return {'heads': heads, 'rows': rows}
+    means = {'seconds_per_frame': results.seconds_per_frame, **results.record['mean']}
+    frames = sum(entry.get('frames', 0) for entry in entries.values())
+    title = f'mean over {"joints" if results.poses else "objects"}'
+    count = max(counts, default=0) if results.poses else sum(counts)
+    rows.append(row(title, cells(means, count, frames), strong=True))
     return {'heads': heads, 'rows': rows}
 
 
 def objects(entry: Mapping[str, Any]) -> Table:
-    """A row per object of a sequence."""
+    """A row per object of a sequence, and one for their mean."""
     found = entry.get('objects', {})
     shown = [name for name in MEASURES if any(name in obj for obj in found.values())]
     switches = any('switches' in obj for obj in found.values())
-    rows = []
-    for id_, obj in found.items():
+
+    def cells(obj: Mapping[str, Any]) -> list[str]:
         measures = known(obj)
-        cells = [percent(measures.get(name)) for name in shown]
-        cells += [str(obj.get('switches', NOTHING))] if switches else []
-        rows.append(object_row(int(id_), str(obj.get('name', '')), cells))
+        each = [percent(measures.get(name)) for name in shown]
+        return each + ([str(obj.get('switches', NOTHING))] if switches else [])
+
+    rows = [
+        object_row(int(id_), str(obj.get('name', '')), cells(obj)) for id_, obj in found.items()
+    ]
+    rows += [row('mean', cells(entry), strong=True)] if len(found) > 1 else []
     part = 'Joint' if 'found' in shown else 'Object'
     return {'heads': [part, *shown, *(['Id switches'] if switches else [])], 'rows': rows}
 
 
-def in_short(entry: Mapping[str, Any]) -> str:
+def summary(entry: Mapping[str, Any]) -> str:
     """The main measures of a sequence in a line."""
     return ', '.join(f'{name} {percent(v)}' for name, v in known(entry).items() if name in MAIN)
 
@@ -116,6 +131,6 @@ def speed(results: Results) -> dict[str, str]:
 
 
 def _memory(results: Results) -> int | None:
-    """On the device where there is one: that is what papers tell."""
+    """On the device where there is one: as papers report it."""
     device = results.highest('device_memory')
     return results.highest('memory') if device is None else device

@@ -15,7 +15,6 @@ class Frame:
     """A scored frame.
 
     Attributes:
-        sequence: its name.
         index: number of the frame.
         value: mean over its objects of (J + F) / 2.
         j, f: object's id -> its score in [0, 1].
@@ -45,7 +44,6 @@ def worst_frames(
     """The frames with the lowest scores, worst first.
 
     Args:
-        scores: of the sequences.
         count: frames at most.
         per_sequence: frames at most of each sequence; any number if not given. Frames of one
             sequence are `APART` frames or more apart.

@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from drift_ros.evaluation.datasets import DataSet
 from drift_ros.evaluation.methods import MethodSpec
-from drift_ros.evaluation.reporting.poses import pose_entry, pose_mean
-from drift_ros.evaluation.reporting.results import results, sequence_entry, write_results
+from drift_ros.evaluation.reporting.results import (
+    pose_entry,
+    pose_mean,
+    results,
+    sequence_entry,
+    write_results,
+)
 from drift_ros.evaluation.running.folder import (
     FAILED,
     FINISHED,
@@ -20,15 +25,15 @@ from drift_ros.evaluation.running.folder import (
     identity,
 )
 from drift_ros.evaluation.running.poses import check_method
-from drift_ros.evaluation.running.tasks import Score, Task, run_task, write_score
+from drift_ros.evaluation.running.tasks import Task, run_task, write_score
 from drift_ros.evaluation.running.workers import run_tasks, visible_devices
-from drift_ros.evaluation.scores import PoseScore, Refusal
+from drift_ros.evaluation.scores import PoseScore, Refusal, Score
 
 Found = Score | Refusal
 
 
-class Watcher(Protocol):
-    """Gets the progress of an evaluation."""
+class Watcher:
+    """Gets the progress of an evaluation; this one says nothing of it."""
 
     def begin(self, done: int, count: int) -> None:
         """How many sequences were done before, and how many there are."""
@@ -38,19 +43,6 @@ class Watcher(Protocol):
 
     def done(self, name: str, found: Found) -> None:
         """What came of a sequence."""
-
-
-class Silence:
-    """A watcher that says nothing."""
-
-    def begin(self, done: int, count: int) -> None:
-        """Nothing."""
-
-    def frame(self, name: str, done: int, count: int) -> None:
-        """Nothing."""
-
-    def done(self, name: str, found: Found) -> None:
-        """Nothing."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +78,10 @@ def evaluate(
     """Track and score every sequence that is not done yet, and write the results of all.
 
     Args:
-        dataset: what to track.
-        spec: who tracks it.
         out: folder of the results; an equal run that was broken off there is continued, and
             sequences that were refused are tried again.
-        options: how to run.
-        watcher: gets the progress.
-        runner: does the tasks, elsewhere than on this machine; it tells of frames and of what came
-            of each task.
+        runner: does the tasks, elsewhere than on this machine; it reports frames and the
+            outcome of each task.
 
     Returns:
         The content of results.json.
@@ -102,7 +90,7 @@ def evaluate(
         OutputError: the folder holds something else, or cannot be written.
         DriftError: the method cannot be made, or cannot track what the data set shows.
     """
-    options, watcher = options or Options(), watcher or Silence()
+    options, watcher = options or Options(), watcher or Watcher()
     check_method(dataset.sequences, spec)
     folder = EvaluationFolder(out, identity(dataset, spec, options.pictures))
     with folder.begun(options.overwrite):
@@ -140,6 +128,9 @@ def _evaluate(
     try:
         if tasks:
             runner(tasks, spec, on_frame, on_done)
+        ordered = {s.name: found[s.name] for s in dataset.sequences}
+        record = _results(ordered, dataset, spec, options)
+        write_results(folder.path, record)
         state = FINISHED
     except KeyboardInterrupt:
         state = INTERRUPTED
@@ -149,9 +140,6 @@ def _evaluate(
         raise
     finally:
         folder.save(state, error=problem, done=len(found))
-    ordered = {s.name: found[s.name] for s in dataset.sequences}
-    record = _results(ordered, dataset, spec, options)
-    write_results(folder.path, record)
     return record
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import drift_ros
-from drift_ros.errors import DriftError, OutputError
+from drift_ros.errors import DriftError, OutputError, SourceError
 from drift_ros.evaluation.datasets import DataSet
 from drift_ros.evaluation.methods import MethodSpec
 from drift_ros.evaluation.places import SEQUENCES, sequence_folder
 from drift_ros.evaluation.protocols import AnnotatedSequence
 from drift_ros.evaluation.running.sequence import LABELS, delete_results
-from drift_ros.evaluation.running.tasks import SCORE, Score, Task, read_score
-from drift_ros.evaluation.scores import Refusal
+from drift_ros.evaluation.running.tasks import SCORE, Task
+from drift_ros.evaluation.scores import Refusal, Score, SequenceScore, read_score
 from drift_ros.runs.locks import writing_alone
 from drift_ros.runs.run_folder import FAILED, FINISHED, INTERRUPTED, RUN, RUNNING, RunFolder
 
@@ -31,7 +31,6 @@ class EvaluationFolder:
     """run.json, a folder per sequence, and the results of all.
 
     Args:
-        path: the folder.
         what: makes two runs equal, by name; values fit for JSON.
 
     Raises:
@@ -80,7 +79,8 @@ class EvaluationFolder:
         elif self.continues and overwrite:
             self._delete()
         elif not self._run.earlier:
-            foreign = [name for name in (SEQUENCES, *REPORTS) if (self.path / name).exists()]
+            results = [f'{SEQUENCES}/*', *REPORTS]  # an empty folder is of a run that had no room
+            foreign = [name for name in results if any(self.path.glob(name))]
             if foreign:
                 raise OutputError(
                     f'{self.path} holds {", ".join(foreign)} that no run of drift evaluate wrote: '
@@ -102,10 +102,13 @@ class EvaluationFolder:
 
     def score(self, name: str) -> Score | None:
         """The scores of a sequence that is done; None if it is not, or was refused."""
-        found = read_score(self.of(name))
-        if found is None or isinstance(found, Refusal) or found.name != name:
+        try:
+            found = read_score(self.of(name) / SCORE)
+        except SourceError:
             return None
-        return found
+        if isinstance(found, Refusal) or found.name != name:
+            return None
+        return None if isinstance(found, SequenceScore) and not found.objects else found
 
     def task(self, sequence: AnnotatedSequence, pictures: bool) -> Task:
         """The work on a sequence."""

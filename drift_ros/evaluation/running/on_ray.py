@@ -27,8 +27,8 @@ from drift_ros.paths import below
 
 log = logging.getLogger(__name__)
 
-KNOCK = 5.0  # s that a cluster has to answer
-PATIENCE = 60.0  # s without news after which it is said what is waited for
+CONNECT_TIMEOUT = 5.0  # s that a cluster has to answer
+WARN_AFTER = 60.0  # s without news after which it is said what is waited for
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,6 @@ class RayRunner:
 
         Args:
             tasks: what to do; each is begun in this order.
-            spec: makes the method.
             on_frame: not called; workers report whole sequences.
             on_done: called with the outcome of a task, once its results are written.
 
@@ -117,9 +116,9 @@ class _Run:
         for _ in range(workers):
             self._start()
         while self.queue or any(task is not None for _, task in self.busy.values()):
-            ready, _ = self.ray.wait(list(self.busy), num_returns=1, timeout=PATIENCE)
+            ready, _ = self.ray.wait(list(self.busy), num_returns=1, timeout=WARN_AFTER)
             if not ready:
-                self._tell_patience()
+                self._warn_waiting()
             for answer in ready:
                 self._take(answer)
             while self.queue and self.idle:
@@ -138,7 +137,7 @@ class _Run:
         try:
             answer = self.ray.get(reference)
         except self.ray.exceptions.RayTaskError as error:
-            raise DriftError(f'a worker failed: {_in_short(error)}') from error
+            raise DriftError(f'a worker failed: {_summary(error)}') from error
         except self.ray.exceptions.RayError as error:  # the process, its machine or its answer
             self._lost(worker, task, error)
             return
@@ -156,7 +155,7 @@ class _Run:
         if self.losses[name] > self.retries:
             what = f'the worker of {name} was' if name else 'workers were'
             raise DeviceError(
-                f'{what} lost {self.losses[name]} times, the last time so: {_in_short(error)}. If '
+                f'{what} lost {self.losses[name]} times, the last time so: {_summary(error)}. If '
                 'memory ran out, give fewer --ray-workers or more --ray-cpus to each; drift_ros '
                 'must be installed on every machine. The same command goes on from here'
             )
@@ -165,7 +164,7 @@ class _Run:
             self.queue.appendleft(task)
         self._start()
 
-    def _tell_patience(self) -> None:
+    def _warn_waiting(self) -> None:
         waiting = sum(task is None for _, task in self.busy.values())
         if waiting == len(self.busy):
             log.warning('waiting for the Ray cluster: it has no room for a worker at the moment')
@@ -190,7 +189,7 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    _knock(address)
+    _check_reachable(address)
     options: Mapping[str, Any] = {
         'logging_level': logging.ERROR, 'log_to_driver': False, 'configure_logging': False,
     }  # fmt: skip
@@ -199,27 +198,27 @@ def _connected(ray: Any, address: str) -> Iterator[None]:
     try:
         ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-        raise _nobody(address, error) from None
+        raise _unreachable(address, error) from None
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
+def _check_reachable(address: str) -> None:
     """Make sure that something answers there: Ray itself would try for minutes."""
     host, colon, port = address.removeprefix('ray://').rpartition(':')
     if not colon:
         return
     try:
-        socket.create_connection((host, int(port)), timeout=KNOCK).close()
+        socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT).close()
     except (OSError, ValueError, OverflowError) as error:
-        raise _nobody(address, error) from None
+        raise _unreachable(address, error) from None
 
 
-def _nobody(address: str, error: Exception) -> DeviceError:
+def _unreachable(address: str, error: Exception) -> DeviceError:
     return DeviceError(
-        f'no Ray cluster answers at {address!r} ({_in_short(error)}): start one by `ray start '
+        f'no Ray cluster answers at {address!r} ({_summary(error)}): start one by `ray start '
         '--head` and name it, or give --ray local'
     )
 
@@ -234,7 +233,7 @@ def _import() -> Any:
     return ray
 
 
-def _in_short(error: Exception) -> str:
+def _summary(error: Exception) -> str:
     """The first line of what Ray says, or the cause in the last one of a traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     causes = [line for line in lines if 'Error: ' in line and not line.startswith('ray.')]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from drift_ros.errors import OutputError
 from drift_ros.evaluation.protocols import AnnotatedSequence, Labels
+from drift_ros.io.closing import Closing
 from drift_ros.io.frames import DEFAULT_FPS
 from drift_ros.io.video import VideoWriter
+from drift_ros.io.writers import save_picture
 from drift_ros.tracking.measure import measure
 from drift_ros.visualization.contact_sheet import contact_sheet
 from drift_ros.visualization.overlay import Picture, overlay
@@ -21,18 +21,17 @@ OVERLAY, SHEET = 'overlay.mp4', 'sheet.png'
 TILES = 12
 
 
-class OverlayVideo:
-    """Draws every frame of a sequence.
+class OverlayVideo(Closing):
+    """Draws the frames of a sequence into overlay.mp4, and some of them into sheet.png.
 
-    Args:
-        folder: place of the files.
-        sequence: what is drawn.
+    A context manager; the files are whole once `finish` was called.
     """
 
     def __init__(self, folder: Path, sequence: AnnotatedSequence) -> None:
-        self._folder, self._names = folder, sequence.objects
-        self._frames = sequence.frames
-        self._rate = _rate(sequence)
+        self._folder, self._objects, self._frames = folder, sequence.objects, sequence.frames
+        stamps = sequence.stamps
+        seconds = (stamps[-1] - stamps[0]) / 1e9
+        self._rate = (len(stamps) - 1) / seconds if seconds > 0 else DEFAULT_FPS
         count = len(self._frames)
         self._tiled = set(np.linspace(0, count - 1, min(TILES, count)).round().astype(int).tolist())
         self._tiles: list[tuple[Picture, str]] = []
@@ -56,15 +55,31 @@ class OverlayVideo:
         Raises:
             OutputError: a file cannot be written.
         """
-        names = {id_: self._names[id_] for id_ in scores} if scores else self._names
+        known = self._objects
+        names = {id_: known[id_] for id_ in scores} if scores else known
         objects = measure(labels, names, {id_: j for id_, (j, _) in scores.items()})
-        picture = overlay(image, labels, objects)
+        caption = ''
+        if scores:
+            j, f = np.mean(list(scores.values()), axis=0)
+            caption = f'  J {100 * j:.1f}  F {100 * f:.1f}'
+        tile = overlay(image, labels) if index in self._tiled else None
+        self.draw(index, overlay(image, labels, objects), tile, caption)
+
+    def draw(
+        self, index: int, picture: Picture, tile: Picture | None = None, caption: str = ''
+    ) -> None:
+        """Add a picture (H, W, 3) uint8 RGB; it, or `tile`, may stand in the contact sheet.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
         if self._video is None:
-            size = (image.shape[0], image.shape[1])
+            size = (picture.shape[0], picture.shape[1])
             self._video = VideoWriter(self._folder / OVERLAY, self._rate, size)
         self._video.write(picture)
         if index in self._tiled:
-            self._tiles.append((overlay(image, labels), self._caption(index, scores)))
+            shown = picture if tile is None else tile
+            self._tiles.append((shown, f'{self._frames[index]}{caption}'))
 
     def finish(self) -> None:
         """Write the contact sheet and end the video.
@@ -73,29 +88,11 @@ class OverlayVideo:
             OutputError: a file cannot be written.
         """
         self.close()
-        if not self._tiles:
-            return
-        pictures, captions = zip(*self._tiles, strict=True)
-        place = self._folder / SHEET
-        try:
-            Image.fromarray(contact_sheet(pictures, captions)).save(place)
-        except OSError as error:
-            raise OutputError(f'cannot write {place}: {error}') from None
+        if self._tiles:
+            pictures, captions = zip(*self._tiles, strict=True)
+            save_picture(self._folder / SHEET, contact_sheet(pictures, captions))
 
     def close(self) -> None:
         """End the video as far as it is."""
         if self._video is not None:
             self._video.close()
-
-    def _caption(self, index: int, scores: Mapping[int, tuple[float, float]]) -> str:
-        if not scores:
-            return self._frames[index]
-        j, f = np.mean(list(scores.values()), axis=0)
-        return f'{self._frames[index]}  J {100 * j:.1f}  F {100 * f:.1f}'
-
-
-def _rate(sequence: AnnotatedSequence) -> float:
-    """Frames per second."""
-    stamps = sequence.stamps
-    seconds = (stamps[-1] - stamps[0]) / 1e9
-    return (len(stamps) - 1) / seconds if seconds > 0 else DEFAULT_FPS

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +14,13 @@ from drift_ros.evaluation.methods import MethodSpec, Ours
 from drift_ros.evaluation.methods.ours import TrackerMethod
 from drift_ros.evaluation.metrics.pck import distances
 from drift_ros.evaluation.poses import Joints, PoseSequence, PoseTracker
-from drift_ros.evaluation.poses.pose_drawing import write_pictures
+from drift_ros.evaluation.poses.pose_drawing import draw_pose
 from drift_ros.evaluation.protocols import Method
 from drift_ros.evaluation.running.memory import peak_device_memory, peak_memory, restart_peaks
+from drift_ros.evaluation.running.overlay_video import OverlayVideo
 from drift_ros.evaluation.running.sequence import OnFrame, make_empty, nothing
 from drift_ros.evaluation.scores import PoseScore
-from drift_ros.runs.atomic import write_text
+from drift_ros.runs.atomic import write_csv
 
 TABLE = 'joints.csv'
 
@@ -49,8 +48,6 @@ def run_poses(
     """Track the joints of a video and score them.
 
     Args:
-        sequence: what to track.
-        method: whose extractor and settings are taken.
         folder: gets joints.csv, overlay.mp4 and sheet.png; emptied before.
         pictures: whether to draw the overlay and the contact sheet.
         on_frame: called with how many frames were put in, and how many there are.
@@ -82,9 +79,13 @@ def run_poses(
     found += tracker.end()
     seconds += time.perf_counter() - started
     if pictures:
-        write_pictures(folder, sequence, found)
+        with OverlayVideo(folder, sequence) as video:
+            for index, joints in found:
+                picture = draw_pose(sequence.image(index), joints, sequence.pose(index))
+                video.draw(index, picture)
+            video.finish()
     joints = np.stack([joints for _, joints in found])
-    write_text(folder / TABLE, _table(sequence, joints))
+    write_csv(folder / TABLE, _table(sequence, joints))
     rows = [distances(sequence.pose(index), joints[index]) for index in sequence.scored]
     return PoseScore(
         name=sequence.name,
@@ -103,12 +104,9 @@ def run_poses(
     )
 
 
-def _table(sequence: PoseSequence, joints: NDArray[np.float64]) -> str:
+def _table(sequence: PoseSequence, joints: NDArray[np.float64]) -> Iterator[Sequence[object]]:
     """A row per frame and joint: where it was found in px, empty if it was not."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator='\n')
-    writer.writerow(['frame', 'joint', 'x', 'y'])
+    yield 'frame', 'joint', 'x', 'y'
     for frame, points in zip(sequence.frames, joints, strict=True):
         for joint, (x, y) in zip(sequence.joints, points, strict=True):
-            writer.writerow([frame, joint, *((f'{x:.3f}', f'{y:.3f}') if x >= 0 else ('', ''))])
-    return text.getvalue()
+            yield frame, joint, *((f'{x:.3f}', f'{y:.3f}') if x >= 0 else ('', ''))

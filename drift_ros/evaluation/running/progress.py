@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -15,11 +13,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from drift_ros.evaluation.running.tasks import Score
-from drift_ros.evaluation.scores import Refusal
+from drift_ros.evaluation.running.evaluate import Watcher
+from drift_ros.evaluation.scores import Refusal, Score
 
 
-class Bars:
+class Bars(Watcher):
     """Drawn while it is open.
 
     Args:
@@ -43,12 +41,7 @@ class Bars:
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def begin(self, done: int, count: int) -> None:

@@ -16,8 +16,8 @@ import drift_ros
 from drift_ros.errors import DriftError, SourceError
 from drift_ros.evaluation.methods import MethodSpec
 from drift_ros.evaluation.protocols import AnnotatedSequence, Method
-from drift_ros.evaluation.running.tasks import SCORE, Score, Task, run_task
-from drift_ros.evaluation.scores import Refusal
+from drift_ros.evaluation.running.tasks import SCORE, Task, run_task
+from drift_ros.evaluation.scores import Refusal, Score
 
 Sizes = Mapping[Path, int]
 
@@ -27,7 +27,6 @@ class Answer:
     """What came of a task.
 
     Attributes:
-        found: the scores.
         files: path below the task's folder -> content, of all results but score.json.
     """
 
@@ -36,12 +35,10 @@ class Answer:
 
 
 class Worker:
-    """The actor. Errors that a user can mend are given back rather than raised.
+    """The actor. Errors that a user can resolve are returned, not raised.
 
     Args:
-        spec: makes the method.
         device: where it is to run; None: as the settings say.
-        threads: to compute with on a CPU.
     """
 
     def __init__(self, spec: MethodSpec, device: str | None, threads: int) -> None:
@@ -75,7 +72,6 @@ class Worker:
         """Do a task in a folder of this machine, and give back what was written there.
 
         Args:
-            task: what to do.
             sizes: size of every file that its sequence reads, as the asking machine sees it.
         """
         assert self._method is not None, 'the worker has not started'

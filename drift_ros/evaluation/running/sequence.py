@@ -41,8 +41,6 @@ def run_sequence(
     """Track a sequence and score it.
 
     Args:
-        sequence: what to track.
-        method: who tracks it.
         folder: gets labels/*.png as they come, overlay.mp4 and sheet.png; emptied before.
         pictures: whether to draw the overlay and the contact sheet.
         on_frame: called with how many frames were put in, and how many there are.

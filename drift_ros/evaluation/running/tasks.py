@@ -10,19 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drift_ros.documents import LARGEST, DocumentError, read_json
 from drift_ros.errors import DriftError, OutputError
 from drift_ros.evaluation.poses import PoseSequence
 from drift_ros.evaluation.protocols import AnnotatedSequence, Method
 from drift_ros.evaluation.running.poses import run_poses
 from drift_ros.evaluation.running.sequence import OnFrame, nothing, run_sequence
-from drift_ros.evaluation.scores import ObjectScore, PoseScore, Refusal, SequenceScore
-from drift_ros.runs.atomic import write_text
+from drift_ros.evaluation.scores import Refusal, Score
+from drift_ros.runs.atomic import make_folder, write_text
 
 log = logging.getLogger(__name__)
 
 SCORE = 'score.json'
-Score = SequenceScore | PoseScore
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,6 @@ class Task:
     """A sequence to evaluate.
 
     Attributes:
-        sequence: what to track.
-        folder: place of its results.
         pictures: whether to draw them.
     """
 
@@ -81,32 +77,4 @@ def write_score(folder: Path, found: Score | Refusal) -> None:
         record = {'name': found.name, 'refused': found.reason}
     else:
         record = dataclasses.asdict(found)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f'cannot make the folder {folder}: {error}') from None
-    write_text(folder / SCORE, json.dumps(record, allow_nan=False) + '\n')
-
-
-def read_score(folder: Path) -> Score | Refusal | None:
-    """What `write_score` wrote; None if there is nothing whole."""
-    try:
-        record = read_json(folder / SCORE, LARGEST, LARGEST)
-        if 'refused' in record:
-            return Refusal(record['name'], record['refused'])
-        if 'joints' in record:
-            return PoseScore(**_tuples(record))
-        objects = tuple(ObjectScore(**_tuples(obj)) for obj in record['objects'])
-        if not objects:
-            return None
-        return SequenceScore(**_tuples(record) | {'objects': objects})
-    except (DocumentError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-
-
-def _tuples(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: _tuple(value) for name, value in record.items()}
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(map(_tuple, value)) if isinstance(value, list) else value
+    write_text(make_folder(folder) / SCORE, json.dumps(record, allow_nan=False) + '\n')

@@ -21,8 +21,8 @@ from typing import Any
 
 from drift_ros.errors import DriftError
 from drift_ros.evaluation.methods import MethodSpec
-from drift_ros.evaluation.running.tasks import Score, Task, run_task, write_score
-from drift_ros.evaluation.scores import Refusal
+from drift_ros.evaluation.running.tasks import Task, run_task, write_score
+from drift_ros.evaluation.scores import Refusal, Score
 
 FRAME, DONE, FAILED = 'frame', 'done', 'failed'
 PATIENCE = 5.0  # s that a process gets to end
@@ -54,7 +54,6 @@ def run_tasks(
 
     Args:
         tasks: what to do; each is begun in this order.
-        spec: makes the method.
         jobs: number of processes.
         devices: devices that they take in turn; none: as the settings say.
         on_frame: called with a task, how many of its frames were put in, and how many there are.

@@ -27,7 +27,6 @@ class BallActor:
 
     Attributes:
         id: in the label map, 1..254.
-        name: its name.
         radius: in m.
         texture: what each half of it shows, mirrored at the circle between them.
         positions: (d, 3) of its centre in m in the world.

@@ -43,10 +43,7 @@ class Patch:
     """A part as it is seen in a frame.
 
     Attributes:
-        number: of the part.
-        part: the part.
         affine: (2, 3) from its units to the cutout's.
-        where: its region of the image.
         colour: (h, w, 3) uint8.
         geometry: (h, w, 4) or (h, w), as a sprite's.
     """
@@ -65,10 +62,7 @@ class CutoutActor:
 
     Attributes:
         id: in the label map, 1..254; 0: it is scenery.
-        name: its name.
-        cutout: its appearance.
         size: m per unit.
-        track: its motion.
         drop: how far what lies behind it is away, as a share of its size: the way of its shadow.
         gloss: strength of its highlights, 0..1.
     """

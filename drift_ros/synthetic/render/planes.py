@@ -23,7 +23,6 @@ class Plane:
     Attributes:
         origin: (3,) a point of it in m, where the middle of the texture lies.
         right, down: (3,) orthogonal unit vectors in it, along the texture's columns and rows.
-        texture: what lies on it.
         pitch: m per texel.
         haze: (3,) colour that it fades to with distance, RGB in 0..255; None: it does not.
         fade: distance in m over which it fades to 63 %.
@@ -133,7 +132,6 @@ def wall(texture: Texture, distance: float, width: float, tilt: float = 0.0) -> 
     """A plane that faces the camera at the origin.
 
     Args:
-        texture: what is on it.
         distance: in m.
         width: of the texture in m.
         tilt: turn about its upright axis in rad.
@@ -154,11 +152,9 @@ def floor(
     """A level plane below the camera.
 
     Args:
-        texture: what is on it.
         height: y in m, positive is below the origin.
         width: of the texture in m.
         centre: z of the texture's middle in m.
-        haze, fade: as of a plane.
     """
     pitch = width / texture.shape[1]
     origin = np.array([0.0, height, centre])

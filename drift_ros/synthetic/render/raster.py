@@ -110,7 +110,6 @@ def put(
 
     Args:
         raster: the frame.
-        where: region of the patch.
         colour: (h, w, 3), going on beyond the outline.
         cover: (h, w) covered share of every px.
         inside: (h, w) where the pixel's centre is covered.

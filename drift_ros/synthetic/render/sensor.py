@@ -20,7 +20,6 @@ class Sensor:
     """Uneven and changing light, exposure, sensor noise, compression.
 
     Attributes:
-        seed: of the noise.
         gains: (d, n, n) lamp light on a coarse grid over the image, 1 on average; None: even.
         exposure: (d, 3) gain of the channels.
         vignette: loss of light in the corners, 0..1.

@@ -37,7 +37,6 @@ def wander(
     """A smooth random walk (frames, len(size)) around 0.
 
     Args:
-        rng: source of randomness.
         frames: number of rows.
         size: standard deviation of every component.
         knots: number of random points on the way.

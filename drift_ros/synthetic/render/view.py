@@ -17,7 +17,6 @@ class View:
     """A camera at a place. World and optical frame have x right, y down, z forward.
 
     Attributes:
-        camera: the intrinsics.
         rotation: (3, 3) from the world to the optical frame.
         position: (3,) in m in the world.
     """

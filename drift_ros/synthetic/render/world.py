@@ -11,7 +11,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.synthetic.ground_truth import Camera, Clip, PointTruth, SyntheticFrame, stamp
+from drift_ros.synthetic.ground_truth import (
+    Camera,
+    Clip,
+    ObjectTruth,
+    PointTruth,
+    SyntheticFrame,
+    stamp,
+)
 from drift_ros.synthetic.render.balls import BallActor
 from drift_ros.synthetic.render.light import Light
 from drift_ros.synthetic.render.planes import FARTHEST, Plane
@@ -21,7 +28,6 @@ from drift_ros.synthetic.render.tracks import Array
 from drift_ros.synthetic.render.view import View
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.synthetic.settings import VideoSettings
-from drift_ros.synthetic.truth import object_truth
 
 Inside = list[tuple[Region, NDArray[np.bool_]]]
 
@@ -84,51 +90,35 @@ class Lens:
         return self.aperture * abs(1 / max(depth, 0.1) - 1 / self.focus)
 
 
+@dataclass(repr=False, eq=False)
 class World:
     """A video; every frame is rendered on its own and always the same.
 
-    Args:
-        name: its name.
+    Attributes:
         settings: size, length and rate.
-        camera: the intrinsics.
         eye: (d, 6) position in m and yaw, pitch, roll in rad of the camera in every frame.
         backdrop: planes; together they fill the image.
         actors: with ids of their own, scenery aside; at most 240 surfaces altogether.
-        light: the lamp.
-        lens: blur.
-        sensor: the sensor.
-        seed: of the points.
     """
 
-    def __init__(
-        self,
-        name: str,
-        settings: VideoSettings,
-        camera: Camera,
-        eye: Array,
-        backdrop: Sequence[Plane],
-        actors: Sequence[Actor],
-        light: Light,
-        lens: Lens,
-        sensor: Sensor,
-        seed: Seed,
-    ) -> None:
-        ids = [actor.id for actor in actors if actor.id]
+    name: str
+    settings: VideoSettings
+    camera: Camera
+    eye: Array
+    backdrop: Sequence[Plane]
+    actors: Sequence[Actor]
+    light: Light
+    lens: Lens
+    sensor: Sensor
+    seed: Seed
+
+    def __post_init__(self) -> None:
+        ids = [actor.id for actor in self.actors if actor.id]
         if len(set(ids)) < len(ids) or not all(0 < i < 255 for i in ids):
             raise ValueError(f'actors need distinct ids in 1..254, got {ids}')
-        firsts = np.cumsum([len(backdrop), *(actor.surfaces for actor in actors)])
+        firsts = np.cumsum([len(self.backdrop), *(actor.surfaces for actor in self.actors)])
         if firsts[-1] > 255:
             raise ValueError(f'{firsts[-1]} surfaces are more than a label map can tell apart')
-        self.name = name
-        self.settings = settings
-        self.camera = camera
-        self.eye = eye
-        self.backdrop = tuple(backdrop)
-        self.actors = tuple(actors)
-        self.light = light
-        self.lens = lens
-        self.sensor = sensor
-        self.seed = seed
         self._firsts = [int(first) for first in firsts[:-1]]
         self._ids = np.zeros(256, np.uint8)
         for actor, first in zip(self.actors, self._firsts, strict=True):
@@ -161,7 +151,7 @@ class World:
         labels = cv2.LUT(raster.surface, self._ids)
         points = self._locate(view, index, raster.surface)
         objects = tuple(
-            object_truth(
+            ObjectTruth.of(
                 actor.id,
                 actor.name,
                 labels,

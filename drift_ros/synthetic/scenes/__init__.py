@@ -65,7 +65,6 @@ def create_set(
     """All videos of a set; a scene, or one video of a set, alone.
 
     Args:
-        name: of the set.
         settings: size, length, rate and noise; None takes those that belong to it.
         split: of a set: `test` for reporting, `val` for choosing settings.
 

@@ -13,7 +13,7 @@ from drift_ros.synthetic.render.world import World
 from drift_ros.synthetic.scenes.camera_paths import camera_path
 from drift_ros.synthetic.scenes.cutouts import ball_on_way, random_layout, track_on_way
 from drift_ros.synthetic.scenes.events import Cover, eased
-from drift_ros.synthetic.scenes.imaging import random_lens, random_light, random_sensor
+from drift_ros.synthetic.scenes.imaging import random_world
 from drift_ros.synthetic.scenes.paths import apart
 from drift_ros.synthetic.scenes.scenery import TEXELS, scenery
 from drift_ros.synthetic.scenes.skins import ball_skin
@@ -23,7 +23,7 @@ from drift_ros.synthetic.sprites.random_cutout import random_cutout
 from drift_ros.synthetic.textures.colours import palette
 from drift_ros.synthetic.textures.noise import bank
 
-LAYOUT, MOTION, TEXTURES, SCENERY, LIGHT, SENSOR, NOISE, POINTS = range(8)
+LAYOUT, MOTION, TEXTURES, SCENERY = range(4)
 PACE = (1.2, 2.5)  # s from one place to the next
 LEAVING = 1.0  # s that going out of sight takes, and coming back
 
@@ -67,10 +67,6 @@ def absence_world(
     """A video of objects that go away and come back.
 
     Args:
-        name: its name.
-        settings: what it is like.
-        seed: of everything in it.
-        roles: its objects.
         behind: whether they vanish behind something; else they leave the image.
         balls: whether they are balls; else cutouts.
     """
@@ -107,33 +103,14 @@ def absence_world(
             actors.append(ball_on_way(role.id, skin, size, way, depth, layout, turning))
             continue
         pixels = 1.6 * radius * min(settings.width, settings.height)
-        cutout = random_cutout(
-            look,
-            noise,
-            int(np.clip(pixels, *TEXELS)),
-            None,
-            settings.deformation,
-            materials=settings.materials,
-            thin=settings.thin,
-            figures=settings.figures,
-        )
+        cutout = random_cutout(look, noise, int(np.clip(pixels, *TEXELS)), None, settings)
         motion = seed.child(MOTION, i, 0).generator()
         track = track_on_way(motion, settings, layout, cutout, way, depth, size)
         actors.append(CutoutActor(role.id, f'{cutout.name} {i + 1}', cutout, size, track, 0.25))
     things, planes = scenery(seed.child(SCENERY), settings, layout, noise, colours, covers)
-    imaging = seed.child(SENSOR).generator()
-    return World(
-        name,
-        settings,
-        layout.camera,
-        camera_path(seed.child(LAYOUT, 1).generator(), settings.frames, settings.camera),
-        planes,
-        [*things, *actors],
-        random_light(seed.child(LIGHT).generator(), settings),
-        random_lens(imaging, settings, layout.depth),
-        random_sensor(imaging, settings, seed.child(NOISE)),
-        seed.child(POINTS),
-    )
+    eye = camera_path(seed.child(LAYOUT, 1).generator(), settings.frames, settings.camera)
+    actors = [*things, *actors]
+    return random_world(name, settings, seed, layout.camera, eye, planes, actors, layout.depth)
 
 
 def itinerary(
@@ -148,11 +125,9 @@ def itinerary(
     """(d, 2) a way about the image that is out of sight when it should be.
 
     Args:
-        rng: source of randomness.
         settings: number of frames, and the rate.
         half: (2,) half the width and height of the image.
         radius: of the object in units of half the shorter side.
-        role: when it is away.
         covers: what it may vanish behind; empty: it leaves the image.
         start: (2,) where it is at first, if it is in sight.
     """

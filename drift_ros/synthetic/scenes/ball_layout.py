@@ -25,7 +25,6 @@ class Viewpoint:
     """A camera over a floor; its optical axis meets the floor straight ahead.
 
     Attributes:
-        camera: the intrinsics.
         pitch: angle in rad that it looks down.
         distance: in m along the optical axis to the floor.
     """

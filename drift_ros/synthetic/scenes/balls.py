@@ -13,7 +13,7 @@ from drift_ros.synthetic.render.tracks import wander
 from drift_ros.synthetic.render.world import World
 from drift_ros.synthetic.scenes.ball_layout import Viewpoint, place_balls
 from drift_ros.synthetic.scenes.camera_paths import disturbed
-from drift_ros.synthetic.scenes.imaging import random_lens, random_light, random_sensor
+from drift_ros.synthetic.scenes.imaging import random_world
 from drift_ros.synthetic.scenes.skins import ball_skin, random_turn
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.synthetic.settings import RandomSettings
@@ -23,7 +23,8 @@ from drift_ros.synthetic.textures.noise import COARSE, NoiseBank, bank
 from drift_ros.synthetic.textures.patterns import gradient
 from drift_ros.synthetic.textures.surfaces import backdrop, grained, texture
 
-LAYOUT, MOTION, TEXTURES, SCENERY, LIGHT, SENSOR, NOISE, POINTS, REAL, CAMERA = range(10)
+LAYOUT, MOTION, TEXTURES, SCENERY = range(4)
+REAL, CAMERA = 8, 9
 
 
 def ball_world(
@@ -37,9 +38,6 @@ def ball_world(
     """A random video of balls.
 
     Args:
-        name: its name.
-        settings: what it is like.
-        seed: of everything in it.
         count: number of balls; None draws it.
         identical: whether all have one appearance; None draws it.
         cross: whether at least two hide each other in the image at some time; None: as it comes.
@@ -77,19 +75,9 @@ def ball_world(
             rng, settings.frames, amount * np.array([0.12, 0.05, 0.12, 0.02, 0.015, 0.01])
         )
     eye = disturbed(seed.child(CAMERA).generator(), eye, settings)
-    imaging = seed.child(SENSOR).generator()
-    return World(
-        name,
-        settings,
-        viewpoint.camera,
-        eye,
-        _planes(seed, noise, settings, viewpoint),
-        actors,
-        random_light(seed.child(LIGHT).generator(), settings),
-        random_lens(imaging, settings, viewpoint.distance),
-        random_sensor(imaging, settings, seed.child(NOISE)),
-        seed.child(POINTS),
-    )
+    planes = _planes(seed, noise, settings, viewpoint)
+    distance = viewpoint.distance
+    return random_world(name, settings, seed, viewpoint.camera, eye, planes, actors, distance)
 
 
 def _planes(

@@ -16,7 +16,6 @@ def camera_path(
     """(frames, 6) position in m and yaw, pitch, roll in rad, around the origin.
 
     Args:
-        rng: source of randomness.
         frames: number of frames.
         strength: factor on all motion.
         follow: (frames, 2) angles in rad to the right and down of what may be followed.
@@ -44,7 +43,6 @@ def disturbed(rng: np.random.Generator, path: Array, settings: RandomSettings) -
     """A path (d, 6) with the shaking of a hand, a vehicle or a robot, and with fast pans.
 
     Args:
-        rng: source of randomness.
         path: position and angles, as of `camera_path`.
         settings: the shares of both, and the strength of the camera's motion.
     """

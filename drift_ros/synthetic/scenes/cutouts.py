@@ -12,7 +12,7 @@ from drift_ros.synthetic.render.world import World
 from drift_ros.synthetic.scenes import events
 from drift_ros.synthetic.scenes.camera_paths import camera_path, disturbed
 from drift_ros.synthetic.scenes.events import Cover, Event, Grasp
-from drift_ros.synthetic.scenes.imaging import random_lens, random_light, random_sensor
+from drift_ros.synthetic.scenes.imaging import random_world
 from drift_ros.synthetic.scenes.paths import apart, crossing, roaming
 from drift_ros.synthetic.scenes.scenery import TEXELS, Layout, scenery
 from drift_ros.synthetic.scenes.skins import ball_skin, random_turn
@@ -25,7 +25,8 @@ from drift_ros.synthetic.textures.colours import Colours, Texture, palette
 from drift_ros.synthetic.textures.materials import material, metal, skin
 from drift_ros.synthetic.textures.noise import NoiseBank, bank
 
-LAYOUT, MOTION, TEXTURES, SCENERY, LIGHT, SENSOR, NOISE, POINTS, EVENT, CAMERA = range(10)
+LAYOUT, MOTION, TEXTURES, SCENERY = range(4)
+EVENT, CAMERA = 8, 9
 PARTS = 60  # of all objects of a crowd, at most
 
 
@@ -39,9 +40,6 @@ def cutout_world(
     """A random video of cutouts; each aspect has a random stream of its own.
 
     Args:
-        name: its name.
-        settings: what it is like.
-        seed: of everything in it.
         identical: whether all objects have one appearance; None draws it, and how many do.
         event: what happens beside roaming and crossing; balls may take part in it.
     """
@@ -153,19 +151,8 @@ def cutout_world(
     follow = np.arctan2(leader[:, :2], leader[:, 2:]) if rng.random() < 0.35 else None
     eye = camera_path(rng, settings.frames, settings.camera, follow)
     eye = disturbed(seed.child(CAMERA).generator(), eye, settings)
-    imaging = seed.child(SENSOR).generator()
-    return World(
-        name,
-        settings,
-        layout.camera,
-        eye,
-        planes,
-        [*things, *actors],
-        random_light(seed.child(LIGHT).generator(), settings),
-        random_lens(imaging, settings, layout.depth),
-        random_sensor(imaging, settings, seed.child(NOISE)),
-        seed.child(POINTS),
-    )
+    actors = [*things, *actors]
+    return random_world(name, settings, seed, layout.camera, eye, planes, actors, layout.depth)
 
 
 def random_layout(rng: np.random.Generator, settings: RandomSettings) -> Layout:
@@ -216,16 +203,7 @@ def _cutouts(
         own = colours if rng.random() < settings.camouflage else None
         pixels = 1.6 * radius * min(settings.width, settings.height)
         texels = int(np.clip(pixels, *TEXELS))
-        cutouts[int(group)] = random_cutout(
-            kind,
-            noise,
-            texels,
-            own,
-            settings.deformation,
-            materials=settings.materials,
-            thin=settings.thin,
-            figures=settings.figures,
-        )
+        cutouts[int(group)] = random_cutout(kind, noise, texels, own, settings)
     return cutouts
 
 

@@ -70,7 +70,6 @@ def slow_crossings(rng: np.random.Generator, frames: int, radii: Array, half: Ar
     """Ways (n, d, 2) of pairs that hide each other by 60 to 100 % for a third or more of the time.
 
     Args:
-        rng: source of randomness.
         frames: number of frames.
         radii: (n,) of the objects.
         half: (2,) half the width and height of the image.

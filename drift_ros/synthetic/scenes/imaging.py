@@ -1,15 +1,47 @@
-"""Random light, lens and sensor."""
+"""Random light, lens and sensor, and the worlds that are seen by them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from drift_ros.synthetic.ground_truth import Camera
 from drift_ros.synthetic.render.light import Light
+from drift_ros.synthetic.render.planes import Plane
 from drift_ros.synthetic.render.sensor import Sensor
-from drift_ros.synthetic.render.tracks import spline, wander
-from drift_ros.synthetic.render.world import Lens
+from drift_ros.synthetic.render.tracks import Array, spline, wander
+from drift_ros.synthetic.render.world import Actor, Lens, World
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.synthetic.settings import RandomSettings
+
+LIGHT, SENSOR, NOISE, POINTS = range(4, 8)  # words of seeds; those before are of the scenes
+
+
+def random_world(
+    name: str,
+    settings: RandomSettings,
+    seed: Seed,
+    camera: Camera,
+    eye: Array,
+    planes: Sequence[Plane],
+    actors: Sequence[Actor],
+    focus: float,
+) -> World:
+    """A world in random light behind a random lens, which is sharp at about `focus` m."""
+    imaging = seed.child(SENSOR).generator()
+    return World(
+        name,
+        settings,
+        camera,
+        eye,
+        planes,
+        actors,
+        random_light(seed.child(LIGHT).generator(), settings),
+        random_lens(imaging, settings, focus),
+        random_sensor(imaging, settings, seed.child(NOISE)),
+        seed.child(POINTS),
+    )
 
 
 def random_light(rng: np.random.Generator, settings: RandomSettings) -> Light:

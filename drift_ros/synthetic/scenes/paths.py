@@ -19,11 +19,8 @@ def apart(
     """Places (count, 2) at least a distance apart, or as far as could be found.
 
     Args:
-        rng: source of randomness.
         count: number of places.
-        distance: that they should keep.
         half: (2,) half the width and height of the image.
-        margin: that they keep from the borders.
     """
     room = np.maximum(half - margin, 0.1 * half)
     places: list[Array] = []
@@ -44,7 +41,6 @@ def crossing(
     """Ways (count, frames, 2) from starts (count, 2) that meet in pairs and go on.
 
     Args:
-        rng: source of randomness.
         frames: number of frames.
         starts: first places.
         strength: share of the way to the meeting point and beyond that is gone.
@@ -72,7 +68,6 @@ def roaming(
     """Ways (count, frames, 2) of all kinds: slow, straight, to and fro, out of the image and back.
 
     Args:
-        rng: source of randomness.
         frames: number of frames.
         starts: (count, 2) first places.
         strength: factor on all motion.

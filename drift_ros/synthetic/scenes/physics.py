@@ -38,7 +38,6 @@ def draw(rng: np.random.Generator, radii: Array, half: Array, seconds: float) ->
     """Balls that start around the origin, most of them towards where others are.
 
     Args:
-        rng: source of randomness.
         radii: (B, n) in m.
         half: (B,) how far from the origin they start, in m.
         seconds: in which they go about that far.
@@ -63,7 +62,6 @@ def simulate(throw: Throw, frames: int, rate: float) -> Array:
     """Positions (B, n, frames, 3) of the centres in m, the start first.
 
     Args:
-        throw: the start.
         frames: number of frames.
         rate: frames per second.
     """

@@ -21,7 +21,6 @@ def random_scene(
 
     Args:
         seed: not negative.
-        settings: what videos are like.
         split: seeds of different splits share nothing.
     """
     settings = settings or RandomSettings()

@@ -39,7 +39,6 @@ class Layout:
     """Where things are.
 
     Attributes:
-        camera: the intrinsics.
         depth: of the objects in m, about.
         wall: distance of the background in m.
         ground: y of the floor in m; None: there is none.
@@ -69,11 +68,7 @@ def scenery(
 
     Args:
         seed: of all of them.
-        settings: what they are like.
-        layout: where they are.
-        noise: noise tiles.
         colours: of the objects, which some things share.
-        covers: what objects vanish behind.
     """
     rng = seed.generator()
     short = min(settings.width, settings.height)
@@ -105,9 +100,7 @@ def scenery(
         radius = own.uniform(0.15, 0.6)
         texels = int(np.clip(1.6 * radius * short, *TEXELS))
         palette_ = colours if own.random() < 0.6 else None
-        cutout = random_cutout(
-            seed.child(i, 0), noise, texels, palette_, limbs=False, materials=settings.materials
-        )
+        cutout = random_cutout(seed.child(i, 0), noise, texels, palette_, settings, limbs=False)
         place = own.uniform(-1.1, 1.1, 2) * layout.half
         if hides and abs(place).max() < 0.5:  # occluders leave most of the middle free
             place[int(own.integers(2))] *= 2.5

@@ -29,9 +29,6 @@ class Recipe:
     """How a set is made.
 
     Attributes:
-        number: its word in the seeds.
-        description: one line.
-        videos: how many.
         objects: how many in each, at least.
         cutouts: every which video shows cutouts in place of balls; 0: none.
         defaults: size, length, rate and noise that belong to the set.
@@ -47,24 +44,15 @@ class Recipe:
     absences: Callable[[str, RandomSettings, Seed, int], World] | None = None
 
 
-# What came after the sets were made: they stay what they were.
+# What came after the sets were made, which stay what they were, and what they do without.
 PLAIN: dict[str, Any] = dict.fromkeys(
     (
-        'slow_crossings',
-        'returns',
-        'hands',
-        'crowds',
-        'thin',
-        'figures',
-        'approaches',
-        'shake',
-        'pans',
-        'layers',
-        'materials',
-        'gloss',
+        'slow_crossings', 'returns', 'hands', 'crowds', 'thin', 'figures', 'approaches', 'shake',
+        'pans', 'layers', 'materials', 'gloss', 'lighting', 'exposure', 'motion_blur', 'defocus',
+        'compression', 'occluders', 'camouflage',
     ),
     0.0,
-)
+)  # fmt: skip
 # Of the sets of absences, which came with it.
 VARIED: dict[str, Any] = {
     'materials': 0.6,
@@ -99,7 +87,6 @@ class VideoSet(Sequence[World]):
     """The videos of a set, each made when it is asked for.
 
     Args:
-        name: of the set.
         settings: size, length, rate and noise; None takes those that belong to the set. Its seed
             must be 0: the set fixes its seeds.
         split: `test` for reporting, `val` for choosing settings.
@@ -156,25 +143,14 @@ class VideoSet(Sequence[World]):
         own = self.settings
         count = self.recipe.objects
         return RandomSettings(
-            width=own.width,
-            height=own.height,
-            frames=own.frames,
-            rate=own.rate,
-            noise=own.noise,
+            **own.model_dump(exclude={'seed'}),
             fewest=count,
             most=count,
             smallest=0.07,
             largest=0.2,
-            camouflage=0,
             crossing=1,
             camera=0.5,
             shadows=1,
-            lighting=0,
-            exposure=0,
-            motion_blur=0,
-            defocus=0,
-            compression=0,
-            occluders=0,
             **PLAIN,
         )
 

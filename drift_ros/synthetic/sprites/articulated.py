@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 
-from drift_ros.synthetic.sprites.creatures import Limb, Point, assemble, at
+from drift_ros.synthetic.sprites.creatures import Limb, Maker, Point, assemble, at
 from drift_ros.synthetic.sprites.cutout import Bend, Cutout, Joint
 from drift_ros.synthetic.sprites.outlines import Polygon, box, capsule, ellipse
 from drift_ros.synthetic.textures.colours import Texture
@@ -136,12 +135,4 @@ def frame(rng: np.random.Generator, colours: Texture) -> Cutout:
     return assemble('frame', rng, colours, [(outlines, (), 0.0)])
 
 
-THIN: tuple[Callable[[np.random.Generator, Texture], Cutout], ...] = (
-    rod,
-    scissors,
-    chain,
-    cable,
-    arm,
-    insect,
-    frame,
-)
+THIN: tuple[Maker, ...] = (rod, scissors, chain, cable, arm, insect, frame)

@@ -24,6 +24,7 @@ Limb = (
 )
 """A part: polygons at rest, joints, lift, and perhaps holes in it."""
 Point = tuple[float, float]
+Maker = Callable[[np.random.Generator, Texture], Cutout]
 
 
 def at(polygon: Polygon, x: float, y: float) -> Polygon:
@@ -154,14 +155,7 @@ def vehicle(rng: np.random.Generator, colours: Texture) -> Cutout:
     return assemble('vehicle', rng, painted, parts, foot=height + radius)
 
 
-CREATURES: tuple[Callable[[np.random.Generator, Texture], Cutout], ...] = (
-    quadruped,
-    quadruped,
-    person,
-    bird,
-    fish,
-    vehicle,
-)
+CREATURES: tuple[Maker, ...] = (quadruped, quadruped, person, bird, fish, vehicle)
 
 
 def assemble(
@@ -179,13 +173,8 @@ def assemble(
     """A cutout that faces either side, perhaps with an eye painted on.
 
     Args:
-        name: what it is.
-        rng: source of randomness.
         colours: (n, n, 3) uint8, what lies on it at rest.
-        limbs: its parts.
-        eye: where it has one.
         upright: whether it keeps its feet down.
-        bend: its non-rigid motion.
         foot: how far it reaches down; None: as far as its parts do at rest.
         reach: units that `colours` spans to each side.
         flip: whether it may face the other side.

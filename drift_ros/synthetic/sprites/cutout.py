@@ -123,9 +123,7 @@ class Cutout:
     """The appearance of an object and how it moves in itself.
 
     Attributes:
-        name: what it is.
         parts: at least one.
-        bend: its non-rigid motion.
         foot: how far it reaches down from its centre, in units.
         upright: it keeps its feet down: no rotation in the image plane.
     """

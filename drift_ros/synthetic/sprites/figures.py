@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
 
 import cv2
 import numpy as np
 
-from drift_ros.synthetic.sprites.creatures import REACH, Limb, Point, assemble, at
+from drift_ros.synthetic.sprites.creatures import REACH, Limb, Maker, Point, assemble, at
 from drift_ros.synthetic.sprites.cutout import Cutout, Joint
 from drift_ros.synthetic.sprites.outlines import box, capsule, ellipse
 from drift_ros.synthetic.textures.colours import Texture, palette
@@ -116,4 +115,4 @@ def cyclist(rng: np.random.Generator, colours: Texture) -> Cutout:
     return assemble('cyclist', rng, dressed(rng, colours, 0.0), limbs, foot=0.78 + radius)
 
 
-FIGURES: tuple[Callable[[np.random.Generator, Texture], Cutout], ...] = (walker, walker, cyclist)
+FIGURES: tuple[Maker, ...] = (walker, walker, cyclist)

@@ -105,17 +105,8 @@ def cross(rng: np.random.Generator) -> Polygon:
 
 
 OUTLINES: tuple[Callable[[np.random.Generator], Polygon], ...] = (
-    regular,
-    irregular,
-    star,
-    gear,
-    blob,
-    blob,
-    rounded,
-    rounded,
-    heart,
-    cross,
-)
+    regular, irregular, star, gear, blob, blob, rounded, rounded, heart, cross,
+)  # fmt: skip
 
 
 def fill(polygons: list[Polygon], size: int, reach: float) -> Mask:

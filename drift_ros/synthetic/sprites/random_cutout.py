@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from drift_ros.synthetic.seeds import Seed
+from drift_ros.synthetic.settings import RandomSettings
 from drift_ros.synthetic.sprites import outlines
 from drift_ros.synthetic.sprites.articulated import THIN
 from drift_ros.synthetic.sprites.creatures import CREATURES
@@ -22,12 +23,9 @@ def random_cutout(
     seed: Seed,
     bank: NoiseBank,
     texels: int,
-    colours: Colours | None = None,
-    deformation: float = 1.0,
+    colours: Colours | None,
+    settings: RandomSettings,
     limbs: bool = True,
-    materials: float = 0.0,
-    thin: float = 0.0,
-    figures: float = 0.0,
 ) -> Cutout:
     """A flat shape that may bend, letters, or a cutout with limbs.
 
@@ -36,15 +34,12 @@ def random_cutout(
         bank: noise tiles.
         texels: side of its raster in px.
         colours: of its texture; None draws them.
-        deformation: strength of bends, 0..1.
+        settings: shares of materials and of kinds; the strength of bends where it may have limbs.
         limbs: whether it may have several parts.
-        materials: probability of a surface after a real one.
-        thin: probability of something thin or jointed, if it may have several parts.
-        figures: probability of a walker or cyclist, if it may have several parts.
     """
     size = -(-texels // 16) * 16
     special = seed.child(2).generator()
-    if special.random() < materials:
+    if special.random() < settings.materials:
         surface = material((size, size), special, bank, colours)
     else:
         rng = seed.child(0).generator()
@@ -52,8 +47,8 @@ def random_cutout(
         surface = cover((size, size), rng, bank, colours)
     rng = seed.child(1).generator()
     chosen = special.random() if limbs else 1.0
-    if chosen < thin + figures:
-        some = THIN if chosen < thin else FIGURES
+    if chosen < settings.thin + settings.figures:
+        some = THIN if chosen < settings.thin else FIGURES
         return some[int(rng.integers(len(some)))](rng, surface)
     kind = rng.random()
     if limbs and kind > SHAPES + LETTERS:
@@ -65,5 +60,6 @@ def random_cutout(
         name, mask = 'shape', outlines.shape(rng, size, SPAN)
         bulge = rng.choice([0.0, 0.2, 0.5, 0.9])
     part = Part(sprite(mask, surface, SPAN, bulge))
+    deformation = settings.deformation if limbs else 1.0
     soft = deformation * rng.random() if rng.random() < 0.6 else 0.0
     return Cutout(name, (part,), waves(rng, soft) if soft > 0.02 else None)

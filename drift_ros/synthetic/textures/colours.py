@@ -21,7 +21,6 @@ def palette(rng: np.random.Generator, count: int = 4, vivid: float = 0.2) -> Col
     """Colours that go together: natural, vivid or nearly grey, from dark to light or mixed.
 
     Args:
-        rng: source of randomness.
         count: number of colours.
         vivid: share of vivid palettes, 0..0.8.
     """

@@ -15,7 +15,8 @@ from drift_ros.synthetic.textures.colours import Colours, Texture, colourise, pa
 from drift_ros.synthetic.textures.noise import COARSE, GRAIN, TILE, NoiseBank, Values
 from drift_ros.synthetic.textures.patterns import Size, pattern
 
-Material = Callable[[Size, np.random.Generator, NoiseBank, Colours | None], Texture]
+Rng = np.random.Generator
+Material = Callable[[Size, Rng, NoiseBank, Colours | None], Texture]
 CALM = 0.05  # share of vivid palettes
 SKIN = ((244, 208, 177), (231, 180, 143), (198, 134, 96), (141, 85, 54), (88, 56, 40))
 WOOD = ((196, 152, 104), (150, 104, 62), (104, 70, 44), (208, 176, 132), (88, 78, 70))
@@ -23,9 +24,7 @@ GREENS = ((52, 74, 34), (86, 112, 48), (120, 132, 62), (150, 146, 84), (44, 66, 
 TEXT = 'abcdefghijklmnopqrstuvwxyzABCDEFGHKLMNPRSTUVXYZ0123456789%&/()=?.,:;-  '
 
 
-def natural(
-    size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None
-) -> Texture:
+def natural(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     """Regions with curved, shaded edges, each with the 1/f spectrum of photographs."""
     image = _cloudy(size, rng, bank, colours)
     for _ in range(int(rng.integers(1, 4))):
@@ -40,7 +39,7 @@ def natural(
     return image
 
 
-def wood(size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None) -> Texture:
+def wood(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     """Rings cut along the grain, and fibres; sometimes planks."""
     angle = rng.choice([0.0, np.pi / 2, rng.uniform(0, np.pi)])
     fibres = streaks(size, rng, bank, 12, angle, GRAIN + 2)
@@ -56,9 +55,7 @@ def wood(size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours
     return image
 
 
-def fabric(
-    size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None
-) -> Texture:
+def fabric(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     """Threads woven at right angles or in twill, on folds, over a printed pattern."""
     base = palette(rng, 3) if colours is None else colours
     printed = pattern(size, rng, bank) if rng.random() < 0.6 else np.full(size, 0.5, np.float32)
@@ -71,7 +68,7 @@ def fabric(
     return scaled(image, gain)
 
 
-def skin(size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None) -> Texture:
+def skin(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     """Even skin with redder and paler places, pores and a few marks."""
     tone = np.array(SKIN[_below(rng, len(SKIN))], np.float32) * np.float32(rng.uniform(0.8, 1.1))
     flush = bank.view(size, rng, min(size) / 150 * rng.uniform(0.5, 2), COARSE) - 0.5
@@ -85,7 +82,7 @@ def skin(size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours
     return scaled(cv2.convertScaleAbs(image), np.float32(0.94) + np.float32(0.12) * pores)
 
 
-def fur(size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None) -> Texture:
+def fur(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     """Short hair in one direction, with lighter and darker places or markings."""
     hair = streaks(
         size, rng, bank, rng.uniform(4, 9), rng.uniform(0, np.pi), GRAIN + _below(rng, 3)
@@ -97,9 +94,7 @@ def fur(size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours 
     return scaled(colourise(marks, base), np.float32(0.65) + np.float32(0.7) * hair)
 
 
-def grass(
-    size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None
-) -> Texture:
+def grass(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     """Blades that stand about upright, in lighter and darker patches."""
     turns = np.pi / 2 + rng.normal(0, 0.25, 2)
     one, other = (streaks(size, rng, bank, rng.uniform(3, 8), t, GRAIN + 1) for t in turns)
@@ -108,9 +103,7 @@ def grass(
     return colourise(values, _tones(rng, GREENS, 0.5))
 
 
-def foliage(
-    size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None
-) -> Texture:
+def foliage(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     """Leaves of about one size that hide each other, those in front in the light."""
     count = int(rng.integers(150, 420))
     length = min(size) * rng.uniform(0.03, 0.09) * rng.uniform(0.6, 1.3, (count, 1))
@@ -130,9 +123,7 @@ def foliage(
     return scaled(image, np.float32(0.7) + np.float32(0.6) * bank.view(size, rng, 1.5))
 
 
-def water(
-    size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None
-) -> Texture:
+def water(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     """Waves with bright crests, broader than high."""
     crests = [
         streaks(size, rng, bank, ratio, rng.normal(0, 0.15), COARSE - k)
@@ -145,9 +136,7 @@ def water(
     return cv2.add(image, cv2.convertScaleAbs(cv2.merge([shine] * 3)))
 
 
-def metal(
-    size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None
-) -> Texture:
+def metal(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     """Brushed or painted metal: broad reflections, fine lines, rust or scratches."""
     turn = rng.uniform(0, np.pi)
     broad = 0.5 + 0.5 * np.sin(_axis(size, turn) * np.float32(rng.uniform(4, 16) / min(size)))
@@ -161,9 +150,7 @@ def metal(
     return image
 
 
-def ground(
-    size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None
-) -> Texture:
+def ground(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     """Asphalt, sand, plaster, concrete, carpet: fine grain of low contrast, with stains."""
     base = palette(rng, 3, 0)[1:2] if colours is None else colours[1:2]
     spread = np.float32(rng.uniform(0.1, 0.5))
@@ -173,9 +160,7 @@ def ground(
     return scaled(np.broadcast_to(base[0].astype(np.uint8), (*size, 3)).copy(), gain)
 
 
-def panes(
-    size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None
-) -> Texture:
+def panes(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     """A regular grid: windows of a front, tiles, shelves, a keyboard, a fence of mesh."""
     base = palette(rng, 4, 0.1) if colours is None else colours
     pitch = min(size) / rng.uniform(3, 14)
@@ -192,9 +177,7 @@ def panes(
     return scaled(image, np.float32(0.85) + np.float32(0.3) * bank.view(size, rng, min(size) / 100))
 
 
-def writing(
-    size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None
-) -> Texture:
+def writing(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     """Lines of print, labels and bar codes on paper or packaging."""
     two = palette(rng, 2, 0.5) if colours is None or rng.random() < 0.5 else colours[[0, -1]]
     image = np.empty((*size, 3), np.uint8)
@@ -217,26 +200,16 @@ def writing(
 
 
 MATERIALS: tuple[tuple[Material, float], ...] = (
-    (natural, 0.24),
-    (wood, 0.08),
-    (fabric, 0.14),
-    (skin, 0.05),
-    (fur, 0.09),
-    (grass, 0.05),
-    (foliage, 0.08),
-    (water, 0.04),
-    (metal, 0.07),
-    (ground, 0.08),
-    (panes, 0.05),
-    (writing, 0.03),
-)
+    (natural, 0.24), (wood, 0.08), (fabric, 0.14), (skin, 0.05), (fur, 0.09), (grass, 0.05),
+    (foliage, 0.08), (water, 0.04), (metal, 0.07), (ground, 0.08), (panes, 0.05), (writing, 0.03),
+)  # fmt: skip
 GROUNDS: tuple[Material, ...] = (grass, ground, ground, wood, water, panes, natural, fabric)
 BACKS: tuple[Material, ...] = (foliage, panes, natural, ground, wood, grass, fabric)
 
 
 def material(
     size: Size,
-    rng: np.random.Generator,
+    rng: Rng,
     bank: NoiseBank,
     colours: Colours | None = None,
     kinds: tuple[Material, ...] | None = None,
@@ -260,7 +233,7 @@ def material(
     return np.ascontiguousarray(image)
 
 
-def room(size: Size, rng: np.random.Generator, bank: NoiseBank) -> Texture:
+def room(size: Size, rng: Rng, bank: NoiseBank) -> Texture:
     """A wall with things of other materials before it that throw soft shadows on it."""
     image = material(size, rng, bank, palette(rng, 4, CALM), BACKS)
     for _ in range(_below(rng, 9)):
@@ -275,7 +248,7 @@ def room(size: Size, rng: np.random.Generator, bank: NoiseBank) -> Texture:
     return image
 
 
-def outdoors(size: Size, rng: np.random.Generator, bank: NoiseBank) -> Texture:
+def outdoors(size: Size, rng: Rng, bank: NoiseBank) -> Texture:
     """A sky, and before it foliage, fronts of houses and ground, hazy where they are far."""
     height, width = size
     sky = np.linspace(0, 1, height, dtype=np.float32)[:, None] * np.ones(width, np.float32)
@@ -299,7 +272,7 @@ def outdoors(size: Size, rng: np.random.Generator, bank: NoiseBank) -> Texture:
     return image
 
 
-def surroundings(size: Size, rng: np.random.Generator, bank: NoiseBank) -> Texture:
+def surroundings(size: Size, rng: Rng, bank: NoiseBank) -> Texture:
     """A background: outdoors, a room, or one material; sharp or out of focus."""
     kind = rng.random()
     if kind < 0.4:
@@ -313,18 +286,13 @@ def surroundings(size: Size, rng: np.random.Generator, bank: NoiseBank) -> Textu
     return image
 
 
-def streaks(
-    size: Size, rng: np.random.Generator, bank: NoiseBank, ratio: float, angle: float, tile: int
-) -> Values:
+def streaks(size: Size, rng: Rng, bank: NoiseBank, ratio: float, angle: float, tile: int) -> Values:
     """Noise that is longer along a direction than across it.
 
     Args:
         size: (H, W) in px.
-        rng: source of randomness.
-        bank: noise tiles.
         ratio: length over width.
         angle: of the direction in rad, from right to down.
-        tile: which slope.
     """
     zoom = max(1.0, min(size) / 220) * rng.uniform(0.8, 1.6)
     c, s = np.cos(angle) / zoom, np.sin(angle) / zoom
@@ -336,17 +304,13 @@ def streaks(
     )
 
 
-def _cloudy(
-    size: Size, rng: np.random.Generator, bank: NoiseBank, colours: Colours | None
-) -> Texture:
+def _cloudy(size: Size, rng: Rng, bank: NoiseBank, colours: Colours | None) -> Texture:
     base = palette(rng, 4, CALM) if colours is None else colours
     noise = bank.view(size, rng, min(size) / 160 * 2.0 ** rng.uniform(-1, 1), 1 + _below(rng, 4))
     return colourise(noise, base)
 
 
-def _tones(
-    rng: np.random.Generator, tones: tuple[tuple[int, int, int], ...], spread: float
-) -> Colours:
+def _tones(rng: Rng, tones: tuple[tuple[int, int, int], ...], spread: float) -> Colours:
     """From dark to light around one or two of some colours (4, 3)."""
     first, second = (np.array(tones[_below(rng, len(tones))], np.float32) for _ in range(2))
     steps = np.linspace(1 - spread, 1 + spread, 4, dtype=np.float32)[:, None]
@@ -366,5 +330,5 @@ def _hash(values: Values) -> Values:
     return (mixed - np.floor(mixed)).astype(np.float32)
 
 
-def _below(rng: np.random.Generator, end: int) -> int:
+def _below(rng: Rng, end: int) -> int:
     return int(rng.integers(end))

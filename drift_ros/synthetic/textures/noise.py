@@ -40,7 +40,6 @@ class NoiseBank:
 
         Args:
             size: (H, W) in px.
-            rng: source of randomness.
             zoom: px of the result per px of the tile, along a random axis a little more.
             tile: which slope; None draws one.
         """

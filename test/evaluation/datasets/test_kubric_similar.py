@@ -38,9 +38,9 @@ def test_splits_and_other_sets():
     chosen = Selection(split='val', limit=5)
     found = open_dataset('kubric-similar', 'similar-3', chosen).sequences
     assert found[0].name == 'similar-3-val-00' and len(found[0].frames) == 5
-    with pytest.raises(SettingsError, match='unknown scene'):
+    with pytest.raises(SettingsError):
         open_dataset('kubric-similar', 'nowhere')
-    with pytest.raises(SettingsError, match='splits test and val'):
+    with pytest.raises(SettingsError):
         open_dataset('kubric-similar', 'similar-3', Selection(split='train'))
 
 

@@ -22,7 +22,7 @@ def score(name: str, *j: float, seconds: float | None = 4.0) -> SequenceScore:
         ObjectScore(id_, f'thing {id_}', (1, 2), (v, v), (v / 2, v / 2), (id_, id_ + 1))
         for id_, v in enumerate(j, start=1)
     )
-    return SequenceScore(name, (4, 5), 8, objects, seconds, 100)
+    return SequenceScore(name, (4, 5), 8, objects, seconds=seconds, memory=100)
 
 
 def test_a_sequence_is_the_mean_of_its_objects():

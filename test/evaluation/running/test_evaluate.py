@@ -230,14 +230,14 @@ def test_a_run_of_another_command_is_not_touched(tmp_path):
     run.begin(False, [])
     run.close()
     for overwrite in (False, True):
-        with pytest.raises(OutputError, match=r'another command of drift \(track\)'):
+        with pytest.raises(OutputError, match='track'):
             evaluate(data(tmp_path, 'a'), STILL, out, Options(overwrite=overwrite))
     assert (out / 'run.json').is_file()
 
 
 def test_settings_that_gave_nothing_can_be_mended(tmp_path):
     out = tmp_path / 'out'
-    with pytest.raises(SettingsError, match="unexpected keyword argument 'id'"):
+    with pytest.raises(SettingsError, match="'id'"):
         evaluate(data(tmp_path, 'a'), PlugIn('trackers:Still', {'id': 1}), out, BARE)
     record = evaluate(data(tmp_path), PlugIn('trackers:Still', {'ids': 1}), out, BARE)
     assert record['settings']['method.ids'] == 1
@@ -260,7 +260,8 @@ def importable(monkeypatch):
 
 
 def test_two_processes_give_what_one_gives(tmp_path):
-    spec = Ours(build(TrackerSettings, {'features.resolution': 0, 'propagation.radius': 6}))
+    values = {'features.name': 'patch', 'features.resolution': 0, 'propagation.radius': 6}
+    spec = Ours(build(TrackerSettings, values))
     found = data(tmp_path, 'a', 'b', 'c')
     one = evaluate(found, spec, tmp_path / 'one', Options(pictures=False))
     notes = Notes()
