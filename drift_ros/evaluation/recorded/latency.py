@@ -36,8 +36,8 @@ class Course:
 
     def add(self, time: float, values: dict[str, str]) -> None:
         """Take one report."""
-        told = {m[1]: float(text) for key, text in values.items() if (m := STAGE.fullmatch(key))}
-        others = {key: float(values[key]) for key in TOTALS if key in values}
+        told = {m[1]: _number(v) for key, v in values.items() if (m := STAGE.fullmatch(key))}
+        others = {key: _number(values[key]) for key in TOTALS if key in values}
         for series, found in ((self.stages, told), (self.totals, others)):
             for name in {**series, **found}:
                 before = series.setdefault(name, [math.nan] * len(self.times))
@@ -95,6 +95,13 @@ def page(courses: dict[str, Course], name: str) -> str:
         )
     lead = f'Where the time of each frame went, by the diagnostics in {name}.'
     return pages.render(__package__ or '', 'latency.html.j2', title='Latency', lead=lead, of=parts)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:  # somebody else's
+        return math.nan
 
 
 def _courses(messages: Iterable[tuple[int, Any]]) -> dict[str, Course]:

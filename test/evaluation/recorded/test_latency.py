@@ -43,7 +43,7 @@ def test_stages_in_the_course_of_time(tmp_path: Path) -> None:
     first = {'stage: features [ms]': '100.0', 'stage: queue [ms]': '10.0', 'rate in [Hz]': '12.00'}
     third = {'stage: features [ms]': '140.0', 'stage: queue [ms]': '30.0', 'rate in [Hz]': '11.00'}
     name = '/tracker: tracking left'
-    silent = {name: {'rate in [Hz]': '0.00'}}  # nothing was published
+    silent = {name: {'rate in [Hz]': '0.00', 'latency p50 [ms]': '?'}}  # nothing was published
     bag = record(tmp_path / 'bag', {name: first} | other, silent, {name: third})
     courses = latency.read(bag)
     assert list(courses) == [name]
