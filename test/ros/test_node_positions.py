@@ -204,3 +204,26 @@ def test_labels_as_png_are_the_labels(rig: Any, tools: Any) -> None:
     np.testing.assert_array_equal(decoded, tools.array(labels[1]))
     assert decoded.any()
     assert coded[1].header == labels[1].header
+
+
+def test_diagnostics_say_where_the_time_goes(rig: Any, tools: Any) -> None:
+    reports = rig.listen('/diagnostics', DiagnosticArray)
+    tracks = rig.tracks()
+    rig.show(0)
+    assert rig.reset(0).success
+    rig.show(1)
+    tools.until(lambda: len(tracks) == 3)
+
+    def stages() -> dict[str, float]:
+        told: dict[str, float] = {}
+        for status in (s for report in reports for s in report.status if rig.name in s.name):
+            for entry in status.values:
+                if entry.key.startswith('stage: '):
+                    told[entry.key] = max(told.get(entry.key, 0), float(entry.value))
+        return told
+
+    names = ('queue', 'conversion', 'features', 'propagation', 'refinement', 'publishing')
+    tools.until(lambda: list(stages()) == [f'stage: {name} [ms]' for name in names])
+    tools.until(lambda: stages()['stage: features [ms]'] > 0)
+    assert stages()['stage: propagation [ms]'] > 0
+    assert stages()['stage: refinement [ms]'] == 0  # there is none
