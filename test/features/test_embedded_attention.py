@@ -59,7 +59,8 @@ def test_with_the_own_values_the_kernel_returns_what_the_layer_returns(
         model(sample, log_snr, join=False)
         hook.remove()
         ((query, key),) = model.queries_and_keys(sample, log_snr, [block])
-        _, _, value, turn = attention.project(seen['into'], 1)
+        _, sides, turn = attention.project(seen['into'], 1)
+        value = sides[..., attention.heads :, :]
         maps = [each[0].permute(2, 3, 0, 1) for each in (query, key, value[:, 0])]
         heads = [attend([q], [k[None]], v[None]) for q, k, v in zip(*maps, strict=True)]
         mixed = torch.stack(heads).permute(2, 3, 0, 1)[None, None]  # (1, 1, h, w, heads, C)

@@ -66,7 +66,7 @@ def test_a_cache_keeps_a_bounded_number_of_frames() -> None:
     sizes = set()
     for _ in range(12):
         model.describe(x, level, cache=cache)
-        sizes.add(sum(part.numel() for parts in cache.layers.values() for part in parts))
+        sizes.add(sum(part.numel() for part in cache.layers.values()))
     assert len(sizes) == 1
     assert cache.frames == 12
 

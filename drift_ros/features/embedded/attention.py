@@ -6,14 +6,13 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from drift_ros.descriptors import Descriptors
 from drift_ros.errors import SettingsError
 from drift_ros.features.attention import parse_places
 from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.features.device import prepare, require_finite
-from drift_ros.features.embedded.extractor import SHRINK, level
+from drift_ros.features.embedded.extractor import SHRINK, level, shrink
 from drift_ros.features.embedded.model import EmbeddedUNet
 from drift_ros.features.inversion import ddim, snr_ladder, take_apart
 from drift_ros.features.noise import NoiseLevel, gaussian
@@ -76,7 +75,7 @@ class EmbeddedAttention(FeatureExtractor):
             DeviceError: the network overflows in its number format.
         """
         images, stamps = window.images[-window.new :], window.stamps[-window.new :]
-        clean = functional.avg_pool2d(images.float(), SHRINK).div_(127.5).sub_(1)
+        clean = shrink(images)
         if self._levels:
             noisy = ddim(clean, self._predict, self._levels)
         else:

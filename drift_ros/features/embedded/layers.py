@@ -17,6 +17,7 @@ from torch.nn import functional
 HEAD = 32  # channels of a head
 BASE = 100.0  # the slowest wave of positions is that many times 2 pi cells or frames long
 SHARPNESS = 8.0  # of attention at the start: weights of equal and opposite cells differ by exp(16)
+EPSILON = 1e-12  # least length of a vector that is brought to unit length
 TILE, MARGIN = 8, 4  # queries of a tile share their keys, which lie up to MARGIN cells beyond it
 PAST = {'frame': 0, 'near': 2, 'all': 3, 'long': 8}  # earlier frames that a scope attends to
 
@@ -26,12 +27,12 @@ class Cache:
 
     Attributes:
         frames: number of frames that went through so far.
-        layers: keys and values by attention layer, frames along dimension 1.
+        layers: keys and values of the newest frames by attention layer.
     """
 
     def __init__(self) -> None:
         self.frames = 0
-        self.layers: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+        self.layers: dict[nn.Module, Tensor] = {}
 
 
 def residual(channels_in: int, channels: int, time: int) -> ResnetBlock2D:
@@ -91,104 +92,90 @@ class Attention(nn.Module):
         zero(self.out)
 
     def forward(self, features: Tensor, frames: int, cache: Cache | None = None) -> Tensor:
-        """(B * F, C, h, w) -> the same; `cache` is read and brought up to date."""
-        query, key, value, turn = self.project(features, frames, cache.frames if cache else 0)
-        attend = _attend_near if self.scope == 'near' else _attend_all
-        mixed = attend(query, *self._join(key, value, cache))
-        mixed = _rotate(mixed, turn, back=True)
+        """(B * F, C, h, w) -> the same; with a cache, which is brought up to date, F is 1."""
         count, channels, height, width = features.shape
-        hidden = self.out(mixed.flatten(-2)).reshape(count, height, width, channels)
-        return features + hidden.permute(0, 3, 1, 2)
+        query, sides, turn = self.project(features, frames, cache.frames if cache else 0)
+        near = self.scope == 'near'
+        query, sides = _tiles(query, 0, near), _tiles(sides, MARGIN, near)
+        if self.past:
+            sides = _earlier(sides, self.past) if cache is None else self._remember(sides, cache)
+        mixed = _attend(query, *sides.chunk(2, 4))[:, :, :height, :width]
+        hidden = self.out(_rotate(mixed, turn, back=True).flatten(-2))
+        return features + hidden.view(count, height, width, channels).permute(0, 3, 1, 2)
 
     def project(
         self, features: Tensor, frames: int, first: int = 0
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Queries, keys and values (B, F, h, w, heads, HEAD) of frames from number `first` on, and
-        the rotation by their places, which has been applied to them.
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, F, h, w, heads, HEAD) of frames from number `first` on, their keys and values
+        (B, F, h, w, 2 * heads, HEAD), and the rotation by their places, which has been applied.
         """
-        _, _, height, width = features.shape
+        height, width = features.shape[2:]
         hidden = self.qkv(self.norm(features).permute(0, 2, 3, 1))
-        turn = _rotation(first, (frames, height, width), features.device).to(features.dtype)
         parts = hidden.view(-1, frames, height, width, 3 * self.heads, HEAD)
-        query, key, value = _rotate(parts, turn).chunk(3, -2)
-        query = functional.normalize(query, dim=-1) * self.sharpness[:, 0]
-        return query, functional.normalize(key, dim=-1), value, turn
+        query, key, value = (
+            torch.linalg.vector_norm(parts, dim=-1, keepdim=True).clamp_min(EPSILON).chunk(3, -2)
+        )
+        gains = torch.cat([self.sharpness[:, 0] / query, 1 / key, torch.ones_like(value)], -2)
+        turn = _rotation(first, (frames, height, width), features.device).to(features.dtype)
+        query, sides = _rotate(parts * gains, turn).split([self.heads, 2 * self.heads], -2)
+        return query, sides, turn
 
-    def _join(self, key: Tensor, value: Tensor, cache: Cache | None) -> tuple[Tensor, Tensor]:
-        """Keys and values of `past` frames before the first query, and of all queries.
-
-        (B, F + past, keys, heads, HEAD), or with the keys of each tile, as `_tiles` has them; what
-        lies before the stream has length 0.
+    def _remember(self, sides: Tensor, cache: Cache) -> Tensor:
+        """Put the newest frame where the one lies that is too old, and return all, as `_earlier`;
+        their order does not matter, for keys know their time.
         """
-        sides = []
-        for index, each in enumerate((key, value)):
-            new = _tiles(each, MARGIN) if self.scope == 'near' else each.flatten(2, 3)
-            known = cache.layers.get(self) if cache else None
-            parts = [new] if known is None else [known[index], new]
-            if missing := self.past - sum(part.shape[1] for part in parts[:-1]):
-                parts.insert(0, new.new_zeros(len(new), missing, *new.shape[2:]))
-            sides.append(torch.cat(parts, 1) if len(parts) > 1 else new)
-        if cache is not None and self.past:
-            cache.layers[self] = sides[0][:, -self.past :], sides[1][:, -self.past :]
-        return sides[0], sides[1]
+        known = cache.layers.get(self)
+        if known is None:
+            shape = list(sides.shape)
+            shape.insert(5, self.past + 1)
+            known = cache.layers[self] = sides.new_zeros(shape)
+        known[:, :, :, :, :, cache.frames % (self.past + 1)] = sides
+        return known
 
 
-def _attend_all(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """(B, F, h, w, heads, HEAD) queries of frame i attend to the keys (B, F + past, n, heads, HEAD)
-    of frames i to i + past.
+def _tiles(each: Tensor, margin: int, cut: bool) -> Tensor:
+    """(B, F, h, w, n, HEAD) -> (B, F, down, across, n, side, side, HEAD); one tile unless `cut`.
 
-    Frames before the stream are keys of length 0 with the value 0: somewhere to attend to for what
-    has no match.
+    What lies beyond the image is 0.
     """
-    frames, past = query.shape[1], key.shape[1] - query.shape[1]
-
-    def spread(each: Tensor) -> Tensor:  # (B * F, (past + 1) * n, heads, HEAD)
-        if frames == 1:
-            return each.flatten(1, 2)
-        lags = [each[:, lag : lag + frames] for lag in range(past + 1)]
-        return (torch.cat(lags, 2) if past else each).flatten(0, 1)
-
-    return _attend(query.flatten(0, 1).flatten(1, 2), spread(key), spread(value)).view(query.shape)
-
-
-def _attend_near(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """The same within tiles of cells, whose keys are (B, F + past, tiles, n, heads, HEAD).
-
-    What lies beyond the image is a key of length 0 too.
-    """
-    batch, frames, height, width, heads, _ = query.shape
-    past = key.shape[1] - frames
-    down, across = -(-height // TILE), -(-width // TILE)
-
-    def spread(each: Tensor) -> Tensor:
-        return torch.cat([each[:, lag : lag + frames] for lag in range(past + 1)], 3).flatten(0, 2)
-
-    seen = _attend(_tiles(query, 0).flatten(0, 2), spread(key), spread(value))
-    seen = seen.reshape(batch, frames, down, across, TILE, TILE, heads, HEAD)
-    whole = seen.transpose(3, 4).flatten(4, 5).flatten(2, 3)
-    return whole[:, :, :height, :width]
-
-
-def _tiles(each: Tensor, margin: int) -> Tensor:
-    """(B, F, h, w, heads, HEAD) -> (B, F, tiles, side^2, heads, HEAD), 0 beyond the image."""
+    if not cut:
+        return each.movedim(4, 2)[:, :, None, None]
     height, width = each.shape[2:4]
     low, right = -height % TILE, -width % TILE
     pad = (0, 0, 0, 0, margin, margin + right, margin, margin + low)
     side = TILE + 2 * margin
-    cut = functional.pad(each, pad).unfold(2, side, TILE).unfold(3, side, TILE)
-    return cut.permute(0, 1, 2, 3, 6, 7, 4, 5).flatten(4, 5).flatten(2, 3)
+    tiles = functional.pad(each, pad).unfold(2, side, TILE).unfold(3, side, TILE)
+    return tiles.permute(0, 1, 2, 3, 4, 6, 7, 5)
+
+
+def _earlier(sides: Tensor, past: int) -> Tensor:
+    """Keys and values of each frame -> those of the frames before it too, as a new dimension 5.
+
+    Frames before the stream are keys of length 0 with the value 0: somewhere to attend to for what
+    has no match.
+    """
+    frames = sides.shape[1]
+    padded = torch.cat([sides.new_zeros(len(sides), past, *sides.shape[2:]), sides], 1)
+    return torch.stack([padded[:, lag : lag + frames] for lag in range(past + 1)], 5)
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Attention of (b, n, heads, HEAD) queries to (b, m, heads, HEAD) keys."""
-    query, key, value = (each.transpose(1, 2) for each in (query, key, value))
-    return functional.scaled_dot_product_attention(query, key, value, scale=1.0).transpose(1, 2)
+    """Attention of queries of tiles to the keys of the same tiles, as `_tiles` has them.
+
+    Returns:
+        (B, F, h, w, heads, HEAD) with h and w of whole tiles.
+    """
+    shape = query.shape
+    query, key, value = (each.flatten(5, -2).flatten(0, 3) for each in (query, key, value))
+    mixed = functional.scaled_dot_product_attention(query, key, value, scale=1.0)
+    mixed = mixed.view(shape).permute(0, 1, 2, 5, 3, 6, 4, 7)
+    return mixed.flatten(4, 5).flatten(2, 3)
 
 
 @lru_cache(maxsize=8)  # layers of one grid share it, as long as a frame is at work
 def _rotation(first: int, shape: tuple[int, int, int], device: torch.device) -> Tensor:
-    """(2, F, h, w, 1, HEAD / 2) cosine and sine of the angles of each pair of channels, for frames
-    from number `first` on.
+    """(2, F, h, w, 1, HEAD) cosine and sine of the angles by which pairs of channels are rotated,
+    in frames from number `first` on; the sine of the first one of a pair is negative.
     """
     pairs = HEAD // 2
     parts = []
@@ -201,20 +188,16 @@ def _rotation(first: int, shape: tuple[int, int, int], device: torch.device) -> 
         view[axis + 1] = length
         part = torch.stack([angle.cos(), angle.sin()]).float()
         parts.append(part.view(view).expand(2, *shape, waves))
-    return torch.cat(parts, -1)[..., None, :]
+    cosine, sine = torch.cat(parts, -1)[..., None, :]
+    return torch.stack([torch.cat([cosine, cosine], -1), torch.cat([-sine, sine], -1)])
 
 
 def _rotate(values: Tensor, turn: Tensor, back: bool = False) -> Tensor:
     """Rotate pairs of channels of (B, F, ..., heads, HEAD) by an angle, or back by it."""
-    first, second = values.chunk(2, -1)
     cosine, sine = turn
-    sign = -1 if back else 1
-    return torch.cat(
-        [
-            torch.addcmul(first * cosine, second, sine, value=-sign),
-            torch.addcmul(second * cosine, first, sine, value=sign),
-        ],
-        -1,
+    first, second = values.chunk(2, -1)
+    return torch.addcmul(
+        values * cosine, torch.cat([second, first], -1), sine, value=-1 if back else 1
     )
 
 

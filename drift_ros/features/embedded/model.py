@@ -131,18 +131,15 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
             for c, d in zip(reversed(channels), readout, strict=True)
         )
 
-    def forward(
-        self, sample: Tensor, log_snr: Tensor, *, join: bool = True, cache: Cache | None = None
-    ) -> Outputs:
+    def forward(self, sample: Tensor, log_snr: Tensor, *, join: bool = True) -> Outputs:
         """Predict the clean frames and their descriptors.
 
         Args:
             sample: (B, F, 3, H, W) noised frames; H and W multiples of `multiple`.
             log_snr: (B, F) natural logarithm of their signal-to-noise ratio.
             join: whether temporal layers are run. Without them every frame is seen alone.
-            cache: of the frames before, if these are later frames of a stream; updated in place.
         """
-        hidden, descriptors = self._trunk(sample, log_snr, join, cache)
+        hidden, descriptors = self._trunk(sample, log_snr, join, None)
         frames = sample.shape[1]
         clean = self.head(functional.silu(self.norm(hidden)))
         clean = functional.pixel_shuffle(clean, self.config.patch)
@@ -151,8 +148,18 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
     def describe(
         self, sample: Tensor, log_snr: Tensor, *, join: bool = True, cache: Cache | None = None
     ) -> Tensor:
-        """(B, F, D, h, w) descriptors alone; arguments as for `forward`."""
-        return self._trunk(sample, log_snr, join, cache)[1].unflatten(0, (-1, sample.shape[1]))
+        """(B, F, D, h, w) descriptors alone.
+
+        Args:
+            sample: as for `forward`, as the next two.
+            log_snr: noise levels.
+            join: whether temporal layers are run.
+            cache: of the frames before, if these are later frames of a stream; updated in place.
+        """
+        if cache is None:
+            return self._trunk(sample, log_snr, join, None)[1].unflatten(0, (len(sample), -1))
+        frames = zip(sample.split(1, 1), log_snr.split(1, 1), strict=True)
+        return torch.stack([self._trunk(*frame, join, cache)[1] for frame in frames], 1)
 
     def _trunk(
         self, sample: Tensor, log_snr: Tensor, join: bool, cache: Cache | None
@@ -196,8 +203,8 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
             hidden = self._meet(depth, hidden, skips)
             if depth in blocks:
                 attention = cast('Attention', stage.attention[0])
-                query, key, _, _ = attention.project(stage.block(hidden, noise), 1)
-                found.append((query[:, 0], key[:, 0]))
+                query, sides, _ = attention.project(stage.block(hidden, noise), 1)
+                found.append((query[:, 0], sides[:, 0, ..., : attention.heads, :]))
             if depth < blocks[-1]:
                 hidden = stage(hidden, noise, 1, False, None)
         return found
