@@ -3,6 +3,9 @@
     python benchmarks/results.py OUT [--davis ../shared/data/davis/test] [--only embedded ...]
     python benchmarks/results.py OUT --attention    # what the parts of the attention kernel bring
 
+The second takes the clips for choosing, DAVIS val and some videos of kubric-similar val, the first
+frames of each, one method after the other in this process; its memory is not that of a method.
+
 Each method tracks each data set by `drift evaluate` in a process of its own, so that its memory is
 its own, and leaves a folder with its report in OUT/<data set>/<method>. What is done is not done
 again. The tables are printed and written to OUT/results.md.
@@ -24,14 +27,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import typer
 
 from drift_ros import resources
+from drift_ros.cli.main import make_app
 from drift_ros.environment import machine
 from drift_ros.features.embedded.create import load
 from drift_ros.features.embedded.model import EmbeddedUNet
 
 SMALL = ('--set', 'features.resolution=240')
 RENDERED = ('kubric-similar', 'similar-2', 'similar-3', 'similar-4', 'similar-5', 'similar-6')
+VIDEOS = ('kubric-similar-val-00', 'kubric-similar-val-01', 'kubric-similar-val-02')  # for choosing
+CHOOSING = 8  # frames of each clip
 MEASURES = ('J&F', 'J', 'F')
 
 
@@ -66,25 +73,35 @@ def attention() -> dict[str, tuple[str, ...]]:
         chosen = (option for text in assignments for option in ('--set', text))
         return ('--features', features, *chosen)
 
-    kernel, grabcut = 'embedded-attention', 'refinement.backend=grabcut'
+    cosine, kernel = 'embedded-image', 'embedded-attention'
+    window = 'propagation.attention_window=true'
+    sharp = 'features.attention.temperature=0.125'
+    alike = ('features.attention.compare=keys', sharp)
+    inverted = ('features.noise=inversion', 'features.inversion_steps=5')
     both = 'features.attention.layers=0,1'
+    fitted, closed = 'adaptation.heads=fitted', 'adaptation.heads=closed-form'
+    grabcut, output = 'refinement.backend=grabcut', 'refinement.feedback=false'
     return {
-        'cosine of features': row('embedded-image'),
-        'cosine, GrabCut': row('embedded-image', grabcut),
-        'cosine, GrabCut on the output alone': row(
-            'embedded-image', grabcut, 'refinement.feedback=false'
-        ),
-        'attention kernel': row(kernel),
-        'kernel in a window': row(kernel, 'propagation.attention_window=true'),
-        'kernel, inversion': row(kernel, 'features.noise=inversion'),
-        'kernel, fitted heads': row(kernel, 'adaptation.heads=fitted'),
-        'kernel of two blocks': row(kernel, both),
-        'kernel of two blocks, fitted heads': row(kernel, both, 'adaptation.heads=fitted'),
-        'kernel of two blocks, closed form': row(kernel, both, 'adaptation.heads=closed-form'),
-        'kernel, GrabCut': row(kernel, grabcut),
-        'all of it': ('--config', 'embedded_drift'),
-        'stream of features': row('embedded'),
-        'stream of features, GrabCut': row('embedded', grabcut),
+        'cosine of features': row(cosine),
+        'cosine, GrabCut': row(cosine, grabcut),
+        'cosine, GrabCut on the output alone': row(cosine, grabcut, output),
+        'kernel': row(kernel),
+        'kernel, window': row(kernel, window),
+        'kernel, sharper': row(kernel, sharp),
+        'kernel, inversion': row(kernel, *inverted),
+        'two blocks': row(kernel, both),
+        'two blocks, fitted heads': row(kernel, both, fitted),
+        'two blocks, closed form': row(kernel, both, closed),
+        'keys': row(kernel, *alike),
+        'keys, window': row(kernel, *alike, window),
+        'keys, inversion': row(kernel, *alike, *inverted),
+        'keys, fitted heads': row(kernel, *alike, fitted),
+        'keys, GrabCut': row(kernel, *alike, grabcut),
+        'keys, GrabCut on the output alone': row(kernel, *alike, grabcut, output),
+        'keys of two blocks': row(kernel, both, *alike),
+        'keys of two blocks, fitted heads': row(kernel, both, *alike, fitted),
+        'keys of two blocks, window': row(kernel, both, *alike, window),
+        'embedded_drift': ('--config', 'embedded_drift'),
     }
 
 
@@ -97,13 +114,17 @@ def main() -> None:
     if unknown:
         raise SystemExit(f'no method {", ".join(unknown)}; there are: {", ".join(rows)}')
     tables = []
+    run = _here if options.attention else _drift
     for title, layout, data in _datasets(options.davis, options.rendered):
         records = {}
         for name in options.only or rows:
             out = options.out / title.replace(' ', '-') / _folder(name)
             command = ['evaluate', data, '--layout', layout, '--out', str(out), '--no-pictures']
             command += ['--frames', str(options.frames)] if options.frames else []
-            _drift(*command, *rows[name], '--device', options.device)
+            command += ['--split', 'val'] if options.attention and layout != 'davis' else []
+            command += ['--sequences', ','.join(VIDEOS)] if '--split' in command else []
+            if not (out / 'results.json').is_file():
+                run(*command, *rows[name], '--device', options.device)
             records[name] = json.loads((out / 'results.json').read_text())
         tables.append(f'### {title}\n\n' + '\n'.join(_table(records)))
     facts = ', '.join(f'{key}: {value}' for key, value in machine().items())
@@ -117,19 +138,22 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('out', type=Path)
-    parser.add_argument(
-        '--davis', type=Path, default=Path('../shared/data/davis/test'), help='folder like DAVIS'
-    )
+    parser.add_argument('--davis', type=Path, help='folder like DAVIS')
     parser.add_argument('--only', action='append', metavar='METHOD', help='may be repeated')
     parser.add_argument(
         '--attention', action='store_true', help='the parts of the attention kernel in their place'
     )
     parser.add_argument('--frames', type=int, help='only the first ones of every sequence')
-    parser.add_argument(
-        '--rendered', default=','.join(RENDERED), metavar='SET,SET', help='rendered sets'
-    )
+    parser.add_argument('--rendered', metavar='SET,SET', help='rendered sets')
     parser.add_argument('--device', default='auto')
-    return parser.parse_args()
+    options = parser.parse_args()
+    choosing = options.attention
+    data = Path('../shared/data/davis')
+    options.davis = options.davis or data / ('val' if choosing else 'test')
+    options.frames = options.frames or (CHOOSING if choosing else None)
+    if options.rendered is None:
+        options.rendered = ','.join(RENDERED[:1] if choosing else RENDERED)
+    return options
 
 
 def _datasets(davis: Path, rendered: str) -> list[tuple[str, str, str]]:
@@ -155,6 +179,15 @@ def _drift(*arguments: str) -> None:
     done = subprocess.run([command if command.is_file() else shutil.which('drift'), *arguments])
     if done.returncode:
         raise SystemExit(f'drift {" ".join(arguments)} failed')
+
+
+def _here(*arguments: str) -> None:
+    """The same in this process, which saves the start of another one."""
+    try:
+        make_app()(list(arguments), standalone_mode=False)
+    except typer.Exit as end:
+        if end.exit_code:
+            raise SystemExit(f'drift {" ".join(arguments)} failed') from end
 
 
 def _folder(name: str) -> str:

@@ -20,6 +20,7 @@ from drift_ros.pictures import MAX_PIXELS, MOST_PIXELS
 from drift_ros.settings_file import read_yaml as read_yaml  # for all who read settings
 
 Model = TypeVar('Model', bound='Settings')
+PLACES = r'^(\d+(\.\d+)?(,\d+(\.\d+)?)*)?$'  # of layers: `3` or `2.0,3.1`
 
 
 class ZeroOr:
@@ -178,11 +179,23 @@ class AttentionSettings(Settings):
 
     layers: str = Field(
         '',
-        pattern=r'^(\d+(\.\d+)?(,\d+(\.\d+)?)*)?$',
+        pattern=PLACES,
         description='Self-attention layers of the decoder whose queries and keys are read: blocks '
         '(0 = deepest), or blocks with layers, such as `3` or `2.0,3.1`; empty takes the block '
         'with the finest grid that attends (3 of Stable Diffusion, 2 of ADM as diffusers counts '
         'them, 1 of the embedded model).',
+    )
+    compare: Literal['queries', 'keys'] = Field(
+        'queries',
+        description='What is compared with the keys of remembered frames: the `queries` of a '
+        'frame, as in attention, or its `keys`, which find what is alike rather than context.',
+    )
+    temperature: float = Field(
+        1.0,
+        ge=1e-3,
+        le=1e3,
+        description='Temperature of the softmax, as a factor on that of the model: below 1 fewer '
+        'cells count.',
     )
 
 
@@ -413,13 +426,49 @@ class StreamSettings(Settings):
 class PromptSettings(Settings):
     """Who turns clicks and boxes into masks."""
 
-    backend: Literal['auto', 'grabcut', 'segment-anything', 'transformers'] = Field(
+    backend: Literal['auto', 'grabcut', 'spread', 'segment-anything', 'transformers'] = Field(
         'auto',
         description='Segmenter: `segment-anything` (a .pth checkpoint), `transformers` (a folder '
-        'with SAM or SAM 2), '
-        '`grabcut` (OpenCV, no weights). `auto` goes by the checkpoint and is GrabCut without one.',
+        'with SAM or SAM 2), `grabcut` (OpenCV, no weights), `spread` (clicks spread to what the '
+        'extractor of features.name finds alike, then GrabCut). `auto` goes by the checkpoint and '
+        'is GrabCut without one.',
     )
     checkpoint: str = Field('', description='File or folder with the weights of the segmenter.')
+
+
+class TextInversionSettings(Settings):
+    """Textual inversion: an embedding per target, at the output of the text encoder."""
+
+    invert: bool = Field(
+        False,
+        description='Whether an embedding per target is fitted to the prompted masks, so that '
+        'cross-attention shows them; frames are then read with these in the prompt (Stable '
+        'Diffusion only).',
+    )
+    steps: int = Field(100, ge=1, le=20000, description='Steps of the fit (AdamW).')
+    rate: float = Field(0.01, gt=0, le=10, description='Rate of the fit (AdamW).')
+    layers: str = Field(
+        '',
+        pattern=PLACES,
+        description='Cross-attention layers of the decoder that are to show the masks, such as '
+        '`3.0` or `2,3.0`; empty takes the first one of the last block that is run.',
+    )
+    loss: Literal['bce', 'mse'] = Field(
+        'bce',
+        description='Loss between the share of an embedding in cross-attention and the mask: '
+        'binary cross-entropy or the squared error; in both a target has half the weight.',
+    )
+    spread: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description='Weight of the same loss on the shares after self-attention has spread them.',
+    )
+    passes: Literal['joint', 'each'] = Field(
+        'joint',
+        description='Whether targets are fitted in one prompt and pass, where they compete for '
+        'cells (`joint`), or each by itself, in a prompt and pass of its own (`each`).',
+    )
 
 
 class AdaptationSettings(Settings):
@@ -458,6 +507,7 @@ class AdaptationSettings(Settings):
         description='Seconds per frame that a live node spends on fitting; tracking goes on '
         'unadapted until it is done. Offline it is done before tracking starts.',
     )
+    text: TextInversionSettings = TextInversionSettings()
     file: str = Field(
         '',
         description='What `drift adapt` fitted before; it holds from the start, until something is '

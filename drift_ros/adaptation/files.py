@@ -10,18 +10,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from drift_ros.adaptation.fitting import Adaptation
 from drift_ros.errors import CheckpointError, OutputError
 
 KIND = 'drift_ros adaptation'
 Heads = Sequence[tuple[str, int]]
 
 
-def save(path: Path, weights: Tensor, extractor: str, heads: Heads) -> None:
-    """Write weights of heads.
+def save(path: Path, found: Adaptation, extractor: str, heads: Heads) -> None:
+    """Write what was fitted.
 
     Args:
         path: file, by custom with the suffix .safetensors.
-        weights: (heads,).
+        found: weights of heads, embeddings, or both.
         extractor: name of what was adapted, with its model.
         heads: layer and head of each.
 
@@ -29,17 +30,29 @@ def save(path: Path, weights: Tensor, extractor: str, heads: Heads) -> None:
         OutputError: the file cannot be written.
     """
     metadata = {'kind': KIND, 'extractor': extractor, 'heads': json.dumps([list(h) for h in heads])}
+    parts = {'heads': found.heads, 'embeddings': found.embeddings}
+    tensors = {
+        name: part.detach().float().cpu().contiguous()
+        for name, part in parts.items()
+        if part is not None
+    }
     try:
-        save_file({'heads': weights.detach().float().cpu().contiguous()}, path, metadata)
+        save_file(tensors, path, metadata)
     except (OSError, SafetensorError) as error:
         raise OutputError(f'cannot write the adaptation to {path}: {error}') from None
 
 
-def load(path: Path, extractor: str, heads: Heads) -> Tensor:
-    """Read weights of heads that were fitted to the same model.
+def load(path: Path, extractor: str, heads: Heads, dim: int = 0) -> Adaptation:
+    """Read what was fitted to the same model.
+
+    Args:
+        path: the file.
+        extractor: name of what is to use it, with its model.
+        heads: layer and head of each.
+        dim: of the output of its text encoder; 0 where it takes no text.
 
     Returns:
-        (heads,) float32 on the CPU.
+        Tensors in float32 on the CPU.
 
     Raises:
         CheckpointError: the file is missing, damaged, or of another model.
@@ -51,17 +64,20 @@ def load(path: Path, extractor: str, heads: Heads) -> Tensor:
                 raise CheckpointError(
                     f'{path} is no adaptation: expected a file that `drift adapt` wrote'
                 )
-            weights: Tensor = file.get_tensor('heads')
+            parts: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f'cannot read the adaptation {path}: {error}; make it by `drift adapt`'
         ) from None
+    weights, embeddings = parts.get('heads'), parts.get('embeddings')
     own = json.dumps([list(head) for head in heads])
-    fitted = metadata.get('extractor')
-    if (fitted, metadata.get('heads')) != (extractor, own) or weights.shape != (len(heads),):
+    fits = (metadata.get('extractor'), metadata.get('heads')) == (extractor, own)
+    fits &= weights is None or weights.shape == (len(heads),)
+    fits &= embeddings is None or (embeddings.ndim == 2 and embeddings.shape[1] == dim)
+    if not fits or not parts:
         raise CheckpointError(
-            f'the adaptation {path} was fitted to {len(weights)} heads of {fitted}, '
-            f'which are not the {len(heads)} of {extractor}: adapt this model by `drift adapt`, or '
-            'take the settings that the file was made with'
+            f'the adaptation {path} was fitted to {metadata.get("extractor")} with heads '
+            f'{metadata.get("heads")}, which are not those of {extractor}: adapt this model by '
+            '`drift adapt`, or take the settings that the file was made with'
         )
-    return weights
+    return Adaptation(weights, embeddings)

@@ -1,61 +1,73 @@
-"""Fits weights of heads to a prompted frame, in portions that a stream leaves time for."""
+"""Adapts the attention kernel to a prompted frame, in portions that a stream leaves time for."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from drift_ros.adaptation.heads import HeadFit, answers, closed_form, require_cells
+from drift_ros.adaptation.heads import HeadFit, answers, closed_form
+from drift_ros.adaptation.loss import require_cells
+from drift_ros.adaptation.text import TextFit, insert
 from drift_ros.descriptors import Descriptors
+from drift_ros.features.cross_attention import View
 from drift_ros.settings import AdaptationSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Example:
-    """What is fitted to.
+class Adaptation:
+    """What was fitted.
 
     Attributes:
-        described: the prompted frame (n = 1), or a transformed copy of it.
-        remembered: the prompted frame (n = 1).
-        labels: (K, h, w) float32 of the prompted frame, channel 0 = background.
-        expected: (K, h, w) float32 of what is described.
+        heads: (heads,) float32 weights that sum to one; None: all alike.
+        embeddings: (targets, dim) float32 at the output of the text encoder; None: the prompt.
     """
 
-    described: Descriptors
-    remembered: Descriptors
-    labels: Tensor
-    expected: Tensor
+    heads: Tensor | None = None
+    embeddings: Tensor | None = None
+
+
+class PromptedFrame(Protocol):
+    """The frame that is fitted to."""
 
     @property
-    def is_copy(self) -> bool:
-        """Whether the described frame is another than the remembered one."""
-        return self.described is not self.remembered
+    def labels(self) -> Tensor:
+        """(K, h, w) float32 on the finest grid, channel 0 = background."""
+
+    def describe(self, text: Tensor | None, mirrored: bool = False) -> Descriptors:
+        """Descriptors (n = 1) of it, or of its mirror image, with a text (1, tokens, dim) in place
+        of the prompt.
+        """
+
+    def view(self, layers: str) -> tuple[View, Tensor]:
+        """What the network reads in it for any text, and the prompt (1, tokens, dim)."""
 
 
 class Fitting:
     """A fit that is going on.
 
     Args:
-        example: what is fitted to.
-        settings: of the adaptation; `heads` must not be `uniform`.
+        frame: what is fitted to.
+        settings: of the adaptation.
 
     Raises:
         PromptError: a target has no cell.
 
     Attributes:
         progress: share of the work that is done, 0 to 1.
-        weights: (heads,) float32 that sum to one, once all is done; None before.
+        found: what was fitted, once all is done; None before.
     """
 
-    def __init__(self, example: Example, settings: AdaptationSettings) -> None:
-        require_cells(example.labels)
+    def __init__(self, frame: PromptedFrame, settings: AdaptationSettings) -> None:
+        require_cells(frame.labels)
         self.progress = 0.0
-        self.weights: Tensor | None = None
-        self._work = self._run(example, settings)
+        self.found: Adaptation | None = None
+        self._frame, self._settings = frame, settings
+        self._work = self._run()
 
     def advance(self, seconds: float | None = None) -> bool:
         """Go on for that long, or to the end; a portion that has begun is finished.
@@ -68,24 +80,51 @@ class Fitting:
             self.progress = progress
             if end is not None and time.perf_counter() >= end:
                 break
-        return self.weights is not None
+        return self.found is not None
 
-    def _run(self, example: Example, settings: AdaptationSettings) -> Iterator[float]:
-        heads = len(example.remembered.keys)
-        steps = settings.steps if settings.heads == 'fitted' else 0
+    def _run(self) -> Iterator[float]:
+        """The embeddings first: they change what the heads see."""
+        text, embeddings = None, None
+        before = self._settings.text.steps if self._settings.text.invert else 0
+        weigh = self._settings.heads != 'uniform'
+        described = self._frame.describe(None) if weigh else None
+        heads = 0 if described is None else len(described.keys)
+        steps = self._settings.steps if self._settings.heads == 'fitted' else 0
+        total = before + heads + steps
+        if before:
+            view, prompt = self._frame.view(self._settings.text.layers)
+            fit = TextFit(view, prompt, self._frame.labels, self._settings.text)
+            for step in range(before):
+                fit.step()
+                yield (step + 1) / total
+            embeddings = fit.embeddings
+            text = insert(prompt, embeddings)
+            described = self._frame.describe(text) if weigh else None
+        weights = None
+        if described is not None:
+            weights = yield from self._weigh(described, text, before, total)
+        self.found = Adaptation(weights, embeddings)
+
+    def _weigh(
+        self, remembered: Descriptors, text: Tensor | None, before: int, total: int
+    ) -> Generator[float, None, Tensor]:
+        """Yields the progress, of `total` portions with `before` done; returns weights of heads."""
+        settings, labels, expected = self._settings, self._frame.labels, self._frame.labels
+        described, margin = remembered, settings.margin
+        if settings.example == 'copy':
+            described, margin = self._frame.describe(text, mirrored=True), -1
+            expected = labels.flip(2)
         found = []
-        margin = -1 if example.is_copy else settings.margin
-        maps = zip(example.described.queries, example.remembered.keys, strict=True)
-        for index, (query, key) in enumerate(maps):
+        maps = zip(described.queries, remembered.keys, strict=True)
+        for query, key in maps:
             with torch.no_grad():
-                found.append(answers([query[0]], [key[0]], example.labels, margin))
-            yield (index + 1) / (heads + steps)
+                found.append(answers([query[0]], [key[0]], labels, margin))
+            yield (before + len(found)) / total
         every = torch.cat(found)
-        if not steps:
-            self.weights = closed_form(every, example.expected, settings.temperature)
-            return
-        fit = HeadFit(every, example.expected, settings.rate)
-        for step in range(steps):
+        if settings.heads == 'closed-form':
+            return closed_form(every, expected, settings.temperature)
+        fit = HeadFit(every, expected, settings.rate)
+        for step in range(settings.steps):
             fit.step()
-            yield (heads + step + 1) / (heads + steps)
-        self.weights = fit.weights
+            yield (before + len(found) + step + 1) / total
+        return fit.weights

@@ -11,12 +11,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from drift_ros.errors import PromptError
+from drift_ros.adaptation.loss import EMPTY, distance, require_cells
 from drift_ros.propagation.attention import attend_elsewhere, resample
-
-EMPTY = 1e-6
 
 
 def answers(
@@ -49,7 +46,9 @@ class HeadFit:
 
     The loss is the binary cross-entropy between the mean over heads and the labels plus 1 - Dice,
     summed over targets; a target's cells and all others have half the weight of the cross-entropy
-    each, however small it is. Adam's steps begin at the uniform mean.
+    each, however small it is. The mean is brought to the range 0 to 1 per target first, as it is
+    where masks are read: attention over a whole frame leaves little of a small target's label, and
+    only the sharpest head would count otherwise. Adam's steps begin at the uniform mean.
 
     Args:
         found: (heads, K, h, w) answers of the heads.
@@ -63,9 +62,6 @@ class HeadFit:
     def __init__(self, found: Tensor, labels: Tensor, rate: float) -> None:
         require_cells(labels)
         self._answers, self._labels = found[:, 1:].detach(), labels[1:]
-        mass = self._labels.sum((1, 2), keepdim=True)
-        rest = (1 - self._labels).sum((1, 2), keepdim=True).clamp_min(1)
-        self._share = self._labels / (2 * mass) + (1 - self._labels) / (2 * rest)
         self._theta = torch.zeros(len(found), device=found.device, requires_grad=True)
         self._optimiser = torch.optim.Adam([self._theta], lr=rate)
 
@@ -84,11 +80,12 @@ class HeadFit:
         return float(loss.detach())
 
     def _loss(self, weights: Tensor) -> Tensor:
-        mean = torch.einsum('n,nkhw->khw', weights, self._answers).clamp(EMPTY, 1 - EMPTY)
-        entropy = functional.binary_cross_entropy(mean, self._labels, reduction='none')
+        mean = torch.einsum('n,nkhw->khw', weights, self._answers)
+        low, high = mean.amin((1, 2), keepdim=True), mean.amax((1, 2), keepdim=True)
+        mean = (mean - low) / (high - low).clamp_min(EMPTY)
         overlap = (mean * self._labels).sum((1, 2))
         dice = 2 * overlap / (mean.sum((1, 2)) + self._labels.sum((1, 2)))
-        return (entropy * self._share).sum() + (1 - dice).sum()
+        return distance(mean, self._labels, 'bce') + (1 - dice).sum()
 
 
 def closed_form(found: Tensor, labels: Tensor, temperature: float) -> Tensor:
@@ -108,14 +105,3 @@ def closed_form(found: Tensor, labels: Tensor, temperature: float) -> Tensor:
     both = torch.minimum(found[:, 1:], given).sum((2, 3))
     either = torch.maximum(found[:, 1:], given).sum((2, 3))
     return ((both / either).mean(1) / temperature).softmax(0)
-
-
-def require_cells(labels: Tensor) -> None:
-    """Refuse labels (K, h, w) that show no target, or one of them nowhere."""
-    empty = [index for index, each in enumerate(labels) if index and not bool((each > 0).any())]
-    if len(labels) < 2 or empty:
-        raise PromptError(
-            'nothing can be adapted to an empty mask: '
-            + (f'target {empty[0]} of {len(labels) - 1} has no cell' if empty else 'no target')
-            + ' on the prompted frame; prompt it with a mask that covers it'
-        )

@@ -21,7 +21,7 @@ def adapt(
     config: tracker.Config = 'embedded_drift',
     assignments: tracker.Assignments = None,
 ) -> None:
-    """Fit the weights of attention heads to the targets of a frame.
+    """Fit weights of attention heads, or an embedding per target, to the targets of a frame.
 
     `--set adaptation.file=FILE` lets `drift track` and the node begin with them.
     """
@@ -35,10 +35,10 @@ def adapt(
     from drift_ros.tracking.adapter import identity
 
     settings = tracker_settings(config, features, device, assignments or ())
-    if settings.adaptation.heads == 'uniform':
+    if settings.adaptation.heads == 'uniform' and not settings.adaptation.text.invert:
         raise SettingsError(
-            "adaptation.heads is 'uniform', so there is nothing to fit: set it to fitted or "
-            'closed-form'
+            "adaptation.heads is 'uniform' and adaptation.text.invert is false, so there is "
+            'nothing to fit: set the one to fitted or closed-form, or the other to true'
         )
     frame = frame.expanduser()
     image = decode(frame.read_bytes()) if frame.is_file() else None
@@ -48,10 +48,13 @@ def adapt(
     made = Tracker.from_settings(settings)
     made.step(Frame(image, 0), [each.prompt for each in timed])
     made.flush()
-    weights = made.adapter.weights
-    if weights is None:
+    found = made.adapter.found
+    if made.adapter.since is None:
         raise PromptError(f'{prompts} shows no target in {frame}: nothing was fitted')
-    files.save(out.expanduser(), weights, identity(settings, made.extractor), made.extractor.heads)
-    for (layer, head), weight in zip(made.extractor.heads, weights.tolist(), strict=True):
-        typer.echo(f'{layer} head {head}: {weight:.3f}')
+    files.save(out.expanduser(), found, identity(settings, made.extractor), made.extractor.heads)
+    if found.heads is not None:
+        for (layer, head), weight in zip(made.extractor.heads, found.heads.tolist(), strict=True):
+            typer.echo(f'{layer} head {head}: {weight:.3f}')
+    if found.embeddings is not None:
+        typer.echo(f'{len(found.embeddings)} embeddings of {found.embeddings.shape[1]}')
     typer.echo(str(out))

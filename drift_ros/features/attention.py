@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from drift_ros.descriptors import Descriptors
 from drift_ros.errors import CheckpointError, SettingsError
 from drift_ros.features.truncation import truncate
+from drift_ros.settings import AttentionSettings
 
 Place = tuple[int, int]  # decoder block, 0 = deepest, and layer in it
 
@@ -65,12 +66,19 @@ def self_attention(unet: Any, place: Place) -> Any:
     return attention
 
 
+def grid_of(cells: int, size: tuple[int, int]) -> tuple[int, int]:
+    """(h, w) of that many cells over an input of a size (H, W)."""
+    step = math.isqrt(size[0] * size[1] // cells)
+    return size[0] // step, size[1] // step
+
+
 class AttentionReader:
     """Reads queries and keys in a pass of a network that ends after the last layer that is read.
 
     Args:
         unet: any of diffusers' UNets whose decoder attends; it is cut in place.
         places: of the layers.
+        settings: what is compared, and how sharply.
 
     Raises:
         SettingsError: there is no attention layer at one of them.
@@ -79,7 +87,10 @@ class AttentionReader:
         heads: (layer, head) of every map, as `descriptors` orders them.
     """
 
-    def __init__(self, unet: Any, places: Sequence[Place]) -> None:
+    def __init__(
+        self, unet: Any, places: Sequence[Place], settings: AttentionSettings | None = None
+    ) -> None:
+        self._settings = settings or AttentionSettings()
         self.places = sorted(places)
         self._layers = [self_attention(unet, place) for place in self.places]
         self.heads = tuple(
@@ -104,7 +115,8 @@ class AttentionReader:
 
         Returns:
             Of each layer (b, 2 C, h, w): queries over keys, the heads one after the other. Queries
-            are scaled, so that a product of query and key is a logit.
+            are scaled, so that a product of query and key is a logit; they are the keys where these
+            are compared.
         """
         with self._lock:
             try:
@@ -115,10 +127,10 @@ class AttentionReader:
         maps = []
         for index, attention in enumerate(self._layers):
             query, key = seen[index, 'to_q'], seen[index, 'to_k']
-            step = math.isqrt(size[0] * size[1] // query.shape[1])
-            grid = (size[0] // step, size[1] // step)
-            both = torch.cat([query * attention.scale, key], 2)
-            maps.append(both.mT.unflatten(2, grid))
+            compared = key if self._settings.compare == 'keys' else query
+            scale = attention.scale / self._settings.temperature
+            both = torch.cat([compared * scale, key], 2)
+            maps.append(both.mT.unflatten(2, grid_of(query.shape[1], size)))
         return maps
 
     def descriptors(self, maps: Sequence[Tensor], height: int) -> Descriptors:

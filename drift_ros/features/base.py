@@ -94,7 +94,13 @@ class Session:
 
     Args:
         extractor: whose weights it uses.
+
+    Attributes:
+        text: (1, tokens, dim) condition in place of the extractor's prompt, None for that one; it
+            has no meaning where the network takes no text (`features.cross_attention`).
     """
+
+    text: Tensor | None = None
 
     def __init__(self, extractor: FeatureExtractor) -> None:
         self._extractor = extractor

@@ -210,7 +210,7 @@ def _at_scale(
     if not (trimap == cv2.GC_BGD).any():
         return None, 0.0
     mask = _solve(view, trimap, query)
-    edges = _edges(view.image)
+    edges = edge_strength(view.image)
     kernel = np.ones((3, 3), np.uint8)
     # The image's own border is no outline.
     inner = cv2.erode(mask.astype(np.uint8), kernel, borderType=cv2.BORDER_CONSTANT, borderValue=1)
@@ -222,7 +222,7 @@ def _at_scale(
     return view.grow(mask), float(contrast * (1 - leaked))
 
 
-def _edges(image: Image) -> NDArray[np.float64]:
+def edge_strength(image: Image) -> NDArray[np.float64]:
     """Local range of the colours (CIE L*a*b*, summed over channels) in 3x3 px."""
     lab = cv2.GaussianBlur(cv2.cvtColor(image, cv2.COLOR_RGB2LAB), (0, 0), 1)
     kernel = np.ones((3, 3), np.uint8)

@@ -99,6 +99,12 @@ class Memory:
         self._reference_frames.append(frame)
         self._write(self._references - len(self._reference_frames), descriptors, labels)
 
+    def replace(self, frame: int, descriptors: Descriptors) -> None:
+        """Other keys for a prompted frame, whose labels stay."""
+        place = self._references - 1 - self._reference_frames.index(frame)
+        for stored, keys in zip(self._keys, descriptors.keys, strict=True):
+            stored[place] = keys[0]
+
     def drop_reference(self, frame: int) -> None:
         """Forget a prompted frame."""
         place = self._reference_frames.index(frame)

@@ -38,11 +38,13 @@ class FeaturePipeline:
         self.extractor = extractor
         self._resolution = resolution
         self._keep = keep
+        self._text: Tensor | None = None
         self.restart(length)
 
     def restart(self, length: int) -> None:
         """Forget all frames; from now on that many are seen together."""
         self._session = self.extractor.session(length)
+        self._session.text = self._text
         self.reset()
 
     def reset(self) -> None:
@@ -58,11 +60,29 @@ class FeaturePipeline:
             return self._stream(window.new_frames)
         return self._extract(window.frames, window.new)
 
-    def describe_alone(self, image: NDArray[np.uint8], stamp: int) -> Descriptors:
-        """Descriptors (n = 1) of an image (H, W, 3) that is no part of the stream."""
+    @property
+    def text(self) -> Tensor | None:
+        """Condition of the stream in place of the extractor's prompt (see `features.Session`)."""
+        return self._text
+
+    @text.setter
+    def text(self, text: Tensor | None) -> None:
+        self._text = self._session.text = text
+
+    def describe_alone(
+        self, image: NDArray[np.uint8], stamp: int, text: Tensor | None = None
+    ) -> Descriptors:
+        """Descriptors (n = 1) of an image (H, W, 3) that is no part of the stream, with the text of
+        the stream or with another one.
+        """
+        session = self.extractor.session(1)
+        session.text = self._text if text is None else text
+        return session.extract(Window(self.input_of(image)[None], (stamp,), 1))
+
+    def input_of(self, image: NDArray[np.uint8]) -> Tensor:
+        """An image (H, W, 3) as the network takes it: (3, H', W') uint8 on its device."""
         size = self._network_size((image.shape[0], image.shape[1]))
-        images = to_input(image, size, self.extractor.device)[None]
-        return self.extractor.extract(Window(images, (stamp,), 1))
+        return to_input(image, size, self.extractor.device)
 
     def try_out(self, size: tuple[int, int], length: int, stride: int) -> str:
         """Run one window of grey frames, without a trace.
@@ -116,13 +136,12 @@ class FeaturePipeline:
         return described
 
     def _extract(self, frames: Sequence[BufferedFrame], new: int) -> Descriptors:
-        size = self._network_size(frames[0].frame.size)
         stamps = tuple(entry.frame.stamp for entry in frames)
         before, self._inputs = self._inputs, {}  # what no later window shows is let go
         for entry in frames:
             image = before.get(entry.frame.stamp)
             if image is None:
-                image = to_input(entry.frame.image, size, self.extractor.device)
+                image = self.input_of(entry.frame.image)
             self._inputs[entry.frame.stamp] = image
         images = torch.stack(list(self._inputs.values()))
         return self._session.extract(Window(images, stamps, new))

@@ -37,6 +37,7 @@ from drift_ros.tracking.feature_pipeline import FeaturePipeline
 from drift_ros.tracking.mask_propagator import MaskPropagator, Masks
 from drift_ros.tracking.output_queue import OutputQueue
 from drift_ros.tracking.prompting import find_frame, paint, segment
+from drift_ros.tracking.spreading import SpreadSegmenter
 from drift_ros.tracking.stages import Stages
 from drift_ros.tracking.stream import ChangeLog, restart_reason
 from drift_ros.tracking.targets import Target, Targets
@@ -89,7 +90,6 @@ class Tracker:
         self._buffer = WindowBuffer(length, stride, settings.window.history)
         self._targets = Targets()
         affinity = create_affinity(settings.propagation, len(extractor.heads))
-        self.adapter = Adapter(affinity, extractor, settings, live)
         self._refiner = refiner or create_refiner(settings.refinement, extractor.device, segmenter)
         self._masks = MaskPropagator(
             self._targets,
@@ -104,6 +104,7 @@ class Tracker:
         self._features = FeaturePipeline(
             extractor, length, settings.features.resolution, self._buffer.history
         )
+        self.adapter = Adapter(affinity, self._features, self._masks.memory, settings, live)
         self._changes = ChangeLog(log)
         self._outputs = OutputQueue(self.stats)
 
@@ -129,7 +130,11 @@ class Tracker:
             shared = beside.extractor, beside.segmenter
             return cls(*shared, settings, initial_prompts, live, beside._refiner)
         extractor = features.create(settings.features)
-        segmenter = prompts.create_segmenter(settings.prompts, extractor.device)
+        segmenter: Segmenter
+        if settings.prompts.backend == 'spread':
+            segmenter = SpreadSegmenter(extractor, settings)
+        else:
+            segmenter = prompts.create_segmenter(settings.prompts, extractor.device)
         return cls(extractor, segmenter, settings, initial_prompts, live)
 
     @property
@@ -467,13 +472,7 @@ class Tracker:
             del left[0]
 
     def _adapt(self, entry: BufferedFrame, descriptors: Descriptors, labels: Tensor) -> None:
-        frame = entry.frame
-        self.adapter.begin(
-            entry.number,
-            descriptors,
-            labels,
-            lambda: self._features.describe_alone(frame.image[:, ::-1], frame.stamp),
-        )
+        self.adapter.begin(entry.number, entry.frame, descriptors, labels)
 
     def _pass_unlabelled(self, left: list[BufferedFrame]) -> None:
         for entry in left:

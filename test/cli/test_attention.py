@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from drift_ros.cli.main import make_app
+from drift_ros.features.image.untrained_image_unets import write_untrained
 
 SMALL = ('--device', 'cpu', '--set', 'features.resolution=64')
 UNTRAINED = ('--set', 'features.image.checkpoint=untrained')
@@ -111,3 +112,36 @@ def test_nothing_to_adapt_is_said(clip: Path, annotation: Path, tmp_path: Path) 
     result = run('adapt', clip / '0.png', '--prompts', annotation, '--out', out,
                  '--set', 'adaptation.heads=uniform', *SMALL)  # fmt: skip
     assert result.exit_code == 2 and 'uniform' in result.output
+
+
+def test_embeddings_are_saved_and_used(clip: Path, annotation: Path, tmp_path: Path) -> None:
+    file, out = tmp_path / 'text.safetensors', tmp_path / 'out'
+    folder = tmp_path / 'model'
+    write_untrained('sd-2.1', folder)
+    chosen = (
+        '--features', 'image-attention', '--set', 'features.image.model=sd-2.1',
+        '--set', f'features.image.checkpoint={folder}', *SMALL,
+    )  # fmt: skip
+    text = ('--set', 'adaptation.text.invert=true', '--set', 'adaptation.text.steps=2')
+    plain = ('--config', 'drift_kernel')
+    fitted = run(
+        'adapt', clip / '0.png', '--prompts', annotation, '--out', file, *plain, *chosen, *text
+    )
+    assert fitted.exit_code == 0, fitted.output
+    assert '2 embeddings of 32' in fitted.output
+    use = ('--set', f'adaptation.file={file}')
+    tracking = (
+        'track',
+        clip,
+        '--prompts',
+        annotation,
+        '--no-overlay',
+        '--no-bag',
+        '--out',
+        out,
+        *plain,
+    )
+    used = run(*tracking, *chosen, *use)
+    assert used.exit_code == 0, used.output
+    other = run(*tracking, *chosen, *use, '--set', 'features.image.model=sd-1.5')
+    assert other.exit_code == 2 and 'drift adapt' in other.output

@@ -217,3 +217,15 @@ def test_the_network_that_inverts_shares_its_weights(make: Make) -> None:
     cut = dict(extractor.unet.named_parameters())
     assert len(cut) < len(whole_)
     assert all(whole_[name].data_ptr() == tensor.data_ptr() for name, tensor in cut.items())
+
+
+@pytest.mark.parametrize('model', ['adm', 'sd-2.1'])
+def test_keys_may_be_compared_and_more_sharply(make: Make, model: str) -> None:
+    plain = make(model).extract(window(1))
+    sharp = make(model, attention__temperature=0.25).extract(window(1))
+    torch.testing.assert_close(sharp.queries[0], 4 * plain.queries[0])
+    alike = make(model, attention__compare='keys').extract(window(1))
+    scale = plain.queries[0].shape[1] ** -0.5
+    torch.testing.assert_close(alike.queries[0], scale * plain.keys[0])
+    for found in (sharp, alike):
+        assert torch.equal(found.keys[0], plain.keys[0])

@@ -99,6 +99,17 @@ def test_inversion_needs_no_draw(folder: Path) -> None:
     assert not torch.allclose(found, drawn, atol=1e-3)
 
 
+def test_keys_may_be_compared_and_more_sharply(folder: Path) -> None:
+    plain = make(folder).extract(window(1))
+    sharp = make(folder, attention__temperature=0.5).extract(window(1))
+    torch.testing.assert_close(sharp.queries[0], 2 * plain.queries[0])
+    alike = make(folder, attention__compare='keys').extract(window(1))
+    lengths = (alike.queries[0].norm(dim=1), plain.queries[0].norm(dim=1))
+    torch.testing.assert_close(*lengths, rtol=1e-4, atol=1e-4)
+    unit = torch.nn.functional.normalize(alike.queries[0], dim=1)
+    torch.testing.assert_close(unit, plain.keys[0], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize('layers', ['2', '1.1', '7'])
 def test_a_place_without_attention_is_refused(folder: Path, layers: str) -> None:
     with pytest.raises(SettingsError):

@@ -134,14 +134,14 @@ def test_offline_heads_are_weighed_before_tracking_starts(method: str, example: 
         extractor=NoisyHeads(), adaptation__heads=method, adaptation__example=example
     )
     tracker.step(clip_frame(0), PROMPTS)
-    weights = tracker.adapter.weights
+    weights = tracker.adapter.found.heads
     assert weights is not None and float(weights[0]) > 0.95
     assert tracker.adapter.since == 0 and 'frame 0' in tracker.adapter.state
     for index in range(1, 6):
         (result,) = tracker.step(clip_frame(index))
     assert iou(result.labels == 1, red_mask(5)) > 0.75
     tracker.clear_targets()
-    assert tracker.adapter.weights is None and tracker.adapter.state == 'none'
+    assert tracker.adapter.found.heads is None and tracker.adapter.state == 'none'
 
 
 def live(budget: float = 1e-6) -> Tracker:
@@ -169,7 +169,7 @@ def test_live_the_stream_goes_on_while_heads_are_fitted() -> None:
     done = [state for state in states if state.startswith('done')]
     since = tracker.adapter.since
     assert since is not None and 5 <= since <= 9 and len(done) == 10 - since + 1
-    assert tracker.adapter.weights is not None
+    assert tracker.adapter.found.heads is not None
 
 
 @pytest.mark.parametrize('event', ['reset', 'remove', 'clear'])
@@ -183,7 +183,7 @@ def test_what_takes_the_targets_ends_the_fit(event: str) -> None:
     assert tracker.adapter.state == 'none'
     for index in range(1, 10):
         tracker.step(clip_frame(index))
-    assert tracker.adapter.weights is None
+    assert tracker.adapter.found.heads is None
 
 
 def test_features_cannot_be_adapted() -> None:

@@ -55,6 +55,7 @@ class EmbeddedAttention(FeatureExtractor):
                     '(features.attention.layers)'
                 )
         self.heads = tuple((f'{b}.0', head) for b in self._blocks for head in range(known[b]))
+        self._attention = settings.attention
         self.device = device
         self.dtype = dtype
         self.size_multiple = SHRINK * model.multiple * 2  # a cell at the grid of block 1
@@ -87,7 +88,9 @@ class EmbeddedAttention(FeatureExtractor):
         keys: list[Tensor] = []
         for query, key in found:
             require_finite(query, 'the embedded model')
-            queries += _heads(query)
+            if self._attention.compare == 'keys':
+                query = key * query.norm(dim=-1, keepdim=True)  # both are of constant length
+            queries += _heads(query / self._attention.temperature)
             keys += _heads(key)
         finest = max(query.shape[2] for query in queries)
         return Descriptors(tuple(queries), tuple(keys), images.shape[2] // finest)

@@ -51,7 +51,7 @@ class AdmExtractor(ImageUnetExtractor):
         if settings.noise == 'inversion':
             inversion = Inversion(unet, schedule, 'epsilon')
             unet = shared_copy(unet)
-        reader = AttentionReader(unet, attention) if attention else None
+        reader = AttentionReader(unet, attention, settings.attention) if attention else None
         if reader is None:
             truncate_at(unet, PAPER_BLOCK if image.block < 0 else image.block)
         self.size_multiple = 2 ** (len(unet.config.block_out_channels) - 1)
@@ -66,7 +66,7 @@ class AdmExtractor(ImageUnetExtractor):
     def _mode(self, source: Tensor) -> Tensor:
         return source
 
-    def _conditions(self, count: int) -> tuple[Tensor, ...]:
+    def _conditions(self, count: int, text: Tensor | None = None) -> tuple[Tensor, ...]:
         return ()
 
 

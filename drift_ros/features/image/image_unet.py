@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -89,9 +90,13 @@ class ImageUnetExtractor(FeatureExtractor):
             self._levels = ladder(inversion.schedule, level, settings.inversion_steps)
 
     @torch.no_grad()
-    def extract(self, window: Window) -> Descriptors:
+    def extract(self, window: Window, text: Tensor | None = None) -> Descriptors:
         """Of the newest frames: features (n, C, H / stride, W / stride), or queries and keys of
         every layer and head.
+
+        Args:
+            window: the frames.
+            text: (1, tokens, dim) condition in place of the prompt, of models that take one.
         """
         sources = self._encode(window.images[-window.new :])
         stamps = window.stamps[-window.new :]
@@ -101,10 +106,10 @@ class ImageUnetExtractor(FeatureExtractor):
             chunk = draws[start : start + self._batch]
             if self._inversion:
                 clean = torch.stack([self._mode(sources[frame]) for frame, _ in chunk])
-                noisy = ddim(clean, self._predict, self._levels)
+                noisy = ddim(clean, partial(self._predict, text=text), self._levels)
             else:
                 noisy = torch.stack([self._noisy(sources[f], stamps[f], m) for f, m in chunk])
-            maps = self._maps(noisy.to(self.dtype, memory_format=torch.channels_last))
+            maps = self._maps(noisy.to(self.dtype, memory_format=torch.channels_last), text)
             for (frame, _), of_draw in zip(chunk, zip(*maps, strict=True), strict=True):
                 if sums[frame]:
                     for known, more in zip(sums[frame], of_draw, strict=True):
@@ -122,25 +127,27 @@ class ImageUnetExtractor(FeatureExtractor):
             return self.attention.descriptors(found, height)
         return Descriptors.of(found[0], height // found[0].shape[-2])
 
-    def _maps(self, noisy: Tensor) -> list[Tensor]:
+    def _maps(self, noisy: Tensor, text: Tensor | None = None) -> list[Tensor]:
         """What is read, (b, C, h, w) each, in a pass over x_t (b, c, h, w)."""
         if self.attention is None:
-            return [self._features(noisy)]
+            return [self._features(noisy, text)]
         size = (noisy.shape[2], noisy.shape[3])
-        return self.attention.read(lambda: self._features(noisy), size)
+        return self.attention.read(lambda: self._features(noisy, text), size)
 
     def _noisy(self, source: Tensor, stamp: int, member: int) -> Tensor:
         clean = self._clean(source, stamp, member)
         noise = self._gaussian(clean, stamp, 'diffusion', member)
         return self.level.signal * clean + self.level.noise * noise
 
-    def _predict(self, noisy: Tensor, level: NoiseLevel) -> tuple[Tensor, Tensor]:
+    def _predict(
+        self, noisy: Tensor, level: NoiseLevel, text: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """x_0 and eps by the whole network, for x (b, c, h, w) float32 at a level."""
         assert self._inversion is not None
         time = torch.tensor(level.timestep, dtype=torch.float32, device=self.device)
         given = noisy.to(self.dtype, memory_format=torch.channels_last)
         prediction: Tensor = self._inversion.unet(
-            given, time, *self._conditions(len(given)), return_dict=False
+            given, time, *self._conditions(len(given), text), return_dict=False
         )[0]
         return take_apart(prediction, noisy, level, self._inversion.kind)
 
@@ -162,11 +169,11 @@ class ImageUnetExtractor(FeatureExtractor):
         """x_0 of one frame without any draw: (c, h, w) float32."""
 
     @abstractmethod
-    def _conditions(self, count: int) -> tuple[Tensor, ...]:
+    def _conditions(self, count: int, text: Tensor | None = None) -> tuple[Tensor, ...]:
         """Conditioning inputs for that many images, besides the timestep."""
 
-    def _features(self, noisy: Tensor) -> Tensor:
+    def _features(self, noisy: Tensor, text: Tensor | None = None) -> Tensor:
         """Decoder output (b, C, h', w') for x_t (b, c, h, w)."""
-        conditions = self._conditions(len(noisy))
+        conditions = self._conditions(len(noisy), text)
         features: Tensor = self._run(noisy, self._time, *conditions, return_dict=False)[0]
         return features

@@ -8,7 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from drift_ros.features.attention import AttentionReader, Place
+from drift_ros.descriptors import Descriptors
+from drift_ros.features.attention import AttentionReader, Place, parse_places
+from drift_ros.features.base import Session, Window
+from drift_ros.features.cross_attention import (
+    CrossAttentionReader,
+    TextAttention,
+    TextConditioned,
+    View,
+    cross_attention_places,
+)
 from drift_ros.features.image.image_unet import ImageUnetExtractor, Inversion
 from drift_ros.features.latents import LatentEncoder, sample
 from drift_ros.features.noise import NoiseSchedule
@@ -22,7 +31,7 @@ LAYERS = 3  # of a decoder block
 FINEST_ATTENTION = '3'
 
 
-class StableDiffusionExtractor(ImageUnetExtractor):
+class StableDiffusionExtractor(ImageUnetExtractor, TextConditioned):
     """Reads a decoder block of Stable Diffusion, or a layer inside it.
 
     Each member of an ensemble is a sample of its own from the VAE's posterior, as in DIFT.
@@ -62,14 +71,14 @@ class StableDiffusionExtractor(ImageUnetExtractor):
         if settings.noise == 'inversion':
             inversion = Inversion(unet, schedule, kind)
             unet = shared_copy(unet)
-        reader = AttentionReader(unet, attention) if attention else None
+        reader = AttentionReader(unet, attention, settings.attention) if attention else None
         if reader is None:
             truncate(unet, block, None if image.layer < 0 else image.layer)
             if block == 0 and image.layer >= 0:  # before its upsampling: the deepest stride
                 self.size_multiple = deepest
         super().__init__(unet, level, settings, device, dtype, reader, inversion)
         self.encoder = encoder
-        self._text = text.to(device, dtype)
+        self.prompt = text.to(device, dtype)
 
     def _encode(self, images: Tensor) -> Tensor:
         return self.encoder(images).float()
@@ -80,5 +89,48 @@ class StableDiffusionExtractor(ImageUnetExtractor):
     def _mode(self, source: Tensor) -> Tensor:
         return source[0]
 
-    def _conditions(self, count: int) -> tuple[Tensor, ...]:
-        return (self._text.expand(count, -1, -1),)
+    def _conditions(self, count: int, text: Tensor | None = None) -> tuple[Tensor, ...]:
+        given = self.prompt if text is None else text.to(self.device, self.dtype)
+        return (given.expand(count, -1, -1),)
+
+    def session(self, length: int = 0) -> Session:
+        """A new stream, which may have a text of its own."""
+        del length
+        return _ConditionedSession(self)
+
+    def view(self, image: Tensor, stamp: int, layers: str) -> View:
+        """What the network, as far as it is run, reads in a frame for any text; every draw has a
+        noise of its own.
+        """
+        unet = shared_copy(self.unet)
+        known = cross_attention_places(unet)
+        chosen = (
+            parse_places(layers, LAYERS)
+            if layers
+            else [p for p in known if p[0] == known[-1][0]][:1]
+        )
+        reader = CrossAttentionReader(unet, chosen)
+        with torch.no_grad():
+            source = self._encode(image[None])[0]
+        size = (source.shape[-2], source.shape[-1])
+
+        def view(text: Tensor, draw: int) -> TextAttention:
+            noisy = self._noisy(source, stamp, draw).to(self.dtype)
+            # some CPU kernels fail in backward passes whose input needs no gradient
+            given = noisy.expand(len(text), -1, -1, -1).contiguous().requires_grad_()
+            return reader.read(
+                lambda: unet(given, self._time, *self._conditions(len(text), text)), size
+            )
+
+        return view
+
+
+class _ConditionedSession(Session):
+    """Reads every frame with the text of the stream."""
+
+    def __init__(self, extractor: StableDiffusionExtractor) -> None:
+        super().__init__(extractor)
+        self._of = extractor
+
+    def extract(self, window: Window) -> Descriptors:
+        return self._of.extract(window, self.text)
