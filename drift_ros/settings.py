@@ -174,6 +174,34 @@ class EmbeddedSettings(Settings):
     )
 
 
+class VideoDitSettings(Settings):
+    """The video diffusion transformer: DiffTrack."""
+
+    model: Literal['cogvideox-2b', 'cogvideox-5b', 'hunyuanvideo'] = Field(
+        'cogvideox-2b', description='Which video transformer describes a window of frames.'
+    )
+    checkpoint: str = Field(
+        '',
+        description='Folder with the weights, or id on the Hugging Face hub; empty: the published '
+        'one of the model; `untrained`: a small model of the same class with random weights.',
+    )
+    layers: str = Field(
+        '',
+        pattern=r'^(\d+(,\d+)*)?$',
+        description='Layers whose queries and keys are read, with commas, 0 = first; those of '
+        'HunyuanVideo with a stream each for video and text come first. Empty takes the one of '
+        'DiffTrack (17; 16 of HunyuanVideo). What lies behind the last one is not loaded.',
+    )
+    timestep: float = Field(
+        -1.0,
+        ge=-1,
+        le=1000,
+        description='Time of the pass that is given to the model; the frames are not noised. -1 '
+        'takes that of the last step, as DiffTrack: 19 of CogVideoX, 194.4 of HunyuanVideo.',
+    )
+    prompt: str = Field('', description='Text condition.')
+
+
 class AttentionSettings(Settings):
     """What is read of self-attention (extractors `image-attention` and `embedded-attention`)."""
 
@@ -269,6 +297,7 @@ class FeatureSettings(Settings):
     )
     video: VideoUnetSettings = VideoUnetSettings()
     image: ImageUnetSettings = ImageUnetSettings()
+    dit: VideoDitSettings = VideoDitSettings()
     attention: AttentionSettings = AttentionSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
 
@@ -400,6 +429,121 @@ class TargetSettings(Settings):
         'lies in the image and is known to within this standard deviation, in sizes of the target '
         '(square root of its area); as lost from then on.',
         json_schema_extra={'dynamic': True},
+    )
+
+
+class PointSettings(Settings):
+    """How single points are followed."""
+
+    compare: Literal['descriptors', 'keys'] = Field(
+        'descriptors',
+        description='What of attention is compared: `descriptors`, the queries of one frame with '
+        'the keys of the other (DiffTrack), or `keys`, keys with keys by their cosine (HeFT). '
+        'Features have one kind of descriptor and know no difference.',
+    )
+    heads: str = Field(
+        '',
+        pattern=r'^(\S+/\d+(,\S+/\d+)*)?$',
+        description='Attention heads that are compared, as layer/head with commas, such as '
+        '`17/2`; empty takes all that the extractor reads. Several are averaged after the softmax.',
+    )
+    directions: Literal['forward', 'both'] = Field(
+        'forward',
+        description='Softmax over the cells of the new frame (`forward`), or its mean with the one '
+        'over the cells of the frame of the query (`both`, DiffTrack).',
+    )
+    divisor: Literal['channels', 'heads'] = Field(
+        'channels',
+        description='Products of queries and keys are divided by the square root of the `channels` '
+        'of a head, as the models do, or of the number of `heads`, as the released DiffTrack does.',
+    )
+    temperature: float = Field(
+        0.03,
+        ge=1e-3,
+        le=10,
+        description='Softmax temperature where cosines are compared (features, and keys with '
+        'keys), dimensionless.',
+    )
+    readout: Literal['soft', 'hard', 'field'] = Field(
+        'soft',
+        description='How a place is read: `soft`, the mean of cells around the best one by their '
+        'weights; `hard`, the best cell; `field`, the best cells of the four cells around the '
+        'query, interpolated (DiffTrack).',
+    )
+    radius: int = Field(
+        2, ge=1, le=32, description='Of `soft`: cells around the best one, in each direction.'
+    )
+    motion: Literal['flow', 'none'] = Field(
+        'flow',
+        description='Whether visible points are first taken along by optical flow, `flow`: they '
+        'stay on it where their descriptors agree, to a part of a pixel; or `none`, as in '
+        'DiffTrack.',
+    )
+    agreement: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description='Of `motion`: share of the largest weight in the frame that the place must '
+        'have to which the flow leads.',
+    )
+    trip: float = Field(
+        2.0,
+        gt=0,
+        le=1000,
+        description='Of `motion`: distance in px from its start at which flow there and back is '
+        'not trusted any more; a confidence of 0.5.',
+    )
+    similarity: float = Field(
+        0.5,
+        ge=-1,
+        lt=1,
+        description='Of visibility `cycle`, where cosines are compared: cosine with what is sought '
+        'from which on a point may be visible; a confidence of 0.5.',
+    )
+    search: int = Field(
+        12,
+        ge=0,
+        le=512,
+        description='Half width in cells of the square around the last place in which a visible '
+        'point is sought; 0 searches the whole frame. A point that is not visible is always sought '
+        'in the whole frame.',
+    )
+    half_cell: bool = Field(
+        True,
+        description='Whether a descriptor belongs to the middle of its cell. The released '
+        'DiffTrack takes it for the upper left corner, which shifts points by half a cell.',
+    )
+    visibility: Literal['cycle', 'always'] = Field(
+        'cycle',
+        description='When a point counts as visible: `cycle`, if the place that was found leads '
+        'back to the query; `always`, as in DiffTrack.',
+    )
+    tolerance: float = Field(
+        1.5,
+        gt=0,
+        le=1000,
+        description='Distance in cells from the query at which a point that leads back there has a '
+        'confidence of 0.5; beyond it is not visible.',
+    )
+    refresh: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description='Weight of what a visible point looks like in the present frame in what is '
+        'sought in the next one; 0 seeks what the query looked like.',
+    )
+    chunks: Literal['none', 'interleaved', 'consecutive'] = Field(
+        'none',
+        description='How whole clips are cut by `drift evaluate`: `none`, as a stream; or in '
+        'chunks that all begin with the frame of the queries, `interleaved` over the clip (the '
+        'released DiffTrack) or `consecutive`. A live stream is never cut so.',
+    )
+    most: int = Field(1000, ge=1, le=100_000, description='Points that may be followed at a time.')
+    most_frames: int = Field(
+        16,
+        ge=1,
+        le=1024,
+        description='Frames that the queries of all points may be on; their descriptors are kept.',
     )
 
 
@@ -575,6 +719,7 @@ class TrackerSettings(Settings):
     adaptation: AdaptationSettings = AdaptationSettings()
     refinement: RefinementSettings = RefinementSettings()
     targets: TargetSettings = TargetSettings()
+    points: PointSettings = PointSettings()
     stream: StreamSettings = StreamSettings()
     prompts: PromptSettings = PromptSettings()
 

@@ -115,6 +115,29 @@ class TrackedObject:
     predicted_centroid: tuple[float, float] = NOWHERE
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackedPoints:
+    """All points that are followed, in one frame.
+
+    Attributes:
+        ids: (N,) int64, rising; a point keeps its id as long as it is followed.
+        positions: (N, 2) float32 (x, y) in px, origin at the centre of the top left pixel; of a
+            point that is not visible the likeliest place.
+        visible: (N,) bool.
+        confidence: (N,) float32 in [0, 1]; from 0.5 on a point is visible.
+        generation: another one whenever all points are given anew.
+    """
+
+    ids: NDArray[np.int64]
+    positions: NDArray[np.float32]
+    visible: NDArray[np.bool_]
+    confidence: NDArray[np.float32]
+    generation: int
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
 @dataclass(frozen=True, slots=True)
 class TrackingResult:
     """What the tracker knows about one frame.
@@ -128,6 +151,7 @@ class TrackingResult:
         gap: number of frames known to be lost between the previous result of the stream and this
             one; those whose window failed are among them.
         prompted: whether this frame carried a prompt (its labels are then given, not propagated).
+        points: where points are that are followed beside the targets; None if there are none.
     """
 
     frame: Frame
@@ -136,6 +160,7 @@ class TrackingResult:
     generation: int
     gap: int = 0
     prompted: bool = False
+    points: TrackedPoints | None = None
 
     def mask(self, obj: TrackedObject) -> NDArray[np.bool_]:
         """The mask of one object, cropped to its roi: (roi.height, roi.width) bool."""

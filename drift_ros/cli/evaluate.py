@@ -52,6 +52,14 @@ def evaluate(
     truth: options.Truth = None,
     tolerance: options.Tolerance = 0.0,
     side: options.Side = 320,
+    queries: Annotated[
+        str,
+        typer.Option(
+            metavar='first|strided',
+            help='Which points are followed (tap-vid, rendered-points): each from where it is '
+            'visible first, or all that are visible in every fifth frame, both ways.',
+        ),
+    ] = 'first',
     jobs: Annotated[
         int, typer.Option(min=1, help='Sequences at a time, each in a process with its own model.')
     ] = 1,
@@ -97,6 +105,7 @@ def evaluate(
     Exit codes: 0, all were scored; 2, nothing could be done; 3, some sequences were refused and the
     others scored; 130, broken off by Ctrl-C.
     """
+    from drift_ros.cli import evaluate_points
     from drift_ros.cli.main import PARTLY, complain
     from drift_ros.cli.methods import choose_method
     from drift_ros.cli.options import preset_name
@@ -112,6 +121,12 @@ def evaluate(
     from drift_ros.evaluation.running.on_ray import RayRunner
     from drift_ros.evaluation.running.progress import Bars
 
+    if layout in evaluate_points.LAYOUTS:
+        evaluate_points.evaluate_points(
+            data, layout, out, features, config, device, assignments or (), sequences or (), split,
+            frames, queries,
+        )  # fmt: skip
+        return
     selection = options.selection(
         sequences, list_file, split, resolution, merge, frames, labels, image, truth, tolerance,
         side,

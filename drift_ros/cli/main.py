@@ -24,9 +24,9 @@ import drift_ros
 from drift_ros.errors import DriftError
 
 COMMANDS = (
-    'track', 'page', 'convert', 'play', 'record', 'render', 'evaluate', 'demo', 'score', 'latency',
-    'pca', 'attention', 'adapt', 'compare', 'sweep', 'train_embedded', 'convert_adm', 'extractors',
-    'presets', 'settings', 'docs',
+    'track', 'points', 'page', 'convert', 'play', 'record', 'render', 'evaluate', 'demo', 'score',
+    'latency', 'pca', 'attention', 'analyze', 'adapt', 'compare', 'sweep', 'train_embedded',
+    'convert_adm', 'extractors', 'presets', 'settings', 'docs',
 )  # fmt: skip
 INSPECTING = dict.fromkeys(('extractors', 'presets', 'settings'), 'inspect')  # in one module
 BAD_INPUT, PARTLY, INTERRUPTED = 2, 3, 130  # exit codes

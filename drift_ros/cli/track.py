@@ -40,6 +40,7 @@ def track(
     Writes labels/*.png (indexed, value = id), tracks.csv, overlay.mp4, bag/ (the messages of the
     node) and run.json.
     """
+    from drift_ros.cli.frame_progress import frame_progress
     from drift_ros.cli.options import tracker_settings
     from drift_ros.offline.tracking_run import Request, TrackingRun
 
@@ -58,41 +59,9 @@ def track(
         if run.folder.finished and not overwrite:
             typer.echo(f'{request.out} already holds the finished run; nothing was recomputed')
             return
-        _execute(run)
+        with frame_progress(run.source.name, run.source.count) as on_frame:
+            run.execute(on_frame)
     _report(run)
-
-
-def _execute(run: TrackingRun) -> None:
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        Task,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Task) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text(f'{speed:.1f} frames/s' if speed else '', style='progress.data.speed')
-
-    source = run.source
-    with Progress(
-        TextColumn('{task.description}', markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        Rate(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    ) as progress:
-        task = progress.add_task(source.name, total=source.count)
-        run.execute(lambda done: progress.update(task, completed=done))
-        if source.count is not None:
-            progress.update(task, completed=source.count)
 
 
 def _report(run: TrackingRun) -> None:

@@ -52,6 +52,12 @@ def _image_attention(settings: FeatureSettings) -> FeatureExtractor:
     return image.create(settings, attention=True)
 
 
+def _video_dit(settings: FeatureSettings) -> FeatureExtractor:
+    from drift_ros.features import dit
+
+    return dit.create(settings)
+
+
 def _fused(settings: FeatureSettings) -> FeatureExtractor:
     from drift_ros.features.fused import FusedExtractor
 
@@ -93,6 +99,11 @@ EXTRACTORS: dict[str, Entry] = {
     'image-attention': Entry(
         'queries and keys of the self-attention of an image diffusion UNet, as DRIFT',
         _image_attention,
+    ),
+    'video-dit': Entry(
+        'queries and keys of a video diffusion transformer (features.dit), as DiffTrack: '
+        'CogVideoX, HunyuanVideo',
+        _video_dit,
     ),
     'fused': Entry(
         'both, weighted by features.alpha, as TED: separates identical objects and keeps details',

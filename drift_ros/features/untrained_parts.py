@@ -53,7 +53,7 @@ def write_text_encoder(folder: Path, layers: int = 2) -> None:
         eos_token_id=1,
         pad_token_id=1,
     )
-    _save(CLIPTextModel(config), folder / 'text_encoder')
+    save(CLIPTextModel(config), folder / 'text_encoder')
 
 
 def write_image_encoder(folder: Path) -> None:
@@ -69,7 +69,7 @@ def write_image_encoder(folder: Path) -> None:
         patch_size=32,
         projection_dim=CONDITION_DIM,
     )
-    _save(CLIPVisionModelWithProjection(config), folder / 'image_encoder')
+    save(CLIPVisionModelWithProjection(config), folder / 'image_encoder')
     place = folder / 'feature_extractor'
     place.mkdir(parents=True)
     preprocessor = {
@@ -83,7 +83,7 @@ def write_image_encoder(folder: Path) -> None:
     (place / 'preprocessor_config.json').write_text(json.dumps(preprocessor))
 
 
-def _save(model: Any, place: Path) -> None:
+def save(model: Any, place: Path) -> None:
     """Save a model of transformers without its progress bar."""
     from transformers.utils import logging as reports
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from drift_ros.structures import Frame, Roi, TargetState, TrackedObject, Trackin
 
 IMAGE = 'sensor_msgs/msg/Image'
 TRACKS = 'drift_ros/msg/TrackedObjectArray'
+POINTS = 'drift_ros/msg/PointTracks'
 
 Position = tuple[float, float, float]
 Locate = Callable[[TrackedObject], Position | None]
@@ -25,9 +27,11 @@ class MessageBuilder:
 
     Attributes:
         make: a message from its full type name and all its fields as keywords.
+        array: the value of a field that is an array of numbers, from a list and a dtype.
     """
 
     make: Callable[..., Any]
+    array: Callable[[list[Any], Any], Any] = lambda values, dtype: values
 
     def header(self, stamp_ns: int, frame_id: str) -> Any:
         """std_msgs/Header; `stamp_ns` in nanoseconds."""
@@ -73,6 +77,34 @@ class MessageBuilder:
             header=self.header(result.frame.stamp, result.frame.frame_id),
             generation=result.generation,
             objects=[self._object(result, obj, locate) for obj in result.objects],
+        )
+
+    def point_tracks(
+        self, result: TrackingResult, positions: Mapping[int, Position] = MappingProxyType({})
+    ) -> Any:
+        """drift_ros/PointTracks with all points of a result, which has some.
+
+        Args:
+            result: of a frame.
+            positions: id -> (x, y, z) in m in the optical frame, of the points where it is known.
+        """
+        points = result.points
+        assert points is not None, 'a result without points'
+        ids = points.ids.tolist()
+        places = [positions.get(id_) for id_ in ids]
+        point, origin = 'geometry_msgs/msg/Point', (0.0, 0.0, 0.0)
+        return self.make(
+            POINTS,
+            header=self.header(result.frame.stamp, result.frame.frame_id),
+            generation=points.generation,
+            ids=self.array(ids, np.uint32),
+            positions=[self._point(x, y) for x, y in points.positions.tolist()],
+            visible=self.array(points.visible.tolist(), np.bool_),
+            confidence=self.array(points.confidence.tolist(), np.float32),
+            has_position_3d=self.array([place is not None for place in places], np.bool_),
+            positions_3d=[
+                self.make(point, x=x, y=y, z=z) for x, y, z in (p or origin for p in places)
+            ],
         )
 
     def _object(self, result: TrackingResult, obj: TrackedObject, locate: Locate) -> Any:

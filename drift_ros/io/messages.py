@@ -16,6 +16,7 @@ from rosbags.typesys.store import Typestore
 
 from drift_ros import interfaces
 from drift_ros.io.message_fields import IMAGE as IMAGE
+from drift_ros.io.message_fields import POINTS as POINTS
 from drift_ros.io.message_fields import TRACKS as TRACKS
 from drift_ros.io.message_fields import MessageBuilder, Position
 from drift_ros.structures import Roi, TrackingResult
@@ -45,13 +46,14 @@ def make(typename: str, **fields: Any) -> Any:
     return typestore().types[typename](**fields)
 
 
-_builder = MessageBuilder(make)
+_builder = MessageBuilder(make, lambda values, dtype: np.array(values, dtype))
 header, image, labels, region = (
     _builder.header,
     _builder.image,
     _builder.labels,
     _builder.region,
 )
+point_tracks = _builder.point_tracks
 
 
 def tracks(result: TrackingResult, positions: Mapping[int, Position] | None = None) -> Any:

@@ -248,7 +248,7 @@ class TrackingRun:
         out, created = self.request.out, self.folder.created
 
         def opened(writer: ResultWriter) -> ResultWriter:
-            stack.push(lambda kind, *_: _close(writer, broken=kind is not None))
+            stack.push(lambda kind, *_: close_writer(writer, broken=kind is not None))
             return writer
 
         created(out / TRACKS)
@@ -331,7 +331,7 @@ class TrackingRun:
         }
 
 
-def _close(writer: ResultWriter, broken: bool) -> None:
+def close_writer(writer: ResultWriter, broken: bool) -> None:
     """Close a writer; where something has gone wrong already, that is what is said."""
     try:
         writer.close()

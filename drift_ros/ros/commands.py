@@ -15,6 +15,7 @@ from drift_ros.errors import DriftError, PromptError
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.ros import messages
 from drift_ros.ros.bridge import Bridge
+from drift_ros.ros.points import PointCommands
 from drift_ros.ros.stamps import nanoseconds
 from drift_ros.srv import RemoveTargets, ResetTargets
 from drift_ros.structures import Preview
@@ -68,6 +69,7 @@ class Commands:
                 qos_profile=QoSProfile(depth=MAX_CALLS),
                 callback_group=group,
             )
+        self._points = PointCommands(node, camera.private, self._do, self._respond)
 
     async def _reset(
         self, request: ResetTargets.Request, response: ResetTargets.Response

@@ -214,5 +214,6 @@ def tracking(tracker: Tracker) -> dict[str, object]:
         'skipped: same or older stamp': stats.late,
         'stream restarts': stats.restarts,
         'last restart': stats.last_restart or 'never',
+        'points': tracker.follower.count if tracker.follower else 0,
         'adaptation': tracker.adapter.state,
     }

@@ -53,7 +53,7 @@ def fill(data: Any, pixels: NDArray[np.uint8]) -> None:
 
 _builder = MessageBuilder(make)
 image, label_map, labels = _builder.image, _builder.label_map, _builder.labels
-tracks, header = _builder.tracks, _builder.header
+tracks, header, point_tracks = _builder.tracks, _builder.header, _builder.point_tracks
 
 
 def compressed_labels(result: TrackingResult) -> CompressedImage:

@@ -13,6 +13,7 @@ from drift_ros.errors import OutputError
 from drift_ros.msg import TrackedObjectArray
 from drift_ros.ros import detections, messages
 from drift_ros.ros.clouds import cloud
+from drift_ros.ros.points import PointOutputs
 from drift_ros.ros.qos import overrides
 from drift_ros.structures import TrackedObject, TrackingResult
 from drift_ros.visualization.overlay import overlay
@@ -41,6 +42,7 @@ class Outputs:
         self._compressed = self._advertise(CompressedImage, 'labels/compressed')
         self._cloud = self._advertise(PointCloud2, 'cloud')
         self._overlay = self._advertise(Image, 'overlay')
+        self._points = PointOutputs(self._advertise)
         self._detections: Any = None
         self._detections_3d: Any = None
         if detections.available():
@@ -55,7 +57,7 @@ class Outputs:
     def publish(self, result: TrackingResult) -> None:
         """Publish one result to those who listen; called in the worker's thread."""
         frame = result.frame
-        spatial = (self._tracks, self._cloud, self._detections_3d)
+        spatial = (self._tracks, self._cloud, self._detections_3d, self._points.publisher)
         measured = self._positions.measure(result) if any(map(_heard, spatial)) else None
         if _heard(self._tracks):
             locate = measured.position if measured else _unknown
@@ -66,6 +68,8 @@ class Outputs:
                 self._cloud.publish(cloud(result, measured))
             if _heard(self._detections_3d):
                 self._detections_3d.publish(detections.detections_3d(result, measured))
+        if _heard(self._points.publisher):
+            self._points.publish(result, measured)
         if _heard(self._labels):
             self._labels.publish(messages.labels(result))
         if _heard(self._compressed):
@@ -74,6 +78,7 @@ class Outputs:
             self._detections.publish(detections.detections(result))
         if _heard(self._overlay):
             picture = overlay(frame.image, result.labels, result.objects)
+            self._points.draw(picture, result)
             self._overlay.publish(messages.image(picture, 'rgb8', frame.stamp, frame.frame_id))
 
     def destroy(self) -> None:
@@ -87,6 +92,7 @@ class Outputs:
             self._labels,
             self._compressed,
             self._cloud,
+            self._points.publisher,
             self._overlay,
             self._detections,
             self._detections_3d,

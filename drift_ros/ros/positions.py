@@ -110,9 +110,10 @@ class Positions:
 
     def measure(self, result: TrackingResult) -> Measured | None:
         """What the depth of a result's image tells; None without usable depth, or if nothing is
-        visible.
+        visible and there are no points.
         """
-        if not self.depth_seen or not any(obj.visible for obj in result.objects):
+        seen = any(obj.visible for obj in result.objects)
+        if not self.depth_seen or not (seen or result.points is not None):
             return None
         try:
             measured = self._measure(result)

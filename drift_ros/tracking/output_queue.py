@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from drift_ros.structures import FailedFrames, Stats, TrackerOutput, TrackingResult
+from drift_ros.structures import (
+    FailedFrames,
+    Stats,
+    TrackedPoints,
+    TrackerOutput,
+    TrackingResult,
+)
 from drift_ros.tracking.mask_propagator import Masks
 from drift_ros.tracking.window_buffer import BufferedFrame
 
@@ -26,13 +32,20 @@ class OutputQueue:
         """Let the frame with this number be the next one."""
         self._last, self._lost = number - 1, 0
 
-    def add(self, entry: BufferedFrame, found: Masks, generation: int) -> None:
+    def add(
+        self,
+        entry: BufferedFrame,
+        found: Masks,
+        generation: int,
+        points: TrackedPoints | None = None,
+    ) -> None:
         """Add the result of a frame, unless the frame had its turn before.
 
         Args:
             entry: the frame.
             found: what is in it; its labels are read-only from now on.
             generation: that the result belongs to.
+            points: in it, if any are followed.
         """
         found.labels.flags.writeable = False
         if entry.number <= self._last:
@@ -45,6 +58,7 @@ class OutputQueue:
                 generation,
                 entry.gap + self._lost,
                 bool(entry.prompts),
+                points,
             )
         )
         self._last, self._lost = entry.number, 0

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from drift_ros.settings import TrackerSettings
 from drift_ros.structures import Frame, Preview, Stats, TrackerOutput
 from drift_ros.tracking.adapter import Adapter
 from drift_ros.tracking.feature_pipeline import FeaturePipeline
+from drift_ros.tracking.follower import Follower
 from drift_ros.tracking.mask_propagator import MaskPropagator, Masks
 from drift_ros.tracking.output_queue import OutputQueue
 from drift_ros.tracking.prompting import find_frame, paint, segment
@@ -68,6 +69,8 @@ class Tracker:
     Attributes:
         adapter: adapts the attention kernel.
         stages: where the time of frames with targets goes.
+        follower: is shown every frame that is described; what it finds is part of the results.
+            None: there is none.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class Tracker:
         self.segmenter = segmenter
         self.settings = settings = settings or TrackerSettings()
         self.stats = Stats()
-        self.stages = Stages('features', 'propagation', 'refinement')
+        self.stages = Stages('features', 'propagation', 'refinement', 'points')
         self.generation = 0
         self._initial_prompts = tuple(initial_prompts)
         length, stride = window_size(extractor, settings.window)
@@ -107,6 +110,7 @@ class Tracker:
         self.adapter = Adapter(affinity, self._features, self._masks.memory, settings, live)
         self._changes = ChangeLog(log)
         self._outputs = OutputQueue(self.stats)
+        self.follower: Follower | None = None
 
     @classmethod
     def from_settings(
@@ -156,9 +160,19 @@ class Tracker:
         if self._refiner is not None:
             self._refiner.settings = settings.refinement
 
+    @property
+    def history(self) -> int:
+        """Frames that tracking may go back by."""
+        return self._buffer.history
+
     # ---- stream
 
-    def step(self, frame: Frame, prompts: Sequence[Prompt] = ()) -> list[TrackerOutput]:
+    def step(
+        self,
+        frame: Frame,
+        prompts: Sequence[Prompt] = (),
+        on_entry: Callable[[], None] | None = None,
+    ) -> list[TrackerOutput]:
         """Take one frame and label what became complete with it.
 
         Args:
@@ -166,6 +180,7 @@ class Tracker:
                 skipped; a larger step back, another size or another camera restarts the stream
                 without targets.
             prompts: further targets, given on this very frame.
+            on_entry: called when the frame is in the stream and not yet labelled.
 
         Returns:
             Zero or more results in order, and in their place what failed: a window releases its
@@ -184,6 +199,8 @@ class Tracker:
                 self._apply_initial_prompts()
             if prompts:
                 self.set_targets(prompts, keep_existing=True)
+            if on_entry is not None:
+                on_entry()
             while self._window_is_full:
                 self._label_next()
             self.adapter.spend(self._buffer.cursor)
@@ -238,12 +255,13 @@ class Tracker:
         entry, masks = self._understand(prompts_, stamp, keep_existing, frame_id)
         ids = list(masks)
         if keep_existing:
-            while self._buffer.cursor < entry.number:  # by what was known before these prompts
-                self._label_next(entry.number)
-            self._rewind(entry)
+            self.go_back_to(entry)
         else:
             self._new_generation()
+            if self._following:
+                self._label_up_to(entry)
             self._buffer.start_at(entry)
+            self._follower_goes_back(entry.number)
             self._outputs.begin(entry.number)
         self._masks.set_slots(
             self._targets.put(
@@ -284,6 +302,22 @@ class Tracker:
             check_name(name, f'id {target_id}')
         self._targets.rename(names)
 
+    def find(self, stamp: int | None, frame_id: str = '') -> BufferedFrame:
+        """The kept frame with a stamp in ns, or the newest one for None.
+
+        Raises:
+            PromptError: no such frame is kept, or it is of another camera than `frame_id`, unless
+                that is empty.
+        """
+        return find_frame(self._buffer, stamp, frame_id)
+
+    def go_back_to(self, entry: BufferedFrame) -> None:
+        """Let a kept frame be the next one that is labelled, after those before it; what was
+        released before is not released again.
+        """
+        self._label_up_to(entry)  # by what was known before
+        self._rewind(entry)
+
     def remove_targets(self, ids: Sequence[int]) -> None:
         """Stop tracking some targets; the others are not disturbed.
 
@@ -319,6 +353,8 @@ class Tracker:
         self._outputs.begin(self._buffer.cursor)
         self._new_generation()
         self._features.reset()
+        if self.follower is not None:
+            self.follower.reset()
 
     def warm_up(self, size: tuple[int, int]) -> None:
         """Run one full window of grey frames through the extractor, before the first real frame.
@@ -350,7 +386,7 @@ class Tracker:
             raise PromptError(
                 'no prompt was given: name at least one target, by points, boxes or a mask'
             )
-        entry = find_frame(self._buffer, stamp, frame_id)
+        entry = self.find(stamp, frame_id)
         prompts.validate(prompts_, entry.frame.size)
         ids = self._targets.choose_ids(prompts_, keep_existing)
         return entry, segment(self.segmenter, entry.frame, prompts_, ids)
@@ -365,7 +401,20 @@ class Tracker:
 
     @property
     def _window_is_full(self) -> bool:
-        return self._buffer.waiting >= (self._buffer.stride if len(self._targets) else 1)
+        described = len(self._targets) or self._following
+        return self._buffer.waiting >= (self._buffer.stride if described else 1)
+
+    @property
+    def _following(self) -> bool:
+        return self.follower is not None and self.follower.count > 0
+
+    def _follower_goes_back(self, number: int) -> None:
+        if self.follower is not None:
+            self.follower.go_back_to(number)
+
+    def _label_up_to(self, entry: BufferedFrame) -> None:
+        while self._buffer.cursor < entry.number:
+            self._label_next(entry.number)
 
     def _label_all(self) -> None:
         while self._buffer.waiting:
@@ -377,7 +426,7 @@ class Tracker:
         left = window.new_frames
         error: Exception | None = None
         try:
-            if len(self._targets):
+            if len(self._targets) or self._following:
                 self._label_window(window, left)
             else:
                 self._pass_unlabelled(left)
@@ -388,6 +437,7 @@ class Tracker:
             return
         self._features.free_memory()
         self._masks.go_back_to(left[0].number)  # it may have been half remembered
+        self._follower_goes_back(left[0].number)
         if isinstance(error, torch.OutOfMemoryError) and self._shrink(
             self._features.too_little_memory(left[0].frame.size, len(window.frames), error)
         ):
@@ -455,6 +505,7 @@ class Tracker:
         """
         self._buffer.rewind(entry)
         self._masks.go_back_to(entry.number)
+        self._follower_goes_back(entry.number)
         self.adapter.go_back_to(entry.number)
         for later in self._buffer.after(entry.number + 1):
             later.labels = None
@@ -462,12 +513,19 @@ class Tracker:
     def _label_window(self, window: FrameWindow, left: list[BufferedFrame]) -> None:
         """Label the new frames of a window; what is done leaves the list."""
         with self.stages.measure('features'):
-            described = self._masks.prepare(self._features.describe(window))
+            described = self._features.describe(window)
+            prepared = self._masks.prepare(described) if len(self._targets) else described
         self.stats.windows += 1
-        for entry, descriptors in zip(tuple(left), described.frames(), strict=True):
-            with self.stages.measure('propagation'):
-                found = self._masks.step(entry, descriptors)
-            self._outputs.add(entry, found, self.generation)
+        each = zip(tuple(left), described.frames(), prepared.frames(), strict=True)
+        for entry, descriptors, own in each:
+            found, points = Masks(np.zeros(entry.frame.size, np.uint8)), None
+            if len(self._targets):
+                with self.stages.measure('propagation'):
+                    found = self._masks.step(entry, own)
+            if self.follower is not None and self.follower.count:
+                with self.stages.measure('points'):
+                    points = self.follower.step(entry, descriptors)
+            self._outputs.add(entry, found, self.generation, points)
             entry.labels = found.labels
             del left[0]
 
@@ -493,6 +551,8 @@ class Tracker:
                 ', '.join(map(str, unseen)),
                 error,
             )
+        if self.follower is not None:
+            self.follower.miss(numbers)
         self._outputs.fail(frames, error)
 
     def _shrink(self, message: str) -> bool:

@@ -74,7 +74,13 @@ def read_numbers(
 
 
 def load_part(
-    folder: Path, part: str, classes: Any, dtype: torch.dtype, *, advice: str = ''
+    folder: Path,
+    part: str,
+    classes: Any,
+    dtype: torch.dtype,
+    *,
+    advice: str = '',
+    changes: Mapping[str, Any] | None = None,
 ) -> Any:
     """Load one part of a model folder, without network.
 
@@ -84,6 +90,8 @@ def load_part(
         classes: model class of diffusers or transformers that is expected, or several of them.
         dtype: number format.
         advice: what to do about a model of another class, for the message.
+        changes: entries of the configuration that are taken in place of those of the folder, such
+            as fewer layers; weights that are then not needed are left out (diffusers only).
 
     Returns:
         The model on the CPU, in inference mode.
@@ -109,6 +117,7 @@ def load_part(
                 torch_dtype=dtype,
                 output_loading_info=True,
                 **options,
+                **(changes or {}),
             )
     except Exception as error:
         raise CheckpointError(

@@ -1,0 +1,1 @@
+"""Points through videos with known tracks: the protocol of TAP-Vid."""

@@ -1,0 +1,325 @@
+"""Points through the described frames of a stream."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from drift_ros.descriptors import Descriptors
+from drift_ros.errors import PromptError
+from drift_ros.interruption import checkpoint
+from drift_ros.points.grid import Grid
+from drift_ros.points.matching import FrameMaps, Matcher, Vectors
+from drift_ros.points.motion import Motion
+from drift_ros.settings import PointSettings
+from drift_ros.structures import TrackedPoints
+from drift_ros.tracking.window_buffer import BufferedFrame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Queries:
+    """Points that were named on one frame: ids (N,) int64 and positions (N, 2) float32 in px."""
+
+    ids: NDArray[np.int64]
+    positions: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """What is known after a frame about N points, ordered by the frames of their queries.
+
+    Attributes:
+        ids: (N,) int64.
+        born: (N,) number of the frame of each query.
+        places: (N, 2) in cells.
+        positions: (N, 2) float32 in px.
+        image: of the frame.
+        visible: (N,) bool.
+        vectors: what is sought.
+    """
+
+    ids: NDArray[np.int64]
+    born: NDArray[np.int64]
+    places: Tensor
+    positions: NDArray[np.float32]
+    image: NDArray[np.uint8]
+    visible: Tensor
+    vectors: Vectors
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What is known after a frame, with confidences (N,)."""
+
+    state: State
+    confidence: Tensor
+
+
+_EMPTY = (
+    np.zeros(0, np.int64),
+    np.zeros((0, 2), np.float32),
+    np.zeros(0, bool),
+    np.zeros(0, np.float32),
+)
+
+
+class PointFollower:
+    """Follows points from frame to frame.
+
+    Results depend on the frames, the queries and the settings only. Memory is bounded: what was
+    known after each of the last `history` frames, and the descriptors of the frames of queries.
+
+    Args:
+        settings: how.
+        heads: those of the extractor.
+        history: number of frames that `go_back_to` may go back by.
+
+    Raises:
+        SettingsError: `points.heads` names a head that the extractor does not read.
+
+    Attributes:
+        generation: another one whenever all points are given anew, the first at random.
+        count: number of points.
+    """
+
+    def __init__(
+        self, settings: PointSettings, heads: Sequence[tuple[str, int]], history: int
+    ) -> None:
+        self._settings = settings
+        self._matcher = Matcher(settings, heads)
+        self._motion = Motion() if settings.motion == 'flow' else None
+        self._history = history
+        self.generation = random.getrandbits(31)
+        self.reset()
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        """Of all points, rising."""
+        each = [queries.ids for queries in self._queries.values()]
+        return np.sort(np.concatenate(each)) if each else np.zeros(0, np.int64)
+
+    def reset(self) -> None:
+        """Forget all points; a new generation begins."""
+        self.generation = (self.generation + 1) % 2**32
+        self._next_id = 1
+        self.count = 0
+        self._queries: dict[int, Queries] = {}  # by the number of their frame
+        self._sources: dict[int, FrameMaps] = {}  # likewise
+        self._states: dict[int, State] = {}  # by the number of the frame after which they hold
+
+    def add(self, number: int, positions: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Follow more points from a frame on, which has to come, or to come again.
+
+        Args:
+            number: of the frame.
+            positions: (N, 2) in px, inside of it.
+
+        Returns:
+            (N,) their ids.
+
+        Raises:
+            PromptError: there are too many points or too many frames with queries.
+        """
+        most, most_frames = self._settings.most, self._settings.most_frames
+        if self.count + len(positions) > most:
+            raise PromptError(
+                f'{len(positions)} more points would be {self.count + len(positions)}, and '
+                f'points.most is {most}: give fewer, remove some, or raise it'
+            )
+        if number not in self._queries and len(self._queries) >= most_frames:
+            raise PromptError(
+                f'there are points from {len(self._queries)} frames already, and '
+                f'points.most_frames is {most_frames}: name points on one of these frames, or give '
+                'all points anew'
+            )
+        ids = np.arange(self._next_id, self._next_id + len(positions))
+        self._next_id += len(positions)
+        old = self._queries.get(number, Queries(ids[:0], positions[:0]))
+        self._queries[number] = Queries(
+            np.concatenate([old.ids, ids]), np.concatenate([old.positions, positions])
+        )
+        self.count += len(ids)
+        return ids
+
+    def remove(self, ids: Collection[int]) -> None:
+        """Follow some points no longer.
+
+        Raises:
+            PromptError: an id is not followed; nothing changes then.
+        """
+        if unknown := sorted(set(ids) - set(self.ids.tolist())):
+            raise PromptError(
+                f'no points are followed under the ids {unknown[:5]}: ids are those that '
+                'set_points gave'
+            )
+        gone = np.array(list(ids), np.int64)
+        for number, queries in list(self._queries.items()):
+            kept = ~np.isin(queries.ids, gone)
+            if kept.any():
+                self._queries[number] = Queries(queries.ids[kept], queries.positions[kept])
+            else:
+                del self._queries[number]
+                self._sources.pop(number, None)
+        self.count = len(self.ids)
+        self._states = {
+            number: _rows(state, ~np.isin(state.ids, gone))
+            for number, state in self._states.items()
+        }
+
+    def go_back_to(self, number: int) -> None:
+        """Forget what was found from this frame number on; queries stay."""
+        self._states = {n: state for n, state in self._states.items() if n < number}
+        self._sources = {n: maps for n, maps in self._sources.items() if n < number}
+
+    def miss(self, numbers: Collection[int]) -> None:
+        """Drop the points whose queries are on frames that failed."""
+        for number in set(numbers) & set(self._queries):
+            self.remove(self._queries[number].ids.tolist())
+
+    @torch.no_grad()
+    def step(self, entry: BufferedFrame, descriptors: Descriptors) -> TrackedPoints:
+        """Where points are in a frame; those that are named on later frames are left out."""
+        checkpoint()
+        number = entry.number
+        frame = self._matcher.prepare(descriptors)
+        grid = Grid(entry.frame.size, frame.shape, frame.stride, self._settings.half_cell)
+        found = []
+        if self._states:
+            found.append(self._find(self._states[max(self._states)], entry, frame, grid))
+        if number in self._queries:
+            found.append(self._begin(self._queries[number], entry, frame, grid))
+        if not found:
+            return TrackedPoints(*_EMPTY, self.generation)
+        state = self._states[number] = _joined([each.state for each in found])
+        for old in [n for n in self._states if n < number - self._history]:
+            del self._states[old]
+        confidence = torch.cat([each.confidence for each in found]).cpu().numpy()
+        order = np.argsort(state.ids)
+        visible = state.visible.cpu().numpy()
+        return TrackedPoints(
+            state.ids[order],
+            state.positions[order],
+            visible[order],
+            confidence[order],
+            self.generation,
+        )
+
+    def _begin(self, queries: Queries, entry: BufferedFrame, frame: FrameMaps, grid: Grid) -> Found:
+        """Points on the frame of their query."""
+        self._sources[entry.number] = frame
+        count, device = len(queries.ids), frame.keys[0].device
+        places = grid.to_cells(torch.from_numpy(queries.positions).to(device))
+        seen = torch.ones(count, dtype=torch.bool, device=device)
+        born = np.full(count, entry.number, np.int64)
+        state = State(
+            queries.ids,
+            born,
+            places,
+            queries.positions,
+            entry.frame.image,
+            seen,
+            frame.sample(places),
+        )
+        return Found(state, seen.float())
+
+    def _find(self, state: State, entry: BufferedFrame, frame: FrameMaps, grid: Grid) -> Found:
+        """Points of earlier frames."""
+        settings = self._settings
+        device = state.places.device
+        flowing, trip = self._move(state, entry)
+        moved = grid.to_cells(torch.from_numpy(flowing).to(device))
+        around = None
+        if settings.search:
+            around = torch.where(state.visible[:, None], moved, torch.nan)
+        places = torch.empty_like(state.places)
+        shares, error = (torch.zeros(len(places), device=device) for _ in range(2))
+        for number in np.unique(state.born).tolist():
+            chosen = np.flatnonzero(state.born == number)
+            rows = torch.from_numpy(chosen).to(device)
+            source, given = self._sources[number], self._queries[number]
+            order = np.searchsorted(given.ids, state.ids[chosen])
+            start = grid.to_cells(torch.from_numpy(given.positions[order]).to(device))
+            if settings.readout == 'field':
+                places[rows] = self._matcher.field(start, frame, source)
+            else:
+                places[rows], shares[rows] = self._matcher.find_and_compare(
+                    state.vectors[rows],
+                    frame,
+                    source=source,
+                    around=None if around is None else around[rows],
+                    others=moved[rows],
+                )
+            if settings.visibility == 'cycle':
+                back = self._matcher.find(frame.sample(places[rows]), source, source=frame)
+                error[rows] = (back - start).norm(dim=1) / settings.tolerance
+        positions = grid.to_pixels(places).cpu().numpy()
+        agreed = (trip <= settings.trip) & (shares.cpu().numpy() >= settings.agreement)
+        positions[agreed] = flowing[agreed]
+        on_flow = torch.from_numpy(agreed).to(device)
+        places = torch.where(on_flow[:, None], moved, places)
+        confidence = torch.ones(len(places), device=device)
+        if settings.visibility == 'cycle':
+            travelled = torch.from_numpy(trip / np.float32(settings.trip)).to(device)
+            confidence = torch.exp2(-(torch.where(on_flow, travelled, error) ** 2))
+            if (cosine := frame.similarity(state.vectors, places)) is not None:
+                rise = (cosine - settings.similarity) / (1 - settings.similarity)
+                confidence = confidence.minimum((0.5 + 0.5 * rise).clamp(0, 1))
+        visible = confidence >= 0.5
+        vectors = state.vectors
+        if settings.refresh:
+            vectors = vectors.mixed(frame.sample(places), settings.refresh * visible.float())
+        state = replace(
+            state,
+            places=places,
+            positions=positions,
+            image=entry.frame.image,
+            visible=visible,
+            vectors=vectors,
+        )
+        return Found(state, confidence)
+
+    def _move(
+        self, state: State, entry: BufferedFrame
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Positions (N, 2) in px to which the flow leads from those in the frame before, and how
+        far from its start it ends on the way back; infinite for points that were not visible.
+        """
+        visible = state.visible.cpu().numpy()
+        positions, trip = state.positions, np.full(len(visible), np.inf, np.float32)
+        if self._motion is None or not visible.any():
+            return positions, trip
+        moved, back = self._motion.move(state.image, entry.frame.image, positions)
+        return np.where(visible[:, None], moved, positions), np.where(visible, back, trip)
+
+
+def _rows(state: State, kept: NDArray[np.bool_]) -> State:
+    rows = torch.from_numpy(np.flatnonzero(kept)).to(state.places.device)
+    return State(
+        state.ids[kept],
+        state.born[kept],
+        state.places[rows],
+        state.positions[kept],
+        state.image,
+        state.visible[rows],
+        state.vectors[rows],
+    )
+
+
+def _joined(states: Sequence[State]) -> State:
+    if len(states) == 1:
+        return states[0]
+    return State(
+        np.concatenate([s.ids for s in states]),
+        np.concatenate([s.born for s in states]),
+        torch.cat([s.places for s in states]),
+        np.concatenate([s.positions for s in states]),
+        states[-1].image,
+        torch.cat([s.visible for s in states]),
+        Vectors.concatenate([s.vectors for s in states]),
+    )

@@ -1,0 +1,320 @@
+"""Where the descriptor of a point is in another frame.
+
+Descriptors of heads are compared as attention does, with a softmax over the cells of the frame, and
+the weights of the heads are averaged (DiffTrack, Nam et al. 2025). Plain features are one head
+whose logits are cosines over a temperature; so are keys compared with keys (HeFT).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from drift_ros.descriptors import Descriptors
+from drift_ros.errors import SettingsError
+from drift_ros.settings import PointSettings
+
+CHUNK = 2**24  # weights that are held at a time
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Vectors:
+    """Descriptors of N points.
+
+    Attributes:
+        queries: (N, C) float32 of each head.
+        keys: likewise; the very same tuple where queries are keys.
+    """
+
+    queries: tuple[Tensor, ...]
+    keys: tuple[Tensor, ...]
+
+    def __getitem__(self, rows: Tensor | slice) -> Vectors:
+        queries = tuple(each[rows] for each in self.queries)
+        same = self.keys is self.queries
+        return Vectors(queries, queries if same else tuple(each[rows] for each in self.keys))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Vectors]) -> Vectors:
+        """Those of several groups of points one after the other."""
+        queries = tuple(map(torch.cat, zip(*(p.queries for p in parts), strict=True)))
+        if parts[0].keys is parts[0].queries:
+            return cls(queries, queries)
+        return cls(queries, tuple(map(torch.cat, zip(*(p.keys for p in parts), strict=True))))
+
+    def mixed(self, other: Vectors, share: Tensor) -> Vectors:
+        """Between these and others; share (N,) in [0, 1] is that of the others."""
+        queries = _lerp(self.queries, other.queries, share)
+        same = self.keys is self.queries
+        return Vectors(queries, queries if same else _lerp(self.keys, other.keys, share))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameMaps:
+    """Descriptors of a frame as points are compared with.
+
+    Attributes:
+        queries: (C, h, w) float32 of each head.
+        keys: likewise; the very same tuple where queries are keys.
+        scales: by which products of each head become logits.
+        shape: (h, w) of the finest grid.
+        stride: px of the network's input per cell of it.
+        cosine: whether products are cosines.
+    """
+
+    queries: tuple[Tensor, ...]
+    keys: tuple[Tensor, ...]
+    scales: tuple[float, ...]
+    shape: tuple[int, int]
+    stride: int
+    cosine: bool
+
+    def sample(self, places: Tensor) -> Vectors:
+        """Descriptors at places (N, 2) in cells of the finest grid, interpolated; beyond the
+        middle of the outermost cells those of the edge.
+        """
+        queries = tuple(self._sample(each, places) for each in self.queries)
+        if self.keys is self.queries:
+            return Vectors(queries, queries)
+        return Vectors(queries, tuple(self._sample(each, places) for each in self.keys))
+
+    def _sample(self, each: Tensor, places: Tensor) -> Tensor:
+        own = torch.tensor(each.shape[:0:-1], dtype=torch.float32, device=each.device)
+        finest = torch.tensor(self.shape[::-1], dtype=torch.float32, device=each.device)
+        centres = (places + 0.5) * own / finest - 0.5
+        return sample(each[None], centres[None])[0].T
+
+    def similarity(self, points: Vectors, places: Tensor) -> Tensor | None:
+        """(N,) cosines of what is sought with what is at places (N, 2), mean over the heads; None
+        where no cosines are compared.
+        """
+        if not self.cosine:
+            return None
+        there = self.sample(places)
+        each = [
+            functional.cosine_similarity(a, b)
+            for a, b in zip(points.queries, there.keys, strict=True)
+        ]
+        return torch.stack(each).mean(0)
+
+
+class Matcher:
+    """Compares points with frames.
+
+    Args:
+        settings: how.
+        heads: (layer, head) of every map that the extractor gives; empty for plain features.
+
+    Raises:
+        SettingsError: `points.heads` names a head that the extractor does not read.
+    """
+
+    def __init__(self, settings: PointSettings, heads: Sequence[tuple[str, int]] = ()) -> None:
+        self._settings = settings
+        self._chosen = choose_heads(settings.heads, heads)
+
+    def prepare(self, descriptors: Descriptors) -> FrameMaps:
+        """Descriptors of one frame (n = 1) as they are compared, in float32."""
+        chosen = range(len(descriptors.keys)) if self._chosen is None else self._chosen
+        keys = tuple(descriptors.keys[i][0].float() for i in chosen)
+        plain = descriptors.keys is descriptors.queries
+        if plain or self._settings.compare == 'keys':
+            keys = tuple(functional.normalize(each.nan_to_num(), dim=0) for each in keys)
+            scales = (1 / self._settings.temperature,) * len(keys)
+            return FrameMaps(keys, keys, scales, descriptors.grid, descriptors.stride, True)
+        queries = tuple(descriptors.queries[i][0].float() for i in chosen)
+        scales = (1.0,) * len(keys)
+        if self._settings.divisor == 'heads':  # queries come divided by the root of the channels
+            scales = tuple(math.sqrt(len(each) / len(keys)) for each in keys)
+        return FrameMaps(queries, keys, scales, descriptors.grid, descriptors.stride, False)
+
+    def find(
+        self,
+        points: Vectors,
+        frame: FrameMaps,
+        *,
+        source: FrameMaps | None = None,
+        around: Tensor | None = None,
+    ) -> Tensor:
+        """Places (N, 2) of points in a frame, in cells of its finest grid.
+
+        Args:
+            points: what is sought.
+            frame: where.
+            source: frame of the points, which `points.directions: both` needs.
+            around: (N, 2) places that points are sought around, NaN for the whole frame; None for
+                all.
+        """
+        return self.find_and_compare(points, frame, source=source, around=around)[0]
+
+    def find_and_compare(
+        self,
+        points: Vectors,
+        frame: FrameMaps,
+        *,
+        source: FrameMaps | None = None,
+        around: Tensor | None = None,
+        others: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """What `find` gives, and the share (N,) of the largest weight that other places (N, 2)
+        have; 0 without any.
+        """
+        device = frame.keys[0].device
+        step = max(1, CHUNK // math.prod(frame.shape))
+        places = torch.zeros((len(points.queries[0]), 2), device=device)
+        shares = torch.zeros(len(places), device=device)
+        for i in range(0, len(places), step):
+            rows = slice(i, i + step)
+            weights = self.weights(
+                points[rows],
+                frame,
+                source=source,
+                around=None if around is None else around[rows],
+            )
+            places[rows] = self._read(weights)
+            if others is not None:
+                there = sample(weights[:, None], others[rows, None])[:, 0, 0]
+                shares[rows] = there / weights.amax((1, 2)).clamp(min=torch.finfo().tiny)
+        return places, shares
+
+    def field(self, places: Tensor, frame: FrameMaps, source: FrameMaps) -> Tensor:
+        """Places of points by the best cells of the four cells around each, interpolated.
+
+        Args:
+            places: (N, 2) in cells of the source.
+            frame: where they are sought.
+            source: where they are.
+
+        Returns:
+            (N, 2) in cells.
+        """
+        height, width = source.shape
+        limit = torch.tensor([width - 1, height - 1], device=places.device)
+        inside = places.clamp(min=0).minimum(limit.to(places))
+        low = inside.floor()
+        part = inside - low
+        total = torch.zeros_like(places)
+        for dy in (0, 1):
+            for dx in (0, 1):
+                step = torch.tensor([dx, dy], device=places.device)
+                corner = (low + step).minimum(limit.to(places))
+                share = torch.where(step.bool(), part, 1 - part).prod(1, keepdim=True)
+                total += share * self.find(source.sample(corner), frame, source=source)
+        return total
+
+    def weights(
+        self,
+        points: Vectors,
+        frame: FrameMaps,
+        *,
+        source: FrameMaps | None = None,
+        around: Tensor | None = None,
+    ) -> Tensor:
+        """(N, h, w) softmax over the cells of a frame, mean over the heads; arguments as for
+        `find`.
+        """
+        count = len(points.queries[0])
+        total = torch.zeros((count, *frame.shape), device=frame.keys[0].device)
+        both = self._settings.directions == 'both' and source is not None
+        for index, scale in enumerate(frame.scales):
+            key = frame.keys[index]
+            own = (key.shape[1], key.shape[2])
+            logits = scale * points.queries[index] @ key.flatten(1)
+            found = logits.softmax(1)
+            if both:
+                assert source is not None
+                query = frame.queries[index].flatten(1).T
+                back = scale * query @ source.keys[index].flatten(1)  # (cells, cells of the source)
+                own_back = scale * query @ points.keys[index].T
+                found = (found + (own_back - back.logsumexp(1, keepdim=True)).exp().T) / 2
+            found = found.unflatten(1, own)
+            if own != frame.shape:
+                found = functional.interpolate(found[None], frame.shape, mode='bilinear')[0]
+            total += found / len(frame.scales)
+        if around is not None:
+            total *= _near(around, frame.shape, self._settings.search)
+        return total
+
+    def _read(self, weights: Tensor) -> Tensor:
+        """(N, 2) places from (N, h, w) weights."""
+        width = weights.shape[2]
+        best = weights.flatten(1).argmax(1)
+        cells = torch.stack([best % width, best // width], 1)
+        if self._settings.readout != 'soft':
+            return cells.float()
+        return soft_argmax(weights, cells, self._settings.radius)
+
+
+def sample(maps: Tensor, places: Tensor) -> Tensor:
+    """(B, C, N) of maps (B, C, h, w) at places (B, N, 2) in cells, interpolated; beyond the middle
+    of the outermost cells what these have.
+    """
+    sides = torch.tensor(maps.shape[:1:-1], dtype=torch.float32, device=maps.device)
+    points = 2 * places / (sides - 1).clamp(min=1) - 1
+    found = functional.grid_sample(maps, points[:, None], padding_mode='border', align_corners=True)
+    return found[:, :, 0]
+
+
+def soft_argmax(weights: Tensor, cells: Tensor, radius: int) -> Tensor:
+    """Mean place of the cells around given ones, by their weights.
+
+    Args:
+        weights: (N, h, w), 0 or more.
+        cells: (N, 2) int (x, y).
+        radius: in cells, in each direction; what lies beyond the grid does not count.
+
+    Returns:
+        (N, 2) float32 (x, y).
+    """
+    count, height, width = weights.shape
+    side = torch.arange(-radius, radius + 1, device=weights.device)
+    x, y = cells[:, 0, None] + side, cells[:, 1, None] + side  # (N, 2 r + 1)
+    rows = torch.arange(count, device=weights.device)[:, None, None]
+    near = weights[rows, y.clamp(0, height - 1)[:, :, None], x.clamp(0, width - 1)[:, None, :]]
+    near = near * ((y >= 0) & (y < height))[:, :, None] * ((x >= 0) & (x < width))[:, None, :]
+    mass = near.sum((1, 2)).clamp(min=torch.finfo(near.dtype).tiny)
+    mean_x = (near.sum(1) * x).sum(1) / mass
+    mean_y = (near.sum(2) * y).sum(1) / mass
+    return torch.stack([mean_x, mean_y], 1)
+
+
+def choose_heads(wanted: str, heads: Sequence[tuple[str, int]]) -> list[int] | None:
+    """Numbers of the maps that `points.heads` names; None for all.
+
+    Raises:
+        SettingsError: the extractor reads no such head.
+    """
+    if not wanted:
+        return None
+    names = [f'{layer}/{head}' for layer, head in heads]
+    chosen = []
+    for name in wanted.split(','):
+        if name not in names:
+            known = f'heads {names[0]} to {names[-1]}' if names else 'features, which have no heads'
+            raise SettingsError(
+                f'points.heads is {wanted!r}, but the extractor reads {known}: name some of them '
+                'as layer/head, or leave it empty for all'
+            )
+        chosen.append(names.index(name))
+    return chosen
+
+
+def _near(around: Tensor, shape: tuple[int, int], radius: int) -> Tensor:
+    """(N, h, w) bool, which cells lie in the square around places; all where these are NaN."""
+    height, width = shape
+    x = torch.arange(width, device=around.device) - around[:, :1]
+    y = torch.arange(height, device=around.device) - around[:, 1:]
+    everywhere = around.isnan().any(1)[:, None]
+    near_x, near_y = (x.abs() <= radius) | everywhere, (y.abs() <= radius) | everywhere
+    return near_y[:, :, None] & near_x[:, None, :]
+
+
+def _lerp(
+    some: tuple[Tensor, ...], others: tuple[Tensor, ...], share: Tensor
+) -> tuple[Tensor, ...]:
+    return tuple(torch.lerp(a, b, share[:, None]) for a, b in zip(some, others, strict=True))

@@ -1,0 +1,107 @@
+"""Where points go from one image to the next, by optical flow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+SIDE = 240  # px of the short side at which the flow is computed
+LEAST = 16  # px that it needs
+WINDOW = 15  # px of a side of what Lucas and Kanade compare
+STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
+
+
+class Motion:
+    """Takes points from one image of a stream to the next.
+
+    The flow is DIS (Kroeger et al. 2016) as OpenCV has it, at no more than 240 px on the short
+    side, there and back. Lucas and Kanade's method then looks for the place in the whole images,
+    within a pixel of the small ones.
+    """
+
+    def __init__(self) -> None:
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+
+    def move(
+        self, before: NDArray[np.uint8], now: NDArray[np.uint8], positions: Floats
+    ) -> tuple[Floats, Floats]:
+        """Follow the flow.
+
+        Args:
+            before: (H, W, 3) uint8 RGB, the earlier image.
+            now: the next one, of the same size.
+            positions: (N, 2) (x, y) in px of the earlier image.
+
+        Returns:
+            (N, 2) positions in the next image, and (N,) how far from the start the flow back from
+            there leads, in px; infinite for what leaves the image.
+        """
+        height, width = now.shape[:2]
+        if min(height, width) < LEAST:
+            return positions, np.full(len(positions), np.inf, np.float32)
+        scale = max(1.0, min(height, width) / SIDE)
+        whole = [np.asarray(cv2.cvtColor(i, cv2.COLOR_RGB2GRAY), np.uint8) for i in (before, now)]
+        small = [_small(image, scale) for image in whole]
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # results depend on the stripes that threads take
+        try:
+            forth = self._flow.calc(small[0], small[1], None)
+            back = self._flow.calc(small[1], small[0], None)
+        finally:
+            cv2.setNumThreads(threads)
+        sides = small[0].shape[1], small[0].shape[0]
+        ratio = np.array([width, height], np.float32) / np.array(sides, np.float32)
+        start: Floats = np.asarray((positions + 0.5) / ratio - 0.5, np.float32)
+        end: Floats = np.asarray(start + at(forth, start), np.float32)
+        trip = np.linalg.norm((end + at(back, end) - start) * ratio, axis=1)
+        found: Floats = np.asarray((end + 0.5) * ratio - 0.5, np.float32)
+        found = _sharpened(whole, positions, found, float(ratio.max()))
+        inside = ((found >= -0.5) & (found < [width - 0.5, height - 0.5])).all(1)
+        return found, np.asarray(np.where(inside, trip, np.inf), np.float32)
+
+
+def at(flow: Floats, positions: Floats) -> Floats:
+    """(N, 2) flow (H, W, 2) at positions in px, interpolated; beyond the image that of its edge."""
+    if not len(positions):
+        return np.zeros((0, 2), np.float32)
+    x, y = np.ascontiguousarray(positions.T, np.float32)
+    found = cv2.remap(
+        flow, x[:, None], y[:, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(found[:, 0], np.float32)
+
+
+def _small(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    if scale > 1:
+        size = (round(grey.shape[1] / scale), round(grey.shape[0] / scale))
+        grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return grey
+
+
+def _sharpened(
+    images: Sequence[NDArray[np.uint8]], old: Floats, found: Floats, limit: float
+) -> Floats:
+    """Places (N, 2) in the second image that are known to within a limit in px, to a part of a
+    pixel; as they were where that leads farther.
+    """
+    if not len(old):
+        return found
+    start = np.array(found, np.float32).reshape(-1, 1, 2)
+    moved, status, _ = cv2.calcOpticalFlowPyrLK(
+        images[0],
+        images[1],
+        np.array(old, np.float32).reshape(-1, 1, 2),
+        start,
+        winSize=(WINDOW, WINDOW),
+        maxLevel=0,
+        criteria=STOP,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+    )
+    places = moved.reshape(-1, 2)
+    good = (status[:, 0] == 1) & (np.linalg.norm(places - found, axis=1) <= limit)
+    return np.asarray(np.where(good[:, None], places, found), np.float32)

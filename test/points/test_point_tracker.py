@@ -1,0 +1,231 @@
+"""What the tracker of points promises to those who stream frames through it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from clips import PERIOD, CausalColours, Colours, clip_frame, iou, make_tracker, red_mask
+from numpy.typing import NDArray
+
+from drift_ros.errors import PromptError
+from drift_ros.features import Descriptors, FeatureExtractor, Window
+from drift_ros.points import PointTracker
+from drift_ros.prompts.prompt import Prompt
+from drift_ros.structures import Frame, TrackedPoints, TrackerOutput, TrackingResult
+
+STAMP = 10**18
+
+
+class Neighbours(FeatureExtractor):
+    """Colours of a 4 px cell and of the eight around it: a texture that can be followed."""
+
+    name = 'neighbours'
+    window_length = 1
+    size_multiple = 4
+    device = torch.device('cpu')
+    dtype = torch.float32
+
+    def __init__(self, fail_at: int | None = None) -> None:
+        self.fail_at = fail_at
+
+    def extract(self, window: Window) -> Descriptors:
+        if self.fail_at in window.stamps:
+            raise RuntimeError('no descriptors')
+        cells = torch.nn.functional.avg_pool2d(window.images[-window.new :].float(), 4) - 128
+        padded = torch.nn.functional.pad(cells, (1, 1, 1, 1), mode='replicate')
+        near = torch.nn.functional.unfold(padded, 3).unflatten(2, cells.shape[2:])
+        return Descriptors.of(near, 4)
+
+
+def texture(index: int, covered: bool = False) -> Frame:
+    """A smooth random texture that moves right by 4 px per frame; its left half may be covered."""
+    rng = np.random.default_rng(5)
+    coarse = torch.from_numpy(rng.uniform(0, 255, (1, 3, 9, 40)).astype(np.float32))
+    wide = torch.nn.functional.interpolate(coarse, (72, 320), mode='bicubic')
+    shifted = wide[0, :, :64, 160 - 4 * index : 256 - 4 * index].clamp(0, 255)
+    image = np.ascontiguousarray(shifted.permute(1, 2, 0).numpy().astype(np.uint8))
+    if covered:
+        image[:, :48] = 127
+    return Frame(image, STAMP + index * PERIOD, 'camera', index)
+
+
+def make(extractor: FeatureExtractor | None = None, **values: object) -> PointTracker:
+    defaults = {'points__temperature': 0.01, 'points__radius': 1}
+    tracker = make_tracker(extractor=extractor or Neighbours(), **defaults | values)
+    return PointTracker(tracker)
+
+
+def found(outputs: list[TrackerOutput]) -> TrackedPoints:
+    (result,) = outputs
+    assert isinstance(result, TrackingResult)
+    assert result.points is not None
+    return result.points
+
+
+QUERIES = np.array([[20.0, 20.0], [30.5, 41.0], [12.0, 33.0]])
+
+
+def test_follows_a_moving_texture() -> None:
+    tracker = make()
+    first = found(tracker.step(texture(0), QUERIES))
+    np.testing.assert_allclose(first.positions, QUERIES)
+    assert first.ids.tolist() == [1, 2, 3]
+    assert (first.confidence == 1).all()
+    for index in range(1, 6):
+        points = found(tracker.step(texture(index)))
+        assert points.visible.all()
+        np.testing.assert_allclose(points.positions, QUERIES + np.array([4 * index, 0]), atol=2.1)
+
+
+def test_says_that_a_covered_point_is_not_visible_and_finds_it_again() -> None:
+    tracker = make()
+    tracker.step(texture(0), QUERIES)
+    hidden = found(tracker.step(texture(1, covered=True)))
+    assert not hidden.visible.any()
+    assert (hidden.confidence < 0.5).all()
+    seen = found(tracker.step(texture(2)))
+    assert seen.visible.all()
+    np.testing.assert_allclose(seen.positions, QUERIES + np.array([8, 0]), atol=2.1)
+
+
+def test_points_come_and_go_while_others_stay() -> None:
+    tracker = make()
+    tracker.step(texture(0), QUERIES[:2])
+    points = found(tracker.step(texture(1), QUERIES[2:]))
+    assert points.ids.tolist() == [1, 2, 3]
+    tracker.remove_points([1])
+    points = found(tracker.step(texture(2)))
+    assert points.ids.tolist() == [2, 3]
+    expected = [QUERIES[1] + [8, 0], QUERIES[2] + [4, 0]]
+    np.testing.assert_allclose(points.positions, expected, atol=2.1)
+    generation = points.generation
+    assert tracker.set_points(QUERIES[:1], STAMP + 2 * PERIOD).tolist() == [1]
+    points = found(tracker.step(texture(3)))
+    assert points.ids.tolist() == [1]
+    assert points.generation != generation
+    tracker.clear()
+    (result,) = tracker.step(texture(4))
+    assert isinstance(result, TrackingResult)
+    assert result.points is None
+
+
+@pytest.mark.parametrize('length', [1, 4])
+def test_points_on_a_past_frame_are_where_they_would_have_been(length: int) -> None:
+    straight = make(window__length=length, window__stride=1)
+    straight.step(texture(0))
+    straight.step(texture(1), QUERIES)
+    expected = [found(straight.step(texture(i))) for i in range(2, 7)]
+    late = make(window__length=length, window__stride=1)
+    for index in range(5):
+        late.step(texture(index))
+    assert late.set_points(QUERIES, STAMP + PERIOD).tolist() == [1, 2, 3]
+    while late.tracker.due:
+        assert late.tracker.advance() == []  # these frames were released before
+    for index in (5, 6):
+        points = found(late.step(texture(index)))
+        np.testing.assert_allclose(points.positions, expected[index - 2].positions)
+        np.testing.assert_array_equal(points.visible, expected[index - 2].visible)
+
+
+def test_targets_and_points_share_the_passes_of_the_network() -> None:
+    alone = make_tracker(extractor=(only := CausalColours()))
+    both = PointTracker(make_tracker(extractor=(shared := CausalColours())))
+    prompt = Prompt(id=1, name='red', mask=red_mask(0))
+    alone.step(clip_frame(0), [prompt])
+    both.step(clip_frame(0), QUERIES, [prompt])
+    for index in range(1, 8):
+        (mine,), (theirs,) = alone.step(clip_frame(index)), both.step(clip_frame(index))
+        assert isinstance(mine, TrackingResult)
+        assert isinstance(theirs, TrackingResult)
+        np.testing.assert_array_equal(mine.labels, theirs.labels)
+        assert mine.points is None
+        assert theirs.points is not None
+    assert shared.windows == only.windows
+    # points on a past frame do not disturb the masks
+    both.set_points(QUERIES, clip_frame(4).stamp)
+    (result,) = both.step(clip_frame(8))
+    assert isinstance(result, TrackingResult)
+    assert iou(result.labels == 1, red_mask(8)) > 0.8
+
+
+def test_a_window_releases_the_points_of_its_frames_together() -> None:
+    tracker = make(Colours(4))
+    assert tracker.step(clip_frame(0), QUERIES) == []
+    for index in (1, 2):
+        assert tracker.step(clip_frame(index)) == []
+    outputs = tracker.step(clip_frame(3))
+    assert [len(o.points) for o in outputs if isinstance(o, TrackingResult) and o.points] == [3] * 4
+    tracker.step(clip_frame(4))
+    assert len(tracker.flush()) == 1
+
+
+def test_a_restarting_stream_forgets_its_points() -> None:
+    tracker = make()
+    tracker.step(texture(5), QUERIES)
+    generation = tracker.generation
+    (result,) = tracker.step(texture(0))
+    assert isinstance(result, TrackingResult)
+    assert result.points is None
+    assert tracker.generation != generation
+
+
+def test_points_on_a_frame_that_fails_are_dropped_and_others_go_on() -> None:
+    tracker = make(Neighbours(fail_at=STAMP + PERIOD))
+    tracker.step(texture(0), QUERIES[:2])
+    tracker.step(texture(1), QUERIES[2:])
+    points = found(tracker.step(texture(2)))
+    assert points.ids.tolist() == [1, 2]
+    np.testing.assert_allclose(points.positions, QUERIES[:2] + np.array([8, 0]), atol=2.1)
+
+
+def test_memory_is_bounded() -> None:
+    tracker = make(window__history=3, points__refresh=0.5)
+    tracker.step(texture(0), QUERIES)
+    for index in range(1, 20):
+        tracker.step(texture(index))
+    follower = tracker._follower
+    assert len(follower._states) <= 5
+    assert len(follower._sources) == 1
+
+
+NAN = float('nan')
+
+
+@pytest.mark.parametrize(
+    'queries',
+    [
+        [[96.0, 10.0]],
+        [[10.0, -0.6]],
+        [[NAN, 1.0]],
+        [[1.0, 2.0, 3.0]],
+        np.zeros((0, 2)),
+        [['a', 'b']],
+        np.zeros((100_000, 2)),
+    ],
+)
+def test_refuses_queries_that_are_no_points_of_the_image(queries: NDArray[np.float64]) -> None:
+    tracker = make()
+    tracker.step(texture(0), QUERIES)
+    with pytest.raises(PromptError):
+        tracker.set_points(queries)
+    assert len(found(tracker.step(texture(1)))) == 3
+
+
+def test_refuses_frames_that_are_not_kept_unknown_ids_and_too_many_frames() -> None:
+    tracker = make(window__history=2, points__most_frames=2)
+    with pytest.raises(PromptError):
+        tracker.set_points(QUERIES)
+    for index in range(5):
+        tracker.step(texture(index))
+    with pytest.raises(PromptError):
+        tracker.set_points(QUERIES, STAMP)
+    with pytest.raises(PromptError):
+        tracker.set_points(QUERIES, frame_id='another camera')
+    tracker.set_points(QUERIES)
+    with pytest.raises(PromptError):
+        tracker.remove_points([1, 9])
+    assert tracker.ids.tolist() == [1, 2, 3]
+    tracker.step(texture(5), QUERIES)
+    with pytest.raises(PromptError):
+        tracker.step(texture(6), QUERIES)
