@@ -85,6 +85,7 @@ class Camera:
         """
         settings = self.settings
         self._tracked = tracker_settings(settings)
+        self._update_waits = False
         self.positions = Positions(settings, self._warn)
         self.inputs = Inputs(self._node, settings, self)
         self._outputs = Outputs(self._node, self)
@@ -166,7 +167,9 @@ class Camera:
         tracked = tracker_settings(settings)
         if self.stream is not None and tracked != self._tracked:
             self._tracked = tracked
-            self.stream.submit(lambda tracker: tracker.update(tracked))
+            if not self._update_waits:
+                self._update_waits = True
+                self.stream.submit(self._update)
 
     # ------------------------------------------------------------------------------ callbacks
 
@@ -179,6 +182,11 @@ class Camera:
         """The middleware lost images more."""
         if self.stream is not None:
             self.stream.lose(count)
+
+    def _update(self, tracker: Tracker) -> None:
+        """In the worker's thread: the newest settings, however often they changed meanwhile."""
+        self._update_waits = False
+        tracker.update(self._tracked)
 
     def _publish(
         self,

@@ -65,7 +65,8 @@ def launch_file(monkeypatch: Any) -> dict[str, Any]:
             return type(name, (Recorded,), {})
 
     for name in (
-        'launch', 'launch.actions', 'launch.conditions', 'launch.substitutions', 'launch_ros',
+        'launch', 'launch.actions', 'launch.conditions', 'launch.launch_description_sources',
+        'launch.substitutions', 'launch_ros',
         'launch_ros.actions', 'launch_ros.substitutions',
     ):  # fmt: skip
         monkeypatch.setitem(sys.modules, name, Recording(name))
@@ -131,6 +132,16 @@ def test_cameras_have_the_topics_below_their_names(
     assert node['parameters'][1]['cameras'] == ['left', 'wrist']
     assert ('wrist/image', 'wrist/color/image_raw') in node['remappings']
     assert ('image', 'color/image_raw') in node['remappings']
+
+
+def test_examples_for_robots_are_started_with_the_tracker(launch_file: dict[str, Any]) -> None:
+    file = runpy.run_path(str(ROOT / 'examples' / 'robot.launch.py'))
+    assert all((ROOT / 'examples' / f'{name}.py').is_file() for name in file['EXAMPLES'])
+    entities = file['generate_launch_description']().args[0]
+    (example,) = [e for e in entities if type(e).__name__ == 'ExecuteProcess']
+    assert example.kwargs['cmd'][1][0] == f'{ROOT / "examples"}/'
+    assert 'tracks:=/tracker/tracks' in example.kwargs['cmd']
+    assert [type(e).__name__ for e in entities].count('IncludeLaunchDescription') == 1
 
 
 def test_the_layout_shows_what_the_node_publishes() -> None:
