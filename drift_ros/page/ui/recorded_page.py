@@ -91,6 +91,8 @@ class RecordedPage:
 
     def _refresh(self) -> None:
         recording = self._recording
+        if (draft := self._stage.session.draft) is not None:
+            self._index = draft.picture.frame.index  # where the marks are, and not on their way
         if self._slider.value != self._index:
             self._slider.set_value(self._index)
         self._number.set_text(f'{self._index} / {recording.cursor.count - 1}')
