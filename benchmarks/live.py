@@ -162,7 +162,11 @@ class Camera:
         time.sleep(DRAIN)
         cpu = cpu_time(pid) - cpu
         latencies = [self.latency(s) for s in stamps if s in self.came]
-        stages = {k.removeprefix(STAGES): v for k, v in self.report.items() if STAGES in k}
+        stages = {
+            k.removeprefix(STAGES).removesuffix(' [ms]'): v
+            for k, v in self.report.items()
+            if STAGES in k
+        }
         return Outcome(len(stamps), latencies, took, cpu, stages)
 
     def latency(self, stamp: int) -> float:

@@ -111,7 +111,7 @@ def stack_chart(xs: Sequence[float], parts: Sequence[Line], x_label: str, y_labe
         values = [[v if v is not None and math.isfinite(v) else 0 for v in p.values] for p in parts]
         colours, names = [p.colour for p in parts], [p.name for p in parts]
         axes.stackplot(xs, *values, colors=colours, labels=names, step='mid', linewidth=0)
-        axes.set(xlabel=x_label, ylabel=y_label)
+        axes.set(xlabel=x_label, ylabel=y_label, axisbelow=True)
         axes.margins(x=0.01)
         figure.legend(loc='outside lower left', ncols=COLUMNS, frameon=False)
         return _svg(figure)
