@@ -260,6 +260,10 @@ class PointFollower:
                 error[rows] = (back - start).norm(dim=1) / settings.tolerance
         positions = grid.to_pixels(places).cpu().numpy()
         agreed = (trip <= settings.trip) & (shares.cpu().numpy() >= settings.agreement)
+        height, width = grid.size
+        left = ((flowing < -0.5) | (flowing >= [width - 0.5, height - 0.5])).any(1)
+        left &= state.visible.cpu().numpy()
+        agreed |= left
         positions[agreed] = flowing[agreed]
         on_flow = torch.from_numpy(agreed).to(device)
         places = torch.where(on_flow[:, None], moved, places)
@@ -270,6 +274,7 @@ class PointFollower:
             if (cosine := frame.similarity(state.vectors, places)) is not None:
                 rise = (cosine - settings.similarity) / (1 - settings.similarity)
                 confidence = confidence.minimum((0.5 + 0.5 * rise).clamp(0, 1))
+        confidence[torch.from_numpy(left).to(device)] = 0
         visible = confidence >= 0.5
         vectors = state.vectors
         if settings.refresh:

@@ -198,14 +198,11 @@ class Matcher:
         inside = places.clamp(min=0).minimum(limit.to(places))
         low = inside.floor()
         part = inside - low
-        total = torch.zeros_like(places)
-        for dy in (0, 1):
-            for dx in (0, 1):
-                step = torch.tensor([dx, dy], device=places.device)
-                corner = (low + step).minimum(limit.to(places))
-                share = torch.where(step.bool(), part, 1 - part).prod(1, keepdim=True)
-                total += share * self.find(source.sample(corner), frame, source=source)
-        return total
+        steps = torch.tensor([[0, 0], [1, 0], [0, 1], [1, 1]], device=places.device)
+        corners = (low[None] + steps[:, None]).minimum(limit.to(places))  # (4, N, 2)
+        shares = torch.where(steps[:, None].bool(), part, 1 - part).prod(2, keepdim=True)
+        found = self.find(source.sample(corners.flatten(0, 1)), frame, source=source)
+        return (shares * found.view_as(corners)).sum(0)
 
     def weights(
         self,
@@ -228,10 +225,12 @@ class Matcher:
             found = logits.softmax(1)
             if both:
                 assert source is not None
-                query = frame.queries[index].flatten(1).T
-                back = scale * query @ source.keys[index].flatten(1)  # (cells, cells of the source)
-                own_back = scale * query @ points.keys[index].T
-                found = (found + (own_back - back.logsumexp(1, keepdim=True)).exp().T) / 2
+                query = scale * frame.queries[index].flatten(1).T
+                keys = source.keys[index].flatten(1)
+                step = max(1, CHUNK // keys.shape[1])
+                back = [(part @ keys).logsumexp(1, keepdim=True) for part in query.split(step)]
+                own_back = query @ points.keys[index].T
+                found = (found + (own_back - torch.cat(back)).exp().T) / 2
             found = found.unflatten(1, own)
             if own != frame.shape:
                 found = functional.interpolate(found[None], frame.shape, mode='bilinear')[0]

@@ -89,6 +89,15 @@ def test_says_that_a_covered_point_is_not_visible_and_finds_it_again() -> None:
     np.testing.assert_allclose(seen.positions, QUERIES + np.array([8, 0]), atol=2.1)
 
 
+def test_a_point_that_leaves_the_image_is_not_visible() -> None:
+    tracker = make()
+    tracker.step(texture(0), [[88.0, 30.0], [30.0, 30.0]])
+    for index in range(1, 5):
+        points = found(tracker.step(texture(index)))
+    assert points.visible.tolist() == [False, True]
+    assert points.confidence[0] < 0.5
+
+
 def test_points_come_and_go_while_others_stay() -> None:
     tracker = make()
     tracker.step(texture(0), QUERIES[:2])
