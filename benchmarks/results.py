@@ -101,7 +101,6 @@ def attention() -> dict[str, tuple[str, ...]]:
         'keys of two blocks': row(kernel, both, *alike),
         'keys of two blocks, fitted heads': row(kernel, both, *alike, fitted),
         'keys of two blocks, window': row(kernel, both, *alike, window),
-        'embedded_drift': ('--config', 'embedded_drift'),
     }
 
 

@@ -18,11 +18,12 @@ def adapt(
     out: Annotated[Path, typer.Option(help='File for what was fitted (.safetensors).')],
     features: tracker.Features = None,
     device: tracker.Device = None,
-    config: tracker.Config = 'embedded_drift',
+    config: tracker.Config = None,
     assignments: tracker.Assignments = None,
 ) -> None:
     """Fit weights of attention heads, or an embedding per target, to the targets of a frame.
 
+    Without --config these are the heads of the preset embedded_drift.
     `--set adaptation.file=FILE` lets `drift track` and the node begin with them.
     """
     from drift_ros.adaptation import files
@@ -34,7 +35,9 @@ def adapt(
     from drift_ros.tracking import Tracker
     from drift_ros.tracking.adapter import identity
 
-    settings = tracker_settings(config, features, device, assignments or ())
+    if config is None:
+        assignments = ['adaptation.heads=fitted', *(assignments or ())]
+    settings = tracker_settings(config or 'embedded_drift', features, device, assignments or ())
     if settings.adaptation.heads == 'uniform' and not settings.adaptation.text.invert:
         raise SettingsError(
             "adaptation.heads is 'uniform' and adaptation.text.invert is false, so there is "

@@ -85,9 +85,12 @@ def test_tracks_by_the_attention_of_an_image_model(
 
 def test_what_was_adapted_is_used_later(clip: Path, annotation: Path, tmp_path: Path) -> None:
     file = tmp_path / 'adapted.safetensors'
-    chosen = ('--config', 'embedded_drift', '--set', 'features.inversion_steps=2', *SMALL)
+    inversion = ('--set', 'features.noise=inversion', '--set', 'features.inversion_steps=2')
+    chosen = ('--config', 'embedded_drift', *inversion, *SMALL)  # no draw that goes by the stamp
     layers = ('--set', 'features.attention.layers=0,1')
-    fitted = run('adapt', clip / '0.png', '--prompts', annotation, '--out', file, *chosen, *layers)
+    heads = ('--set', 'adaptation.heads=fitted')
+    adapting = ('adapt', clip / '0.png', '--prompts', annotation, '--out', file)
+    fitted = run(*adapting, *chosen, *layers, *heads)
     assert fitted.exit_code == 0, fitted.output
     assert '0.0 head 0' in fitted.output and file.is_file()
     tracking = (
