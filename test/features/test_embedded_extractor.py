@@ -14,7 +14,7 @@ from drift_ros.errors import CheckpointError
 from drift_ros.features import create as create_by_name
 from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.features.embedded.create import create, create_image
-from drift_ros.features.embedded.extractor import level
+from drift_ros.features.embedded.extractor import level, shrink
 from drift_ros.features.embedded.model import EmbeddedUNet
 from drift_ros.settings import FeatureSettings, build
 
@@ -28,6 +28,12 @@ def tiny(temporal: bool) -> EmbeddedUNet:
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     return model
+
+
+def test_frames_are_shrunk_to_means_of_four_pixels() -> None:
+    image = torch.randint(0, 256, (2, 3, 12, 20), dtype=torch.uint8)
+    found = shrink(image)
+    assert torch.equal(found, torch.nn.functional.avg_pool2d(image.float(), 2) / 127.5 - 1)
 
 
 @pytest.fixture(scope='module')
