@@ -421,6 +421,21 @@ class TargetSettings(Settings):
         'it: each connected component of similar targets shows one of them, as far as it is clear '
         'which. The papers do not.',
     )
+    min_score: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description='A mask whose score is lower is neither published nor remembered: the target '
+        'counts as not visible. 0 keeps all masks, as the papers do.',
+        json_schema_extra={'dynamic': True},
+    )
+    reacquire: Literal['none', 'near', 'anywhere'] = Field(
+        'anywhere',
+        description='Where a target without a mask is searched by how it looked, beyond the window '
+        'of the propagation: `none`, nowhere, as in the papers; `near`, around its predicted '
+        'place, while it is occluded; `anywhere`, also in the whole image once it is lost.',
+        json_schema_extra={'dynamic': True},
+    )
     max_deviation: float = Field(
         2.0,
         ge=0,

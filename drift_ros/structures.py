@@ -89,8 +89,9 @@ class TrackedObject:
     Attributes:
         id: 1..254, immutable for the life of the target.
         name: the name given with the prompt.
-        score: confidence in [0, 1]: the mean soft label over the mask; 1 on a prompted frame, 0 if
-            not visible.
+        score: how sure the mask is, in [0, 1]; 1 on a prompted frame, 0 if not visible. With the
+            embedded models it is calibrated: the probability that the mask overlaps the target by
+            more than half (intersection over union). With others it only ranks masks.
         visible: whether the target has a mask in this frame.
         roi: tight box of the mask, empty if not visible.
         centroid: mean (x, y) of the mask's pixels in px, origin at the centre of the top left

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.uint8]  # (H, W), value = id of an object, 0 = background
+Found = tuple[int, Labels] | tuple[int, Labels, Mapping[int, float]]
+"""Number of a frame, its label map, and, where the method says it, id -> score of each mask."""
 
 
 class AnnotatedSequence(ABC):
@@ -100,7 +102,7 @@ class Method(Protocol):
         stamp: int,
         image: NDArray[np.uint8],
         given: Mapping[int, NDArray[np.bool_]],
-    ) -> Sequence[tuple[int, Labels]]:
+    ) -> Sequence[Found]:
         """Take the next frame.
 
         Args:
@@ -110,12 +112,13 @@ class Method(Protocol):
             given: id -> mask (H, W) of the objects that are named on this frame.
 
         Returns:
-            Label maps that are ready now, with the numbers of their frames, in order. Every frame
+            Label maps that are ready now, with the numbers of their frames, in order, and with
+            scores in all frames or in none. Every frame
             comes once, in this call or a later one.
         """
         ...
 
-    def end(self) -> Sequence[tuple[int, Labels]]:
+    def end(self) -> Sequence[Found]:
         """The label maps that are still missing."""
         ...
 

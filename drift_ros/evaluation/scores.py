@@ -22,6 +22,8 @@ class ObjectScore:
         f: boundary accuracy in [0, 1], likewise.
         follower: id of the result that covers the object by at least one half (J) in each of
             these frames; 0 if none does or the object is not to be seen.
+        score: what the tracker says of how sure each mask is, in [0, 1], 0 without one; empty if it
+            says nothing.
     """
 
     id: int
@@ -30,6 +32,7 @@ class ObjectScore:
     j: tuple[float, ...]
     f: tuple[float, ...]
     follower: tuple[int, ...]
+    score: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

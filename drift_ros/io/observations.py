@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
 from drift_ros.io.skipped import Skipped
+from drift_ros.structures import NOWHERE, TargetState
 
 Position = tuple[float, float, float]
 
@@ -25,6 +26,9 @@ class ObjectState:
         visible: whether it has a mask.
         centroid: (x, y) in px, NaN if not visible.
         position: (x, y, z) in m in the optical frame, or None if not known.
+        state: visible, occluded or lost.
+        unseen: seconds since it was last visible.
+        predicted_centroid: (x, y) in px where an occluded target is expected; else NaN.
     """
 
     name: str
@@ -33,6 +37,9 @@ class ObjectState:
     area: int
     centroid: tuple[float, float]
     position: Position | None
+    state: TargetState = TargetState.VISIBLE
+    unseen: float = 0.0
+    predicted_centroid: tuple[float, float] = NOWHERE
 
 
 @dataclass(slots=True)

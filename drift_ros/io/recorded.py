@@ -13,6 +13,7 @@ from drift_ros.io.labels import label_map
 from drift_ros.io.messages import TRACKS, raw_stamp, stamp_of
 from drift_ros.io.observations import ObjectState, Observations
 from drift_ros.io.stamps import in_seconds
+from drift_ros.structures import NOWHERE, TargetState
 
 
 class RecordedTracks(NamedTuple):
@@ -116,13 +117,16 @@ def _choose(
 
 
 def _state(message: Any) -> ObjectState:
-    at, centre = message.position, message.centroid
-    nowhere = (float('nan'), float('nan'))
+    at, centre, expected = message.position, message.centroid, message.predicted_centroid
+    visible, occluded = bool(message.visible), message.state == TargetState.OCCLUDED
     return ObjectState(
         name=message.name,
         score=float(message.score),
-        visible=bool(message.visible),
+        visible=visible,
         area=int(message.area),
-        centroid=(float(centre.x), float(centre.y)) if message.visible else nowhere,
+        centroid=(float(centre.x), float(centre.y)) if visible else NOWHERE,
         position=(float(at.x), float(at.y), float(at.z)) if message.has_position else None,
+        state=TargetState(message.state),
+        unseen=float(message.unseen),
+        predicted_centroid=(float(expected.x), float(expected.y)) if occluded else NOWHERE,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from torch import Tensor
@@ -29,11 +28,8 @@ class Readout(Protocol[Output_co]):
         ...
 
 
-Refine = Callable[[Output, Tensor], tuple[Output, Tensor]]
-
-
 class Propagator(Generic[Output]):
-    """Labels frames one after the other: propagate, read, refine, measure, remember.
+    """Labels frames one after the other: propagate, read, measure, remember.
 
     Frames whose labels are given are references, which stay until they are dropped; every other one
     enters the queue of recent frames with its soft labels.
@@ -43,7 +39,6 @@ class Propagator(Generic[Output]):
         readout: reads and measures labels.
         recent: number of recent frames that are remembered, 0 or more.
         references: number of references, 1 or more.
-        prior: what else is known of the targets: corrects the soft labels of each frame.
 
     Attributes:
         memory: the remembered frames.
@@ -55,11 +50,9 @@ class Propagator(Generic[Output]):
         readout: Readout[Output],
         recent: int,
         references: int = 1,
-        prior: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self._affinity = affinity
         self._readout = readout
-        self._prior = prior
         self.memory = Memory(recent, references)
 
     def reset(self) -> None:
@@ -77,7 +70,6 @@ class Propagator(Generic[Output]):
         descriptors: Descriptors,
         size: tuple[int, int],
         known: Tensor | None = None,
-        refine: Refine[Output] | None = None,
     ) -> Output:
         """Label a frame and remember it.
 
@@ -86,21 +78,15 @@ class Propagator(Generic[Output]):
             descriptors: prepared ones of the frame (n = 1).
             size: (H, W) of its image in px.
             known: (T, K) bool, which remembered frames know about which label; None: all about all.
-            refine: makes better ones of what was read and of the soft labels.
         """
         soft = self.propagate(descriptors, known)
         output = self._readout(soft, descriptors.stride, size)
-        if refine is not None:
-            output, soft = refine(output, soft)
         self.memory.add_recent(number, descriptors, soft)
         return output
 
     def propagate(self, descriptors: Descriptors, known: Tensor | None = None) -> Tensor:
-        """Soft labels (K, h, w) of a frame from the remembered ones, of which there must be some,
-        and from what else is known of the targets.
-        """
-        soft = self._affinity.propagate(descriptors, self.memory, known)
-        return soft if self._prior is None else self._prior(soft)
+        """Soft labels (K, h, w) of a frame from the remembered ones; there must be some."""
+        return self._affinity.propagate(descriptors, self.memory, known)
 
     def add_reference(self, number: int, descriptors: Descriptors, labels: Tensor) -> None:
         """Remember a frame with given labels (K, h, w)."""

@@ -23,15 +23,15 @@ from drift_ros.propagation import (
     read_labels,
     resize_nearest,
 )
-from drift_ros.propagation.propagator import Refine
 from drift_ros.refinement import Refiner
 from drift_ros.settings import PropagationSettings, TargetSettings
 from drift_ros.structures import TrackedObject
+from drift_ros.tracking.appearance import Appearance
 from drift_ros.tracking.competition import alike, return_parts
 from drift_ros.tracking.measure import drop_small, measure
 from drift_ros.tracking.prompting import paint
 from drift_ros.tracking.stages import Stages
-from drift_ros.tracking.states import TargetStates
+from drift_ros.tracking.states import TargetStates, Track
 from drift_ros.tracking.targets import Targets
 from drift_ros.tracking.window_buffer import BufferedFrame
 
@@ -103,12 +103,13 @@ class MaskPropagator:
         targets: the live targets; the owner adds and removes them and says so.
         affinity: compares frames.
         propagation: settings.
-        visibility: settings.
+        settings: of targets.
         history: number of frames that `go_back_to` may go back by.
         refiner: of masks; None leaves them as they are.
         on_reference: is told of every prompted frame, with its descriptors and its (K, h, w) labels
             on the grid.
         stages: takes the time of the refinement.
+        extractor: name of the one that describes frames.
 
     Attributes:
         memory: the remembered frames.
@@ -119,43 +120,49 @@ class MaskPropagator:
         targets: Targets,
         affinity: Affinity,
         propagation: PropagationSettings,
-        visibility: TargetSettings,
+        settings: TargetSettings,
         history: int,
         refiner: Refiner | None = None,
         on_reference: OnReference | None = None,
         stages: Stages | None = None,
+        extractor: str = '',
     ) -> None:
         self._targets = targets
-        self._settings = propagation
-        self._readout = MaskReadout(targets, visibility)
+        self._max_references = propagation.max_references
+        self._settings = settings
+        self._readout = MaskReadout(targets, settings)
         self._alike: Tensor | None = None  # (K, K) bool, not known while None
-        self._states = TargetStates(visibility, history)
+        self._states = TargetStates(settings, history)
+        self._appearance = Appearance(extractor, settings)
         self._propagator = Propagator(
             affinity,
             self._readout,
             propagation.memory,
             propagation.max_references,
-            self._compete if visibility.compete else None,
         )
         self.memory = self._propagator.memory
         self._refiner = refiner
         self._stages = stages or Stages('refinement')
         self._on_reference = on_reference
 
-    def update(self, visibility: TargetSettings) -> None:
-        """Take over changed settings; `compete` stays as it was."""
-        self._readout.update(visibility)
-        self._states.update(visibility)
+    def update(self, settings: TargetSettings) -> None:
+        """Take over changed settings."""
+        self._settings = settings
+        self._readout.update(settings)
+        self._states.update(settings)
+        self._appearance.update(settings)
 
     def reset(self) -> None:
         """Forget everything; a new generation begins."""
         self._propagator.reset()
         self._alike = None
         self._states.reset()
+        self._appearance.reset()
 
     def go_back_to(self, number: int) -> None:
         """Forget what was remembered from this frame number on."""
         self._states.go_back_to(number)
+        self._appearance.go_back_to(number)
         self._alike = None
         later = [remembered >= number for remembered in self.memory.frames]
         if all(later):
@@ -171,6 +178,7 @@ class MaskPropagator:
                 a target that remembered frames do not know.
         """
         self._alike = None
+        self._appearance.keep([target.id for target in self._targets])
         if len(sources) == 1:
             self.memory.clear()
         self.memory.set_classes(sources)
@@ -192,33 +200,47 @@ class MaskPropagator:
             GivenUpError: another thread wants the work to end.
         """
         checkpoint()
-        found = self._find(entry, descriptors)
-        states = self._states.observe(entry.number, entry.frame, found.objects, entry.prompts)
-        return replace(found, objects=states)
+        expected = self._states.expect(entry.number, entry.frame)
+        found = self._find(entry, descriptors, expected)
+        objects = self._states.observe(entry.number, entry.frame, found.objects, entry.prompts)
+        self._appearance.observe(entry.number, descriptors, found.labels, objects, entry.prompts)
+        return replace(found, objects=objects)
 
-    def _find(self, entry: BufferedFrame, descriptors: Descriptors) -> Masks:
-        if entry.prompts:
-            return self._take_prompts(entry, descriptors)
+    def _find(
+        self, entry: BufferedFrame, descriptors: Descriptors, expected: Mapping[int, Track]
+    ) -> Masks:
         size = entry.frame.size
-        if len(self.memory):
-            refine = self._refine(entry) if self._refiner else None
-            return self._propagator.step(entry.number, descriptors, size, self._known(), refine)
-        return self._readout.measure(np.zeros(size, np.uint8), {})
-
-    def _take_prompts(self, entry: BufferedFrame, descriptors: Descriptors) -> Masks:
-        size, scores = entry.frame.size, dict[int, float]()
-        if entry.labels is not None:
-            labels = entry.labels.copy()
-        elif len(self.memory):
-            soft = self._propagator.propagate(descriptors, self._known())
-            labels, scores = self._readout.read(soft, descriptors.stride, size)
-        else:
+        if entry.labels is not None and entry.prompts:
+            return self._take_prompts(entry, descriptors, entry.labels.copy(), {})
+        if not len(self.memory):
             labels = np.zeros(size, np.uint8)
+            if entry.prompts:
+                return self._take_prompts(entry, descriptors, labels, {})
+            return self._readout.measure(labels, {})
+        soft = self._propagator.propagate(descriptors, self._known())
+        soft = self._correct(soft, entry, descriptors, expected)
+        found = self._readout(soft, descriptors.stride, size)
+        if entry.prompts:
+            scores = {obj.id: obj.score for obj in found.objects}
+            return self._take_prompts(entry, descriptors, found.labels, scores)
+        found, soft = self._refine(entry, found, soft)
+        found, soft = self._judge(descriptors, found, soft)
+        self.memory.add_recent(entry.number, descriptors, soft)
+        return found
+
+    def _take_prompts(
+        self,
+        entry: BufferedFrame,
+        descriptors: Descriptors,
+        labels: Labels,
+        scores: dict[int, float],
+    ) -> Masks:
+        """The masks of a frame's prompts over a label map of what was there before."""
         paint(labels, entry.prompts)
         scores |= dict.fromkeys(entry.prompts, 1.0)
         hard = one_hot(self._targets.to_slots(labels), self._targets.classes, descriptors.grid)
         found = self._readout.measure(labels, scores)
-        if len(self.memory.references) == self._settings.max_references:
+        if len(self.memory.references) == self._max_references:
             self.memory.drop_reference(self._least_useful_reference())
         self._propagator.add_reference(entry.number, descriptors, hard)
         self._alike = None
@@ -226,30 +248,57 @@ class MaskPropagator:
             self._on_reference(entry, descriptors, hard)
         return found
 
-    def _refine(self, entry: BufferedFrame) -> Refine[Masks] | None:
-        """Refines the masks of a frame, and corrects its soft labels by what that changed."""
-        refiner = self._refiner
-        if refiner is None or entry.number % refiner.settings.every:
-            return None
-
-        def refine(found: Masks, soft: Tensor) -> tuple[Masks, Tensor]:
-            with self._stages.measure('refinement'):
-                labels = refiner.refine(entry.frame.image, found.labels)
-            refined = self._readout.measure(labels, {o.id: o.score for o in found.objects})
-            if not refiner.settings.feedback:
-                return refined, soft
-            maps = [self._targets.to_slots(each.labels) for each in (refined, found)]
-            return refined, corrected(soft, *maps)
-
-        return refine
-
-    def _compete(self, soft: Tensor) -> Tensor:
-        if len(soft) < 3:
-            return soft
-        if self._alike is None:
+    def _correct(
+        self,
+        soft: Tensor,
+        entry: BufferedFrame,
+        descriptors: Descriptors,
+        expected: Mapping[int, Track],
+    ) -> Tensor:
+        """Soft labels corrected by what else is known of the targets."""
+        if len(soft) > 2 and self._alike is None:
             given = len(self.memory.references)
             self._alike = alike(self.memory.keys[0][:given], self.memory.labels[:given])
-        return return_parts(soft, self._alike)
+        if self._settings.compete and self._alike is not None:
+            soft = return_parts(soft, self._alike)
+        return self._appearance.reacquire(
+            entry.number, descriptors, soft, self._slots, expected, entry.frame.size, self._alike
+        )
+
+    def _refine(self, entry: BufferedFrame, found: Masks, soft: Tensor) -> tuple[Masks, Tensor]:
+        """Refined masks, and soft labels corrected by what that changed."""
+        refiner = self._refiner
+        if refiner is None or entry.number % refiner.settings.every:
+            return found, soft
+        with self._stages.measure('refinement'):
+            labels = refiner.refine(entry.frame.image, found.labels)
+        refined = self._readout.measure(labels, {o.id: o.score for o in found.objects})
+        if not refiner.settings.feedback:
+            return refined, soft
+        maps = [self._targets.to_slots(each.labels) for each in (refined, found)]
+        return refined, corrected(soft, *maps)
+
+    def _judge(self, descriptors: Descriptors, found: Masks, soft: Tensor) -> tuple[Masks, Tensor]:
+        """Masks with their scores; those that are too low are neither shown nor remembered."""
+        scores = {
+            obj.id: self._appearance.score(descriptors, found.labels, obj)
+            for obj in found.objects
+            if obj.visible
+        }
+        doubtful = [id_ for id_, score in scores.items() if score < self._settings.min_score]
+        if not doubtful:
+            objects = (replace(o, score=scores.get(o.id, 0.0)) for o in found.objects)
+            return replace(found, objects=tuple(objects)), soft
+        slots = [self._slots[id_] for id_ in doubtful]
+        soft = soft.clone()
+        soft[0] += soft[slots].sum(0)
+        soft[slots] = 0
+        found.labels[np.isin(found.labels, doubtful)] = 0
+        return self._readout.measure(found.labels, scores), soft
+
+    @property
+    def _slots(self) -> dict[int, int]:
+        return {target.id: slot for slot, target in enumerate(self._targets, 1)}
 
     def _known(self) -> Tensor | None:
         """(T, K) bool, which remembered frames know about which slot; None if all about all."""

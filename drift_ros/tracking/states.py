@@ -56,6 +56,7 @@ class TargetStates:
     def __init__(self, settings: TargetSettings, history: int) -> None:
         self._settings = settings
         self._moments: deque[_Moment] = deque(maxlen=history + 1)
+        self._expected: tuple[int, NDArray[np.float32], Mapping[int, Track]] | None = None
 
     def update(self, settings: TargetSettings) -> None:
         """Take over changed settings."""
@@ -64,9 +65,11 @@ class TargetStates:
     def reset(self) -> None:
         """Forget all targets."""
         self._moments.clear()
+        self._expected = None
 
     def go_back_to(self, number: int) -> None:
         """Forget what was found from this frame number on."""
+        self._expected = None
         while self._moments and self._moments[-1].number >= number:
             self._moments.pop()
 
@@ -88,40 +91,61 @@ class TargetStates:
         Returns:
             The objects with their states.
         """
-        picture = thumbnail(frame.image)
-        last = self._moments[-1] if self._moments else None
-        seconds, camera = 0.0, np.zeros(2)
-        if last is not None:
-            seconds = max(0.0, (frame.stamp - last.stamp) / 1e9)
-            camera = camera_shift(last.picture, picture, frame.size)
+        picture, expected = self._expectation(number, frame)
         tracks: dict[int, Track] = {}
         found = []
         for obj in objects:
-            before = last.tracks.get(obj.id) if last and obj.id not in prompted else None
-            motion = before.motion.after(seconds, camera) if before else None
+            before = expected.get(obj.id) if obj.id not in prompted else None
             if obj.visible:
-                tracks[obj.id] = _seen(obj, motion, frame.stamp)
-            elif before and motion:
-                obj, tracks[obj.id] = self._unseen(obj, before, motion, frame)
+                tracks[obj.id] = _seen(obj, before.motion if before else None, frame.stamp)
+            elif before:
+                obj, tracks[obj.id] = self._unseen(obj, before, frame)
             found.append(obj)
         self._moments.append(_Moment(number, frame.stamp, picture, tracks))
         return tuple(found)
 
+    def expect(self, number: int, frame: Frame) -> Mapping[int, Track]:
+        """Id -> what is expected of each target in the next frame, before it is looked at.
+
+        The motion is that until then, all else is as it was after the frame before.
+
+        Args:
+            number: of the frame.
+            frame: it.
+        """
+        return self._expectation(number, frame)[1]
+
+    def _expectation(
+        self, number: int, frame: Frame
+    ) -> tuple[NDArray[np.float32], Mapping[int, Track]]:
+        """The frame's thumbnail, and the tracks of the frame before with the motion since."""
+        if self._expected and self._expected[0] == number:
+            return self._expected[1:]
+        picture = thumbnail(frame.image)
+        tracks: dict[int, Track] = {}
+        if self._moments:
+            last = self._moments[-1]
+            seconds = max(0.0, (frame.stamp - last.stamp) / 1e9)
+            camera = camera_shift(last.picture, picture, frame.size)
+            for id_, track in last.tracks.items():
+                tracks[id_] = replace(track, motion=track.motion.after(seconds, camera))
+        self._expected = (number, picture, tracks)
+        return picture, tracks
+
     def _unseen(
-        self, obj: TrackedObject, before: Track, motion: Motion, frame: Frame
+        self, obj: TrackedObject, expected: Track, frame: Frame
     ) -> tuple[TrackedObject, Track]:
         """A target without a mask: occluded while its place is known well enough and lies in the
         image.
         """
+        motion = expected.motion
         known = motion.deviation <= self._settings.max_deviation * motion.size
         height, width = frame.size
         x, y = motion.place
         inside = -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
-        lost = before.state == TargetState.LOST or not known or not inside
-        track = replace(
-            before, motion=motion, state=TargetState.LOST if lost else TargetState.OCCLUDED
-        )
-        obj = replace(obj, state=track.state, unseen=max(0.0, (frame.stamp - before.seen) / 1e9))
+        lost = expected.state == TargetState.LOST or not known or not inside
+        track = replace(expected, state=TargetState.LOST if lost else TargetState.OCCLUDED)
+        obj = replace(obj, state=track.state, unseen=max(0.0, (frame.stamp - track.seen) / 1e9))
         if not lost:
             obj = replace(
                 obj,

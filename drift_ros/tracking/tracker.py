@@ -103,6 +103,7 @@ class Tracker:
             self._refiner,
             self._adapt,
             self.stages,
+            extractor.name,
         )
         self._features = FeaturePipeline(
             extractor, length, settings.features.resolution, self._buffer.history

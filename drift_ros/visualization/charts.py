@@ -117,6 +117,29 @@ def stack_chart(xs: Sequence[float], parts: Sequence[Line], x_label: str, y_labe
         return _svg(figure)
 
 
+def reliability_chart(
+    scores: Sequence[float], right: Sequence[float], counts: Sequence[int]
+) -> str:
+    """An SVG of how often masks of a score are right, beside how many there are: on the diagonal,
+    scores are probabilities.
+
+    Args:
+        scores: mean score of each bin, NaN for an empty one.
+        right: share of the masks in each bin that are right, likewise.
+        counts: masks in each bin.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, HEIGHT), layout='constrained')
+        curve, bars = figure.subplots(1, 2)
+        curve.plot([0, 1], [0, 1], color='#888888', linestyle=':')
+        curve.plot(scores, right, color=BLUE, marker='o')
+        curve.set(xlabel='score', ylabel='share with IoU > 0.5', xlim=(0, 1), ylim=(0, 1.03))
+        width = 1 / max(len(counts), 1)
+        bars.bar([(i + 0.5) * width for i in range(len(counts))], counts, 0.9 * width, color=BLUE)
+        bars.set(xlabel='score', ylabel='masks', xlim=(0, 1))
+        return _svg(figure)
+
+
 def interval_chart(intervals: Sequence[Interval], label: str) -> str:
     """An SVG with values and their intervals as bars below each other, and a line at 0.
 

@@ -129,6 +129,7 @@ def _write_sequence(
             tuple(j / 2 if n == 3 else j for n in frames),
             tuple(f / 2 if n == 3 else f for n in frames),
             tuple(i + 1 for _ in frames),
+            tuple(0.9 for _ in frames),
         )
         for i, (j, f) in enumerate(objects)
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.evaluation.protocols import Labels
+from drift_ros.evaluation.protocols import Found
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.settings import TrackerSettings, build, flatten
 from drift_ros.structures import FailedFrames, Frame, TrackerOutput
@@ -79,24 +79,25 @@ class TrackerMethod:
         stamp: int,
         image: NDArray[np.uint8],
         given: Mapping[int, NDArray[np.bool_]],
-    ) -> Sequence[tuple[int, Labels]]:
+    ) -> Sequence[Found]:
         """Label what became complete with the frame: a window releases its frames together.
 
         Raises:
             Exception: what a window failed by; so does `end`.
         """
         prompts = [Prompt(id=id_, mask=mask) for id_, mask in given.items()]
-        return _pairs(self.tracker.step(Frame(image, stamp, CAMERA, index), prompts))
+        return _found(self.tracker.step(Frame(image, stamp, CAMERA, index), prompts))
 
-    def end(self) -> Sequence[tuple[int, Labels]]:
+    def end(self) -> Sequence[Found]:
         """Label what still waits."""
-        return _pairs(self.tracker.flush())
+        return _found(self.tracker.flush())
 
 
-def _pairs(outputs: Sequence[TrackerOutput]) -> list[tuple[int, Labels]]:
-    pairs = []
+def _found(outputs: Sequence[TrackerOutput]) -> list[Found]:
+    found: list[Found] = []
     for output in outputs:
         if isinstance(output, FailedFrames):
             raise output.error
-        pairs.append((output.frame.index, output.labels))
-    return pairs
+        scores = {obj.id: obj.score for obj in output.objects}
+        found.append((output.frame.index, output.labels, scores))
+    return found

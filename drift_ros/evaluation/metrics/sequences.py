@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.metrics.frames import score_frame
@@ -29,16 +30,22 @@ class Scorer:
             id_: min((index for index, ids in given.items() if id_ in ids), default=-1)
             for id_ in self._objects
         }
-        self._rows: dict[int, list[tuple[int, float, float, int]]] = {
-            id_: [] for id_ in self._objects
-        }
+        self._rows: dict[int, list[tuple[Any, ...]]] = {id_: [] for id_ in self._objects}
 
-    def add(self, index: int, truth: Labels, result: Labels) -> dict[int, tuple[float, float]]:
+    def add(
+        self,
+        index: int,
+        truth: Labels,
+        result: Labels,
+        scores: Mapping[int, float] | None = None,
+    ) -> dict[int, tuple[float, float]]:
         """Score one frame.
 
         Args:
             index: number of the frame.
             truth, result: (H, W) uint8 label maps.
+            scores: id -> how sure the tracker is of the mask; None, then for all frames: it does
+                not say.
 
         Returns:
             Id -> (J, F) of the objects that are scored on this frame.
@@ -57,7 +64,8 @@ class Scorer:
             return {}
         found = score_frame(truth, result, ids)
         for row in zip(ids, found.j, found.f, found.follower, strict=True):
-            self._rows[row[0]].append((index, *row[1:]))
+            said = () if scores is None else (scores.get(row[0], 0.0),)
+            self._rows[row[0]].append((index, *row[1:], *said))
         return dict(zip(ids, zip(found.j, found.f, strict=True), strict=True))
 
     def score(

@@ -75,6 +75,18 @@ class Aligned:
         assert labels is not None
         return self._renaming[labels]
 
+    @property
+    def scored(self) -> bool:
+        """Whether the tracker said how sure its masks are."""
+        return bool(self.results.objects)
+
+    def scores(self, number: int) -> dict[int, float] | None:
+        """True id -> score of its mask in a frame that has a result; None if nothing is known."""
+        states = self.results.objects.get(self.timeline.results[number], {})
+        if not self.scored:
+            return None
+        return {known: states[id_].score for id_, known in self.matched.items() if id_ in states}
+
     def position_error(self, number: int, known: int) -> float | None:
         """Distance in m between true and reported position of an object, if both are known."""
         true, found = (

@@ -250,9 +250,9 @@ def _accuracy(request: Request, aligned: Aligned) -> SequenceScore:
                     f'truth {known.shape[1]}x{known.shape[0]}'
                 )
                 continue
-            scorer.add(number, known, found)
+            scorer.add(number, known, found, aligned.scores(number))
         elif request.count_dropped:
-            scorer.add(number, known, np.zeros_like(known))
+            scorer.add(number, known, np.zeros_like(known), {} if aligned.scored else None)
     if sizes and len(sizes) == len(aligned.timeline.truth.keys() & results.keys()):
         raise SourceError(
             f'{sizes[0]}, and so it is in all frames: label the images that the tracker gets'

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from drift_ros.evaluation.metrics.calibration import calibration_error, reliability
 from drift_ros.evaluation.protocols import AnnotatedSequence
 from drift_ros.evaluation.reporting import tables
 from drift_ros.evaluation.reporting.frame_comparisons import FrameComparisons
@@ -16,12 +17,13 @@ from drift_ros.evaluation.reporting.worst import Frame, frames_of, worst_frames
 from drift_ros.evaluation.running.overlay_video import OVERLAY, SHEET
 from drift_ros.evaluation.scores import SequenceScore
 from drift_ros.runs.atomic import write_text
-from drift_ros.visualization.charts import Line, line_chart
+from drift_ros.visualization.charts import Line, line_chart, reliability_chart
 from drift_ros.visualization.overlay import colour_of, title
 from drift_ros.visualization.pages import card, css, data_uri, error_legend, render
 
 WORST, WORST_PER_SEQUENCE = 8, 2
 EMBED_LIMIT = 16 * 2**20  # bytes of a video that still goes into the page
+SURE = 0.8  # score from which on masks are to be relied on
 OPEN = 6  # sequences up to which all are shown unfolded
 
 
@@ -86,6 +88,7 @@ def _page(
         facts=_facts(results),
         groups=[{'title': name, 'values': values} for name, values in groups.items() if values],
         **_overlay(overlay),
+        **_reliability(scored),
     )
 
 
@@ -171,7 +174,39 @@ def _charts(score: SequenceScore, frames: Sequence[Frame]) -> list[str]:
         ]
         numbers = [float(frame.index) for frame in frames]
         charts.append(line_chart(numbers, lines, 'frame', f'{label} [%]', 100.0))
+    if any(obj.score for obj in score.objects):
+        said = {obj.id: dict(zip(obj.frames, obj.score, strict=False)) for obj in score.objects}
+        lines = [
+            Line(text, [said[id_].get(frame.index) for frame in frames], css(colour_of(id_)))
+            for id_, text in names.items()
+        ]
+        charts.append(line_chart(numbers, lines, 'frame', 'score (0: no mask)', 1.0))
     return charts
+
+
+def _reliability(scored: Sequence[SequenceScore]) -> dict[str, str]:
+    """The chart of how far scores can be trusted, and its sum in words; '' without scores."""
+    pairs = [
+        (score, j > 0.5)
+        for each in scored
+        for obj in each.objects
+        for score, j in zip(obj.score, obj.j, strict=False)
+        if score > 0
+    ]
+    if not pairs:
+        return {'reliability': '', 'reliability_note': ''}
+    bins = reliability([score for score, _ in pairs], [right for _, right in pairs])
+    chart = reliability_chart(
+        [b.score for b in bins], [b.right for b in bins], [b.count for b in bins]
+    )
+    sure = [right for score, right in pairs if score >= SURE]
+    words = f'Expected calibration error {calibration_error(bins):.3f}.'
+    if sure:
+        words += (
+            f' {len(sure)} of {len(pairs)} masks have a score of {SURE} or more; '
+            f'{100 * sum(sure) / len(sure):.1f} % of those have an IoU over 0.5.'
+        )
+    return {'reliability': chart, 'reliability_note': words}
 
 
 def _percent(value: float | None) -> float | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from drift_ros.errors import DriftError, OutputError, SourceError
 from drift_ros.evaluation.metrics import Scorer
-from drift_ros.evaluation.protocols import AnnotatedSequence, Labels, Method
+from drift_ros.evaluation.protocols import AnnotatedSequence, Found, Labels, Method
 from drift_ros.evaluation.running.memory import peak_device_memory, peak_memory, restart_peaks
 from drift_ros.evaluation.running.overlay_video import OverlayVideo
 from drift_ros.evaluation.scores import SequenceScore
@@ -127,8 +127,8 @@ class _Run:
                 f'but the first image {self.size[1]}x{self.size[0]}: all must have one size'
             )
 
-    def _take(self, found: Sequence[tuple[int, Labels]]) -> None:
-        for index, labels in found:
+    def _take(self, found: Sequence[Found]) -> None:
+        for index, labels, *said in found:
             if index != self.next:
                 raise MethodError(
                     f'{self.method.name} gave the labels of frame {index} where those of frame '
@@ -138,7 +138,7 @@ class _Run:
             save_labels(self.folder / LABELS / f'{self.names[index]}.png', labels)
             scores = {}
             if index in self.scored:
-                scores = self.scorer.add(index, self._truth(index), labels)
+                scores = self.scorer.add(index, self._truth(index), labels, *said)
             if self.pictures:
                 self.pictures.add(index, self.waiting.pop(index), labels, scores)
 

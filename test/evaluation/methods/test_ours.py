@@ -24,7 +24,7 @@ def run(method: TrackerMethod, count: int = 7) -> list[tuple[int, np.ndarray]]:
     for index in range(count):
         given = {0: {1: red_mask(0)}, 3: {2: blue_mask(3)}}.get(index, {})
         found += method.step(index, index * 40_000_000, picture(index), given)
-    return found + list(method.end())
+    return [pair[:2] for pair in (*found, *method.end())]
 
 
 def test_every_frame_comes_once_in_order_also_from_windows():

@@ -38,3 +38,11 @@ def test_nothing_to_score_is_refused():
 def test_a_result_of_another_size_is_refused_with_both_sizes():
     with pytest.raises(SourceError, match=r'frame 3.*2x1.*3x1'):
         Scorer('clip', {1: 'a'}, {0: (1,)}).add(3, strip(1, 1, 1), strip(1, 1))
+
+
+def test_what_a_tracker_says_of_its_masks_is_kept():
+    scorer = Scorer('clip', {1: '', 2: ''}, {0: (1, 2)})
+    truth = strip(1, 1, 0, 2, 2)
+    scorer.add(1, truth, truth, {1: 0.9, 2: 0.8})
+    scorer.add(2, truth, truth, {1: 0.7})
+    assert [obj.score for obj in scorer.score(3).objects] == [(0.9, 0.7), (0.8, 0.0)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import numpy as np
@@ -46,6 +47,17 @@ def test_the_page_says_what_was_measured(folder):
     assert 'bad no object on the first frame' in text
     assert 'Known CPU' in text and 'propagation.top_k' in text
     assert '<i>odd' not in html and '&lt;i&gt;odd' in html
+
+
+def test_the_page_says_how_far_scores_can_be_trusted(folder):
+    page = write_report(folder).read_text()
+    assert 'Expected calibration error' in page
+    for place in folder.rglob('score.json'):  # of a tracker that says nothing
+        record = json.loads(place.read_text())
+        for obj in record.get('objects', ()):
+            del obj['score']
+        place.write_text(json.dumps(record))
+    assert 'Expected calibration error' not in write_report(folder).read_text()
 
 
 def test_the_page_needs_nothing_beside_itself(folder):
@@ -117,7 +129,7 @@ def test_a_browser_shows_it_and_sorts(folder):
         found = probe(write_report(folder, sequences()), script, width)
         assert found['before'] == ['a', 'b', '<i>odd']
         assert found['down'] == ['b', 'a', '<i>odd'] and found['up'] == ['<i>odd', 'a', 'b']
-        assert found['plots'] == 6 and len(found['pictures']) == 6
+        assert found['plots'] == 10 and len(found['pictures']) == 6
         assert all(found['pictures']), 'a picture cannot be decoded'
         assert found['overflow'] <= 0, f'at {width} px the page is wider than the window'
 

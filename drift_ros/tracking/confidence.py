@@ -1,0 +1,57 @@
+"""How sure a mask is: the probability that it overlaps its target by more than half."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+TINY = 1e-3  # soft labels are taken as at least this, and at most 1 less it
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A logistic map from what is known of a mask to that probability.
+
+    Attributes:
+        bias: of the log odds.
+        soft: factor of the log odds of the mean soft label over the mask.
+        agreement: factor of the share of the mask's cells whose best match in the anchors is the
+            target's.
+        change: factor of |log(area / area in the anchor that is nearest in area)|.
+    """
+
+    bias: float
+    soft: float
+    agreement: float
+    change: float
+
+    def probability(self, soft: float, agreement: float, change: float) -> float:
+        """Of a mask, from the three."""
+        certain = min(max(soft, TINY), 1 - TINY)
+        odds = (
+            self.bias
+            + self.soft * math.log(certain / (1 - certain))
+            + self.agreement * agreement
+            + self.change * change
+        )
+        return 1 / (1 + math.exp(-min(max(odds, -30.0), 30.0)))
+
+
+# Logistic regression on 1,635 masks of rendered videos for choosing (docs/methods.md), each held
+# against the frame that the target was prompted on. `benchmarks/targets.py --fit` fits anew.
+EMBEDDED = Calibration(-2.57, 1.52, 2.99, -2.42)
+CALIBRATIONS = {'embedded': EMBEDDED, 'embedded-image': EMBEDDED}
+
+
+def score(extractor: str, soft: float, agreement: float, change: float) -> float:
+    """The score of a mask in [0, 1].
+
+    Args:
+        extractor: its name. Only those in `CALIBRATIONS` give a probability; for others the score
+            is the mean soft label times the agreement, which ranks masks and is no more than that.
+        soft, agreement, change: see `Calibration`.
+    """
+    calibration = CALIBRATIONS.get(extractor)
+    if calibration is None:
+        return soft * agreement
+    return calibration.probability(soft, agreement, change)

@@ -1,0 +1,106 @@
+"""Anchors with planted descriptors: objects of the same look have the same ones, others none."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from drift_ros.tracking import confidence
+from drift_ros.tracking.anchors import Anchor, agreement, owned, search
+
+GRID = (40, 60)  # more cells than a frame is searched in
+LOOKS = torch.nn.functional.normalize(
+    torch.randn((8, 48), generator=torch.Generator().manual_seed(0)), dim=1
+)
+
+
+def frame(*things: tuple[int, int, int, int, int]) -> tuple[Tensor, Tensor]:
+    """(48, h, w) descriptors, with some noise, and (h, w) looks of boxes (look, top, left, height,
+    width) before a background that differs from cell to cell but not from frame to frame.
+    """
+    looks = torch.zeros(GRID, dtype=torch.int64)
+    for look, top, left, height, width in things:
+        looks[top : top + height, left : left + width] = look
+    behind = torch.randn((*GRID, 48), generator=torch.Generator().manual_seed(1)) / 48**0.5
+    noise = torch.randn((*GRID, 48), generator=torch.Generator().manual_seed(len(things)))
+    features = torch.where((looks > 0)[..., None], LOOKS[looks], behind) + 0.03 * noise
+    return features.permute(2, 0, 1), looks
+
+
+def anchor(*things: tuple[int, int, int, int, int]) -> Anchor:
+    """Of the first of them; the others are no targets."""
+    features, looks = frame(*things)
+    label = (looks == things[0][0]).float()
+    return Anchor.of(0, features, label, label)
+
+
+def overlap(label: Tensor, looks: Tensor) -> float:
+    """Intersection over union of what is found with what has look 1."""
+    found, truth = label > 0.5, looks == 1
+    return float((found & truth).sum() / (found | truth).sum())
+
+
+ANYWHERE = torch.ones(GRID, dtype=torch.bool)
+KNOWN = anchor((1, 4, 4, 8, 8), (2, 20, 4, 8, 8))
+
+
+@pytest.mark.parametrize('place', [(4, 4), (21, 37), (32, 52)])
+def test_a_target_is_found_anywhere_in_full_resolution(place: tuple[int, int]) -> None:
+    features, looks = frame((1, *place, 8, 8), (2, 20, 4, 8, 8), (3, 4, 24, 6, 9))
+    label = search(features, [KNOWN], ANYWHERE)
+    assert label is not None and overlap(label, looks) > 0.85
+
+
+def test_nothing_is_found_where_there_is_no_such_thing() -> None:
+    features, _ = frame((2, 20, 30, 8, 8), (3, 4, 24, 6, 9))
+    assert search(features, [KNOWN], ANYWHERE) is None
+
+
+def test_nothing_is_found_where_it_may_not_be() -> None:
+    features, looks = frame((1, 21, 37, 8, 8))
+    assert search(features, [KNOWN], looks != 1) is None
+
+
+@pytest.mark.parametrize(('height', 'found'), [(2, False), (8, True), (14, False)])
+def test_it_must_have_the_size_that_it_had(height: int, found: bool) -> None:
+    features, _ = frame((1, 12, 30, height, 8))
+    assert (search(features, [KNOWN], ANYWHERE) is not None) == found
+
+
+def test_half_of_it_is_enough() -> None:
+    features, looks = frame((1, 12, 56, 8, 4))
+    label = search(features, [KNOWN], ANYWHERE)
+    assert label is not None and overlap(label, looks) > 0.85
+
+
+def test_agreement_is_the_share_that_looks_like_it() -> None:
+    features, looks = frame((1, 10, 10, 8, 8), (2, 10, 18, 8, 8))
+    assert agreement(features, looks == 1, [KNOWN]) == 1
+    assert agreement(features, looks == 2, [KNOWN]) == 0
+    assert agreement(features, looks > 0, [KNOWN]) == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_twin_that_is_a_target_does_not_count_against_it() -> None:
+    features, looks = frame((1, 4, 4, 8, 8), (1, 20, 40, 8, 8))
+    mine = torch.zeros(GRID)
+    mine[4:12, 4:12] = 1
+    both = Anchor.of(0, features, mine, (looks == 1).float())
+    assert agreement(features, mine > 0, [both]) == 1
+
+
+def test_a_target_smaller_than_a_cell_owns_one() -> None:
+    label = torch.zeros(GRID)
+    label[7, 9], label[7, 10] = 0.2, 0.05
+    assert owned(label).nonzero().tolist() == [[7, 9]]
+    assert Anchor.of(0, frame()[0], label, label).area == 1
+
+
+def test_scores_rise_with_what_speaks_for_a_mask() -> None:
+    for name in ('embedded', 'patch'):
+        sure = confidence.score(name, 0.95, 1.0, 0.0)
+        assert 0.8 < sure <= 1
+        assert confidence.score(name, 0.3, 1.0, 0.0) < sure
+        assert confidence.score(name, 0.95, 0.2, 0.0) < sure
+    assert confidence.score('embedded', 0.95, 1.0, 2.0) < 0.8
+    assert 0 <= confidence.score('embedded', 0.0, 0.0, 9.0) < 0.01

@@ -1,0 +1,130 @@
+"""Targets that come back are found by how they looked, and a twin is not taken for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from clips import SIZE, clip_frame, iou, make_tracker, square
+from numpy.typing import NDArray
+
+from drift_ros.prompts.prompt import Prompt
+from drift_ros.structures import TargetState, TrackingResult
+from drift_ros.tracking import Tracker, confidence
+
+RED, BLUE, GREEN = (230, 20, 20), (20, 20, 230), (30, 160, 60)
+Scene = Mapping[tuple[int, int], tuple[int, int, int]]
+
+
+def picture(scene: Scene, side: int = 16) -> NDArray[np.uint8]:
+    """Squares of some colours at (x, y), on green."""
+    image = np.full((*SIZE, 3), GREEN, np.uint8)
+    for (x, y), colour in scene.items():
+        image[square(x, y, side)] = colour
+    return image
+
+
+def track(tracker: Tracker, scenes: list[NDArray[np.uint8]]) -> list[TrackingResult]:
+    results = []
+    for index, image in enumerate(scenes):
+        found = [*tracker.step(clip_frame(index, image=image))]
+        results += [r for r in found if isinstance(r, TrackingResult)]
+    return results
+
+
+HERE, THERE = (4, 4), (76, 44)  # farther apart than the search window
+AWAY = 60  # frames until a target is lost
+
+
+def red(**settings: object) -> Tracker:
+    return make_tracker(initial_prompts=[Prompt(id=1, mask=square(*HERE))], **settings)
+
+
+def came_back(results: list[TrackingResult], place: tuple[int, int]) -> float:
+    return iou(results[-1].labels == 1, square(*place))
+
+
+@pytest.mark.parametrize('how', ['none', 'near', 'anywhere'])
+def test_a_lost_target_is_found_where_it_comes_back(how: str) -> None:
+    gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
+    results = track(red(targets__reacquire=how), [*gone, picture({THERE: RED})])
+    assert results[-2].objects[0].state == TargetState.LOST
+    assert not results[-2].labels.any()
+    assert (came_back(results, THERE) > 0.8) == (how == 'anywhere')
+    assert results[-1].objects[0].visible == (how == 'anywhere')
+
+
+def test_something_else_is_not_taken_for_it() -> None:
+    gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
+    results = track(red(), [*gone, *[picture({THERE: BLUE})] * 3])
+    assert not results[-1].labels.any()
+
+
+@pytest.mark.parametrize('side', [4, 40])
+def test_something_alike_of_another_size_is_not_taken_for_it(side: int) -> None:
+    gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
+    results = track(red(), [*gone, *[picture({(40, 12): RED}, side)] * 3])
+    assert not results[-1].labels.any()
+
+
+def test_a_twin_that_is_tracked_keeps_its_id() -> None:
+    prompts = [Prompt(id=1, mask=square(*HERE)), Prompt(id=2, mask=square(*THERE))]
+    tracker = make_tracker(initial_prompts=prompts)
+    both, twin = picture({HERE: RED, THERE: RED}), picture({THERE: RED})
+    results = track(tracker, [*[both] * 3, *[twin] * AWAY])
+    assert not (results[-1].labels == 1).any()
+    assert iou(results[-1].labels == 2, square(*THERE)) > 0.8
+
+
+@pytest.mark.parametrize(('twin', 'side', 'found'), [(12, 16, 1), (12, 12, 2), (16, 16, 0)])
+def test_of_two_that_look_the_same_the_size_tells_which_one_is_back(
+    twin: int, side: int, found: int
+) -> None:
+    place = (40, 24)
+    prompts = [Prompt(id=1, mask=square(*HERE)), Prompt(id=2, mask=square(*THERE, twin))]
+    both = picture({HERE: RED})
+    both[square(*THERE, twin)] = RED
+    back = picture({place: RED}, side)
+    tracker = make_tracker(initial_prompts=prompts)
+    results = track(tracker, [*[both] * 3, *[picture({})] * AWAY, *[back] * 3])
+    assert not results[AWAY].labels.any()
+    assert results[-1].labels[square(*place, side)].max() == found
+
+
+def test_an_occluded_target_is_not_searched_far_away() -> None:
+    gone = [picture({HERE: RED})] * 3 + [picture({})]
+    results = track(red(), [*gone, picture({THERE: RED})])
+    assert results[-1].objects[0].state == TargetState.OCCLUDED
+
+
+def test_a_doubtful_mask_is_neither_shown_nor_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of that target alone; here a mask is doubtful that is much smaller than the target was."""
+    monkeypatch.setattr(confidence, 'score', lambda *known: max(0.0, 0.9 - 0.4 * known[-1]))
+    prompts = [Prompt(id=1, mask=square(*HERE)), Prompt(id=2, mask=square(*THERE))]
+    scenes = [picture({HERE: RED, THERE: BLUE})] * 2 + [picture({HERE: RED})] * 2
+    scenes[2][square(*THERE, 4)] = scenes[3][square(*THERE, 4)] = BLUE
+    for least, shown in ((0.0, [1, 1, 1, 1]), (0.2, [1, 1, 0, 0])):
+        tracker = make_tracker(initial_prompts=prompts, targets__min_score=least)
+        results = track(tracker, scenes)
+        assert [int(r.objects[1].visible) for r in results] == shown
+        assert all(r.objects[0].visible for r in results)
+        remembered = tracker._masks.memory.labels[-1].amax((1, 2))  # of the last frame
+        assert float(remembered[1]) > 0.9
+        assert (float(remembered[2]) > 0.5) == bool(shown[-1])
+    assert results[-1].objects[1].state == TargetState.OCCLUDED
+
+
+def test_anchors_go_with_what_is_forgotten() -> None:
+    """A prompt on a past frame forgets the later ones; a removed target leaves nothing."""
+    tracker = red()
+    track(tracker, [picture({HERE: RED})] * 12)
+    appearance = tracker._masks._appearance
+    assert len(appearance._anchors(1)) == 2
+    tracker.set_targets(
+        [Prompt(id=2, mask=square(*THERE))], stamp=clip_frame(4).stamp, keep_existing=True
+    )
+    assert [anchor.number for anchor in appearance._anchors(1)] == [0]
+    tracker.flush()
+    tracker.remove_targets([1])
+    assert not appearance._anchors(1) and appearance._anchors(2)
