@@ -65,9 +65,10 @@ class Live:
 
     def cameras(self, tracker: str) -> dict[str, str]:
         """Topics of images that a tracker listens to, and their types; the likeliest first."""
-        found = image_topics(self._spinner.node, tracker)
-        if self._image in found:
-            return {self._image: found[self._image], **found}
+        every = image_topics(self._spinner.node, tracker)
+        found = {topic: kind for topic, kind in every.items() if 'depth' not in topic} or every
+        if self._image in every:
+            return {self._image: every[self._image], **found}
         return found
 
     def presets(self) -> list[str]:

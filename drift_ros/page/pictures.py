@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from drift_ros.structures import Frame, Roi, TrackedObject
 from drift_ros.visualization.overlay import overlay
 
-LARGEST_SIDE = 1280  # px of a picture that is sent
+SMALLEST_SIDE, LARGEST_SIDE = 640, 1280  # px of the longer side of a picture that is sent
 QUALITY = 82
 KEPT, KEPT_BYTES = 16, 96 << 20
 
@@ -47,8 +47,11 @@ class Picture:
 
     @property
     def scale(self) -> float:
-        """Pixels of the sent picture per pixel of the frame, at most 1."""
-        return min(1.0, LARGEST_SIDE / max(self.frame.size))
+        """Pixels of the sent picture per pixel of the frame; small frames are sent larger, so that
+        what is written on them can be read.
+        """
+        longer = max(self.frame.size)
+        return min(max(longer, SMALLEST_SIDE), LARGEST_SIDE) / longer
 
     def jpeg(self) -> bytes:
         """The picture with masks and tags as JPEG."""
@@ -60,9 +63,10 @@ class Picture:
     def _encode(self) -> bytes:
         image, labels = self.frame.image, self.labels
         height, width = self.frame.size
-        if self.scale < 1:
+        if self.scale != 1:
             size = (max(1, round(width * self.scale)), max(1, round(height * self.scale)))
-            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+            way = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_LINEAR
+            image = np.asarray(cv2.resize(image, size, interpolation=way), np.uint8)
             if labels is not None:
                 reduced = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
                 labels = np.asarray(reduced, np.uint8)

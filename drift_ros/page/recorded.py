@@ -49,7 +49,7 @@ class Recording:
         running: whether it is being tracked.
         problem: why the last tracking ended early; empty: it did not.
         done: number of the last frame that was tracked, plus one.
-        revision: counts whatever changes what pages show.
+        revision: counts the changes of the prompts, which make results out of date.
 
     Raises:
         SourceError: the source cannot be read.
@@ -72,6 +72,7 @@ class Recording:
             source, self.out / PROMPTS, self.out / RESULTS, settings, topic, fps, overwrite=True
         )
         self._lock = threading.RLock()
+        self._segmenting, self._packing = threading.Lock(), threading.Lock()
         self._segmenter: Segmenter | None = None
         self._masks: dict[tuple[int, int], NDArray[np.uint8]] = {}  # packed, by frame and id
         self._results: dict[int, tuple[bytes, tuple[TrackedObject, ...]]] = {}
@@ -95,12 +96,19 @@ class Recording:
             marked = {id_: m for (k, id_), m in self._masks.items() if k == frame.index}
         if result is not None:
             labels = np.frombuffer(zlib.decompress(result[0]), np.uint8).reshape(frame.size)
-            return Picture(frame, labels, result[1])
+            names = self.names
+            known = tuple(replace(obj, name=names.get(obj.id, obj.name)) for obj in result[1])
+            return Picture(frame, labels, known)
         labels = np.zeros(frame.size, np.uint8)
         masks = {i: _unpacked(m, frame.size) for i, m in marked.items()}
         paint(labels, masks)
         names = {target: name for target, name in self.names.items() if target in masks}
         return Picture(frame, labels, measure(labels, names, dict.fromkeys(names, 1.0)))
+
+    def version(self, index: int) -> tuple[int, int, bool]:
+        """Another one where `picture` of a frame would show something else."""
+        with self._lock:
+            return index, self.revision, index in self._results
 
     @property
     def names(self) -> dict[int, str]:
@@ -119,7 +127,7 @@ class Recording:
     def preview(self, draft: Draft) -> NDArray[np.bool_]:
         """See `Desk`; by the segmenter of the settings."""
         prompt = draft.prompt()
-        with self._lock:
+        with self._segmenting:  # and not what pages wait for
             if self._segmenter is None:
                 from drift_ros.features.device import choose_device
 
@@ -230,12 +238,12 @@ class Recording:
             self._refuse_while_running()
             if not self._results:
                 raise PromptError('nothing was tracked yet')
-            path = self.out / ARCHIVE
-            with zipfile.ZipFile(path, 'w') as archive:
-                archive.write(self._request.prompts, PROMPTS)
-                for file in sorted(self._request.out.rglob('*')):
-                    if file.is_file():
-                        archive.write(file, file.relative_to(self._request.out))
+        path = self.out / ARCHIVE
+        with self._packing, zipfile.ZipFile(path, 'w') as archive:
+            archive.write(self._request.prompts, PROMPTS)
+            for file in sorted(self._request.out.rglob('*')):
+                if file.is_file():
+                    archive.write(file, file.relative_to(self._request.out))
         return path
 
     def _run(self) -> None:
@@ -261,7 +269,6 @@ class Recording:
         packed = zlib.compress(result.labels.tobytes(), 1)
         with self._lock:
             self._results[result.frame.index] = packed, result.objects
-            self._changed()
 
     def _forget_from(self, frame: int) -> None:
         """What was tracked from a frame on is out of date."""

@@ -35,7 +35,8 @@ async def until(condition: Callable[[], Any]) -> Any:
 
 
 def pointer(user: User, kind: str, x: float, y: float, **keys: Any) -> None:
-    event = {'mouse_event_type': f'pointer{kind}', 'image_x': x, 'image_y': y, **keys}
+    """At a place of the frame, which is sent in ten times its size."""
+    event = {'mouse_event_type': f'pointer{kind}', 'image_x': 10 * x, 'image_y': 10 * y, **keys}
     user.find(ui.interactive_image).trigger('mouse', event)
 
 

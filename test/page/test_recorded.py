@@ -71,6 +71,7 @@ def test_from_marks_to_results_that_are_those_of_drift_track(
     recording.accept(box(recording, 4, 0, target=1))  # a correction
     assert len(recording.picture(3).objects) == 2 and len(recording.picture(5).objects) == 0
     recording.rename(2, 'lid')
+    assert [o.name for o in recording.picture(2).objects] == ['cup', 'lid']
     finished(recording, tools)
     with zipfile.ZipFile(recording.archive()) as archive:
         assert {PROMPTS, 'tracks.csv', 'labels/0.png', 'run.json'} <= set(archive.namelist())

@@ -15,7 +15,7 @@ from drift_ros.page.session import PATIENCE, Session
 from drift_ros.structures import Frame, Roi, TrackedObject
 
 
-def picture(stamp: int = 1, size: tuple[int, int] = (48, 64), **known: Any) -> Picture:
+def picture(stamp: int = 1, size: tuple[int, int] = (480, 640), **known: Any) -> Picture:
     return Picture(Frame(np.full((*size, 3), 90, np.uint8), stamp), **known)
 
 
@@ -75,9 +75,9 @@ def test_shift_drag_and_undo() -> None:
     prompt = session.draft.prompt()
     assert prompt.point_labels.tolist() == [1, 0]
     assert prompt.boxes.tolist() == [[19.5, 19.5, 20, 20]]
-    session.understood(session.revision - 1, np.ones((48, 64), bool))
+    session.understood(session.revision - 1, np.ones((480, 640), bool))
     assert session.preview is None  # an answer to older marks
-    session.understood(session.revision, np.ones((48, 64), bool))
+    session.understood(session.revision, np.ones((480, 640), bool))
     assert session.preview is not None and session.drawing().count('<path') == 4
     for _ in range(3):
         session.undo()
@@ -92,11 +92,11 @@ def test_places_that_no_browser_sends(place: Any) -> None:
     session.release(place)
     if session.draft is not None:
         x, y = session.draft.prompt().points[0]
-        assert 0 <= x <= 63 and 0 <= y <= 47
+        assert 0 <= x <= 639 and 0 <= y <= 479
 
 
 def test_marks_and_names_are_bounded() -> None:
-    session = shown(Session(), picture(size=(300, 300)))
+    session = shown(Session(), picture(size=(640, 640)))
     for k in range(MOST_MARKS):
         session.press((k % 64 * 4, k // 64 * 9))
         session.release((k % 64 * 4, k // 64 * 9))
@@ -124,7 +124,7 @@ def test_an_hour_of_pictures_needs_no_more_memory_than_a_few() -> None:
     assert len(album) == max(1, KEPT_BYTES // (2000 * 3000 * 3))
 
 
-def test_large_pictures_are_sent_small_and_clicks_on_them_are_exact() -> None:
+def test_large_pictures_are_sent_small_small_ones_large_and_clicks_on_them_are_exact() -> None:
     labels = np.zeros((1080, 1920), np.uint8)
     labels[300:600, 600:1200] = 7
     obj = TrackedObject(7, '\u4e2d<script>', 0.5, True, Roi(600, 300, 600, 300), (900, 450), 1)
@@ -137,3 +137,9 @@ def test_large_pictures_are_sent_small_and_clicks_on_them_are_exact() -> None:
     session.release((400, 200))
     assert session.draft is not None
     assert session.draft.prompt().points.tolist() == [[599.5, 299.5]]
+    small = picture(size=(48, 64))
+    sent = cv2.imdecode(np.frombuffer(small.jpeg(), np.uint8), cv2.IMREAD_COLOR)
+    assert sent is not None and sent.shape[:2] == (480, 640)
+    shown(session := Session(), small).press((105, 205))
+    session.release((105, 205))
+    assert session.draft is not None and session.draft.prompt().points.tolist() == [[10, 20]]

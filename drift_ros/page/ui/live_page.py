@@ -104,6 +104,8 @@ class LivePage:
         self._camera.set_visibility(len(self._camera.options) > 1)
 
     def _choose(self) -> None:
+        if not self._tracker.value:  # it is gone
+            self.close()
         self._camera.set_options([], value=None)
         self._stage.cancel()
 

@@ -80,7 +80,7 @@ class RecordedPage:
             if self._index >= self._recording.cursor.count - 1:
                 self._playing_since = None
         self._index = max(0, min(self._index, self._recording.cursor.count - 1))
-        key = self._index, self._recording.revision
+        key = self._recording.version(self._index)
         if key != self._key:
             try:
                 self._picture = self._recording.picture(self._index)
