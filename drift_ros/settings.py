@@ -494,6 +494,14 @@ class PointSettings(Settings):
         'stay on it where their descriptors agree, to a part of a pixel; or `none`, as in '
         'DiffTrack.',
     )
+    flow_side: int = Field(
+        240,
+        ge=32,
+        le=4096,
+        description='Of `motion`: short side in px to which larger images are brought before the '
+        'flow is computed. Twice as much takes four times as long and finds more points to a '
+        'pixel.',
+    )
     agreement: float = Field(
         0.1,
         ge=0,

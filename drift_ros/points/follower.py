@@ -93,7 +93,7 @@ class PointFollower:
     ) -> None:
         self._settings = settings
         self._matcher = Matcher(settings, heads)
-        self._motion = Motion() if settings.motion == 'flow' else None
+        self._motion = Motion(settings.flow_side) if settings.motion == 'flow' else None
         self._history = history
         self.generation = random.getrandbits(31)
         self.reset()

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-SIDE = 240  # px of the short side at which the flow is computed
 LEAST = 16  # px that it needs
 WINDOW = 15  # px of a side of what Lucas and Kanade compare
 STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
@@ -19,12 +18,15 @@ STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
 class Motion:
     """Takes points from one image of a stream to the next.
 
-    The flow is DIS (Kroeger et al. 2016) as OpenCV has it, at no more than 240 px on the short
-    side, there and back. Lucas and Kanade's method then looks for the place in the whole images,
-    within a pixel of the small ones.
+    The flow is DIS (Kroeger et al. 2016) as OpenCV has it, there and back. Lucas and Kanade's
+    method then looks for the place in the whole images, within a pixel of the small ones.
+
+    Args:
+        side: short side in px to which larger images are brought for the flow.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, side: int = 240) -> None:
+        self._side = side
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
 
     def move(
@@ -44,7 +46,7 @@ class Motion:
         height, width = now.shape[:2]
         if min(height, width) < LEAST:
             return positions, np.full(len(positions), np.inf, np.float32)
-        scale = max(1.0, min(height, width) / SIDE)
+        scale = max(1.0, min(height, width) / self._side)
         whole = [np.asarray(cv2.cvtColor(i, cv2.COLOR_RGB2GRAY), np.uint8) for i in (before, now)]
         small = [_small(image, scale) for image in whole]
         threads = cv2.getNumThreads()
