@@ -20,6 +20,8 @@ from drift_ros.points.matching import Matcher
 from drift_ros.settings import TrackerSettings
 from drift_ros.tracking.prepare import network_size, to_input
 
+WIDE = 3  # width of what the release shows its models, in halves of the height: 720x480
+
 
 def cut(others: int, length: int, interleaved: bool = True) -> Iterator[list[int]]:
     """Chunks of the frames 1 to `others`, each of which is seen together with frame 0.
@@ -57,6 +59,7 @@ def cut(others: int, length: int, interleaved: bool = True) -> Iterator[list[int
 class ChunkedTracker:
     """Follows points through clips in chunks; every point on its own, from its query on.
 
+    Interleaved chunks are stretched to 3:2, as the release does (480x720 for a resolution of 480).
     A frame that lies in several chunks is read in the first of them. All points are said to be
     visible, unless `points.visibility` is `cycle`.
 
@@ -130,6 +133,9 @@ class ChunkedTracker:
 
     def _window(self, video: NDArray[np.uint8], numbers: Sequence[int]) -> Window:
         resolution = self._settings.features.resolution
-        size = network_size(video.shape[1:3], resolution, self._extractor.size_multiple)
+        shape = (video.shape[1], video.shape[2])
+        if resolution and self._settings.points.chunks == 'interleaved':
+            shape = (resolution, resolution * WIDE // 2)  # whatever the clip's own aspect
+        size = network_size(shape, resolution, self._extractor.size_multiple)
         images = [to_input(video[n], size, self._extractor.device) for n in numbers]
         return Window(torch.stack(images), tuple(n + 1 for n in numbers), len(numbers))

@@ -89,6 +89,26 @@ def test_the_preset_is_the_released_protocol() -> None:
     assert not points.heads
 
 
+def test_interleaved_clips_are_stretched_to_3_by_2_as_released() -> None:
+    shapes = {}
+    for chunks in ('interleaved', 'consecutive'):
+        extractor = Tagged()
+        extractor.size_multiple = 16
+        seen: list[tuple[int, ...]] = []
+        extract = extractor.extract
+
+        def spy(window: Window, seen=seen, extract=extract) -> Descriptors:  # type: ignore[no-untyped-def]
+            seen.append(tuple(window.images.shape[2:]))
+            return extract(window)
+
+        extractor.extract = spy  # type: ignore[method-assign]
+        values = {'points.chunks': chunks, 'features.resolution': 64}
+        tracker = ChunkedTracker(extractor, build(TrackerSettings, values))
+        tracker.track(np.zeros((3, 48, 48, 3), np.uint8), np.array([0]), np.float32([[20, 20]]))
+        shapes[chunks] = set(seen)
+    assert shapes == {'interleaved': {(64, 96)}, 'consecutive': {(64, 64)}}
+
+
 @pytest.mark.parametrize('model', ['cogvideox-2b', 'cogvideox-5b', 'hunyuanvideo'])
 def test_the_released_protocol_runs_on_untrained_models(model: str) -> None:
     untrained = [f'features.dit.model={model}', 'features.dit.checkpoint=untrained']
