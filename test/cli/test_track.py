@@ -316,16 +316,6 @@ def test_ctrl_c_leaves_whole_files(
     assert record(out)['state'] == 'finished'
 
 
-def test_a_killed_run_can_be_overwritten(track: Track, tmp_path: Path) -> None:
-    track()
-    out = tmp_path / 'out'
-    (out / 'run.json').write_text(json.dumps(record(out) | {'state': 'running'}))
-    (out / 'bag' / 'metadata.yaml').unlink()
-    result = track()
-    assert result.exit_code == 2 and 'not finished' in result.stderr
-    assert track('--overwrite').exit_code == 0
-
-
 def test_a_bag_as_input(track: Track, tmp_path: Path) -> None:
     from drift_ros.io import messages
     from drift_ros.io.bag_writer import BagWriter
