@@ -425,8 +425,9 @@ class TargetSettings(Settings):
         0.2,
         ge=0,
         le=1,
-        description='A mask whose score is lower is neither published nor remembered: the target '
-        'counts as not visible. 0 keeps all masks, as the papers do.',
+        description='A mask whose score is lower, and of which less than half looks like the '
+        'target, is neither published nor remembered: the target counts as not visible. 0 keeps '
+        'all masks, as the papers do.',
         json_schema_extra={'dynamic': True},
     )
     reacquire: Literal['none', 'near', 'anywhere'] = Field(

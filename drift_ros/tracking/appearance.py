@@ -19,6 +19,7 @@ from drift_ros.tracking.anchors import Anchor, agreement, owned, search
 from drift_ros.tracking.states import Track
 
 EVERY = 5  # frames from one last certain view to the next
+AGREED = 0.5  # share of a mask that looks like the target, from which on it is believed
 CERTAIN = 0.8  # score from which on a view is certain
 DEVIATIONS = 3.0  # of its predicted place, within which an occluded target is searched
 CLEAR = 0.1  # by how much |log| of the ratio of areas must be smaller than for a rival
@@ -66,22 +67,29 @@ class Appearance:
             for target in [t for t, anchor in anchors.items() if anchor.number >= number]:
                 del anchors[target]
 
-    def score(self, descriptors: Descriptors, labels: Labels, obj: TrackedObject) -> float:
-        """How sure the mask of a target is, in [0, 1] (see `confidence.score`).
+    def judge(
+        self, descriptors: Descriptors, labels: Labels, obj: TrackedObject
+    ) -> tuple[float, bool]:
+        """How sure the mask of a target is, and whether it is believed.
 
         Args:
             descriptors: of the frame (n = 1).
             labels: (H, W) ids.
             obj: the target, with a mask, and with its mean soft label as score.
+
+        Returns:
+            The score in [0, 1] (see `confidence.score`); not believed is a mask with a lower one
+            than `targets.min_score` of which less than half looks like the target.
         """
         anchors = self._anchors(obj.id)
         if not anchors:
-            return obj.score
+            return obj.score, True
         mask = owned(_shares(labels == obj.id, descriptors))
         agree = agreement(_features(descriptors), mask, anchors)
         area = float(mask.sum())
         change = min(anchor.change(area) for anchor in anchors)
-        return confidence.score(self._extractor, obj.score, agree, change)
+        score = confidence.score(self._extractor, obj.score, agree, change)
+        return score, score >= self._settings.min_score or agree >= AGREED
 
     def observe(
         self,

@@ -279,13 +279,14 @@ class MaskPropagator:
         return refined, corrected(soft, *maps)
 
     def _judge(self, descriptors: Descriptors, found: Masks, soft: Tensor) -> tuple[Masks, Tensor]:
-        """Masks with their scores; those that are too low are neither shown nor remembered."""
-        scores = {
-            obj.id: self._appearance.score(descriptors, found.labels, obj)
+        """Masks with their scores; those that are not believed are neither shown nor remembered."""
+        judged = {
+            obj.id: self._appearance.judge(descriptors, found.labels, obj)
             for obj in found.objects
             if obj.visible
         }
-        doubtful = [id_ for id_, score in scores.items() if score < self._settings.min_score]
+        scores = {id_: score for id_, (score, _) in judged.items()}
+        doubtful = [id_ for id_, (_, believed) in judged.items() if not believed]
         if not doubtful:
             objects = (replace(o, score=scores.get(o.id, 0.0)) for o in found.objects)
             return replace(found, objects=tuple(objects)), soft

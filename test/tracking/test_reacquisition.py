@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.structures import TargetState, TrackingResult
-from drift_ros.tracking import Tracker, confidence
+from drift_ros.tracking import Tracker, appearance, confidence
 
 RED, BLUE, GREEN = (230, 20, 20), (20, 20, 230), (30, 160, 60)
 Scene = Mapping[tuple[int, int], tuple[int, int, int]]
@@ -99,7 +99,10 @@ def test_an_occluded_target_is_not_searched_far_away() -> None:
 
 
 def test_a_doubtful_mask_is_neither_shown_nor_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of that target alone; here a mask is doubtful that is much smaller than the target was."""
+    """Of that target alone; here a mask is doubtful that is much smaller than the target was, and
+    nothing looks like it.
+    """
+    monkeypatch.setattr(appearance, 'agreement', lambda *_: 0.0)
     monkeypatch.setattr(confidence, 'score', lambda *known: max(0.0, 0.9 - 0.4 * known[-1]))
     prompts = [Prompt(id=1, mask=square(*HERE)), Prompt(id=2, mask=square(*THERE))]
     scenes = [picture({HERE: RED, THERE: BLUE})] * 2 + [picture({HERE: RED})] * 2
@@ -119,12 +122,12 @@ def test_anchors_go_with_what_is_forgotten() -> None:
     """A prompt on a past frame forgets the later ones; a removed target leaves nothing."""
     tracker = red()
     track(tracker, [picture({HERE: RED})] * 12)
-    appearance = tracker._masks._appearance
-    assert len(appearance._anchors(1)) == 2
+    remembered = tracker._masks._appearance
+    assert len(remembered._anchors(1)) == 2
     tracker.set_targets(
         [Prompt(id=2, mask=square(*THERE))], stamp=clip_frame(4).stamp, keep_existing=True
     )
-    assert [anchor.number for anchor in appearance._anchors(1)] == [0]
+    assert [anchor.number for anchor in remembered._anchors(1)] == [0]
     tracker.flush()
     tracker.remove_targets([1])
-    assert not appearance._anchors(1) and appearance._anchors(2)
+    assert not remembered._anchors(1) and remembered._anchors(2)
