@@ -309,8 +309,8 @@ class WindowSettings(Settings):
         0,
         ge=0,
         le=128,
-        description='Frames that the extractor sees together, or, if it takes a stream frame by '
-        'frame, remembers; 0 takes the length that the model was made for.',
+        description='Frames that the extractor sees together; 0 takes the length that the model '
+        'was made for. Extractors that take a stream frame by frame do not use it.',
     )
     stride: int = Field(
         0,

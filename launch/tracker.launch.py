@@ -111,6 +111,11 @@ def tracker(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if cameras:
         given['cameras'] = cameras
     remapped = [(name, value(name)) for name in TOPICS]
+    if cameras and (absolute := [to for _, to in remapped if to.startswith(('/', '~'))]):
+        raise ValueError(
+            f'with cameras:={value("cameras")} the topics are relative to each camera, as '
+            f'color/image_raw; got {", ".join(absolute)}: remap those in a launch file of your own'
+        )
     node = LifecycleNode(
         package='drift_ros',
         executable='tracker',

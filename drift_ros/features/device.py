@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from drift_ros.errors import DeviceError
+from drift_ros.interruption import GivenUpError
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def compiled(module: Any, wanted: bool) -> Callable[..., Any]:
             return module(*args, **kwargs)
         try:
             return state['run'](*args, **kwargs)
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, GivenUpError):
             raise
         except Exception as error:
             log.warning(

@@ -122,6 +122,8 @@ EXTRACTORS: dict[str, Entry] = {
 }
 RETIRED = {'embedded-fused': 'embedded'}  # names of earlier versions, and what took their place
 
+INVERTIBLE = ('image-unet', 'image-attention', 'fused', 'embedded-attention')  # features.noise
+
 
 def names() -> list[str]:
     """Names of all extractors."""
@@ -140,6 +142,11 @@ def create(settings: FeatureSettings) -> FeatureExtractor:
     name = RETIRED.get(settings.name, settings.name)
     if name != settings.name:
         log.warning('features.name %s is retired: %s takes its place', settings.name, name)
+    if settings.noise == 'inversion' and name in EXTRACTORS and name not in INVERTIBLE:
+        raise SettingsError(
+            f'features.noise is inversion, and {name} takes random noise alone: set it to random, '
+            f'or features.name to one of {", ".join(INVERTIBLE)}'
+        )
     entry = EXTRACTORS.get(name)
     if entry is None:
         raise SettingsError(

@@ -82,8 +82,14 @@ class Commands:
             keep = request.keep_existing
             camera = request.image_header.frame_id
             if keep and all(_only_named(prompt) for prompt in prompts):
+                if request.preview_only:
+                    raise PromptError(
+                        'preview_only shows masks, and the prompts hold nothing but names: give '
+                        'points, boxes or masks, or leave preview_only out to rename'
+                    )
                 names = {prompt.id: prompt.name for prompt in prompts}
-                await self._do(lambda tracker: tracker.rename_targets(names))
+                generation = await self._do(lambda tracker: _rename(tracker, names))
+                response.ids, response.generation = list(names), generation
                 return f'renamed {_list(names)}'
             if request.preview_only:
                 seen = await self._do(
@@ -186,6 +192,11 @@ def _answer(preview: Preview, response: ResetTargets.Response) -> None:
 def _only_named(prompt: Prompt) -> bool:
     empty = not len(prompt.points) and not len(prompt.boxes) and prompt.mask is None
     return empty and bool(prompt.id)
+
+
+def _rename(tracker: Tracker, names: dict[int, str]) -> int:
+    tracker.rename_targets(names)
+    return tracker.generation
 
 
 def _clear(tracker: Tracker) -> list[int]:

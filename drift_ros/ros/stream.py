@@ -200,11 +200,14 @@ class Stream(Generic[Message]):
         with self._changed:
             changed, self._paused = self._paused != paused, paused
         if changed and paused:
-            self.flush().add_done_callback(self._report)
+            self._flush(supersedes=False).add_done_callback(self._report)
 
     def flush(self) -> Future[None]:
         """Let the worker label what waits for a window to fill."""
-        return self.submit(lambda tracker: self._hand_on(tracker.flush()), supersedes=True)
+        return self._flush(supersedes=True)
+
+    def _flush(self, supersedes: bool) -> Future[None]:
+        return self.submit(lambda tracker: self._hand_on(tracker.flush()), supersedes)
 
     def interrupt(self) -> None:
         """Tell the tracker that the images after this do not follow on those before."""

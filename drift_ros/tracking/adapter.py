@@ -85,6 +85,7 @@ class Adapter:
         extractor = features.extractor
         self._settings = settings.adaptation
         self._live = live
+        self._prepare = affinity.prepare
         self._features, self._memory = features, memory
         self._device = extractor.device
         self._affinity = affinity if isinstance(affinity, AttentionAffinity) else None
@@ -201,7 +202,7 @@ class Adapter:
             if number in self._frames:
                 frame = self._frames[number]
                 anew = self._features.describe_alone(frame.image, frame.stamp)
-                self._memory.replace(number, anew)
+                self._memory.replace(number, self._prepare(anew))
 
     def _require(self, extractor: FeatureExtractor) -> None:
         """Refuse what the extractor cannot do."""

@@ -205,9 +205,9 @@ def _features(descriptors: Descriptors) -> Tensor:
 def _shares(mask: NDArray[np.bool_], descriptors: Descriptors) -> Tensor:
     """(h, w) float32, the share of each cell that a mask (H, W) covers."""
     height, width = descriptors.grid
-    pixels = mask.view(np.uint8) * np.uint8(255)
+    pixels = mask.astype(np.float32)  # so that a single pixel is not rounded away
     share = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    return torch.from_numpy(share.astype(np.float32) / 255).to(descriptors.keys[0].device)
+    return torch.from_numpy(share).to(descriptors.keys[0].device)
 
 
 def _certain(obj: TrackedObject, labels: Labels) -> bool:

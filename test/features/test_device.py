@@ -16,6 +16,7 @@ from drift_ros.features.device import (
     prepare,
     require_finite,
 )
+from drift_ros.interruption import GivenUpError
 
 CPU = torch.device('cpu')
 
@@ -85,15 +86,16 @@ def test_what_cannot_be_compiled_runs_as_it_is(
     assert len(warnings) == 1 and network.passes == 3
 
 
-def test_running_out_of_memory_is_no_reason_to_run_uncompiled(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize('error', [torch.OutOfMemoryError, GivenUpError])
+def test_what_compiling_did_not_cause_is_no_reason_to_run_uncompiled(
+    monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    def full(*_args: object) -> None:
-        raise torch.OutOfMemoryError('full')
+    def fail(*_args: object) -> None:
+        raise error('full')
 
-    monkeypatch.setattr(torch, 'compile', lambda _module: full)
+    monkeypatch.setattr(torch, 'compile', lambda _module: fail)
     network = Doubled()
-    with pytest.raises(torch.OutOfMemoryError):
+    with pytest.raises(error):
         compiled(network, True)(torch.tensor(1.0))
     assert network.passes == 0
 

@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from drift_ros.errors import DriftError
 from drift_ros.io.messages import raw_stamp
+from drift_ros.msg import Prompt as PromptMessage
 from drift_ros.msg import TrackedObjectArray
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.ros import messages
@@ -25,6 +26,7 @@ from drift_ros.ros.stamps import nanoseconds
 from drift_ros.ros.tools.client import ClientError, Spinner, TrackerClient, prompt_message
 from drift_ros.ros.tools.reconfiguring import Reconfigurer
 from drift_ros.ros.tools.recording import Recorder
+from drift_ros.srv import ResetTargets
 
 
 @pytest.fixture
@@ -83,6 +85,18 @@ def test_what_a_person_does_with_targets(rig: Any, tools: Any, spinner: Spinner)
     assert not tracks[-1].objects  # a preview changes nothing
     assert client.reset_targets([prompt], tools.stamp(0), keep_existing=True).ids == (1,)
     client.rename(1, 'cup')
+    answer = rig.call(
+        ResetTargets, 'reset_targets', prompts=[PromptMessage(id=1, name='cup')], keep_existing=True
+    )
+    assert list(answer.ids) == [1] and answer.generation == seen.generation
+    answer = rig.call(
+        ResetTargets,
+        'reset_targets',
+        prompts=[PromptMessage(id=1, name='lid')],
+        keep_existing=True,
+        preview_only=True,
+    )
+    assert not answer.success and rig.stream.tracker.targets == {1: 'cup'}
     rig.show(2)
     tools.until(lambda: tracks[-1].objects)
     assert tracks[-1].objects[0].name == 'cup' and tracks[-1].generation == seen.generation

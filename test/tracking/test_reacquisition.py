@@ -45,6 +45,15 @@ def came_back(results: list[TrackingResult], place: tuple[int, int]) -> float:
     return iou(results[-1].labels == 1, square(*place))
 
 
+def test_a_target_of_one_pixel_is_tracked() -> None:
+    mask = np.zeros((720, 1280), bool)
+    mask[360, 640] = True
+    image = np.where(mask[..., None], np.uint8(220), np.uint8(60)).repeat(3, 2)
+    tracker = make_tracker(features__resolution=240)
+    (result,) = tracker.step(clip_frame(0, image=image), [Prompt(id=1, mask=mask)])
+    assert isinstance(result, TrackingResult) and tracker.targets == {1: ''}
+
+
 @pytest.mark.parametrize('how', ['none', 'near', 'anywhere'])
 def test_a_lost_target_is_found_where_it_comes_back(how: str) -> None:
     gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY

@@ -64,6 +64,15 @@ def test_offline_frames_are_read_with_the_embeddings_from_the_start(
     assert made.adapter.found.embeddings is None and made._features.text is None
 
 
+def test_features_are_remembered_anew_at_unit_length() -> None:
+    chosen = settings(features__name='image-unet', features__resolution=64)
+    made = tracker(features.create(chosen.features), features__name='image-unet')
+    made.step(clip_frame(0), PROMPTS)
+    assert made.adapter.found.embeddings is not None
+    (keys,) = made._masks.memory.keys
+    torch.testing.assert_close(keys.norm(dim=1), torch.ones_like(keys[:, 0]))
+
+
 def test_live_the_embeddings_take_over_from_a_frame_on(extractor: FeatureExtractor) -> None:
     made = tracker(extractor, live=True, adaptation__budget=0)
     states = []
