@@ -39,6 +39,8 @@ FAST = (
     'cpu',
 )
 
+SHORT = ('--size', '64x64', '--frames', 4, '--steps', 1)
+
 Disk = Callable[[int], Path]
 
 
@@ -250,6 +252,7 @@ COMMANDS: dict[str, Callable[[Path], list[Any]]] = {
     'score': score,
     'pca': lambda folder: ['pca', folder / 'frames', '--features', 'patch'],
     'train-embedded': train,
+    'generate': lambda _: ['generate', '--model', 'embedded', '--device', 'cpu', *SHORT],
 }
 
 

@@ -14,8 +14,9 @@ from drift_ros.features.checkpoints import load_part
 TOKENS = 226  # that CogVideoX takes, where its files do not say
 
 
-def cogvideo_text(folder: Path, prompt: str, dtype: torch.dtype) -> dict[str, Tensor]:
-    """What the transformer of CogVideoX takes of a prompt: hidden states of a T5 encoder.
+def cogvideo_text(folder: Path, prompt: str | list[str], dtype: torch.dtype) -> dict[str, Tensor]:
+    """What the transformer of CogVideoX takes of one or several prompts: hidden states of a T5
+    encoder.
 
     Raises:
         CheckpointError: the encoder or its tokenizer is missing or incomplete.

@@ -76,12 +76,17 @@ class Attention(nn.Module):
         scope: `frame`, all cells of the same frame; `near`, cells at most 4 to 11 cells away in
             the same and the two frames before; `all` and `long`, all cells of the same and the
             three or eight frames before.
+
+    Attributes:
+        cut: whether nothing is gathered from earlier frames, though they keep their weights; of
+            whole clips only, not of streams.
     """
 
     def __init__(self, channels: int, scope: str) -> None:
         super().__init__()
         self.scope = scope
         self.past = PAST[scope]
+        self.cut = False
         self.heads = channels // HEAD
         self.norm = nn.GroupNorm(8, channels)
         self.qkv = nn.Linear(channels, 3 * channels)
@@ -99,6 +104,8 @@ class Attention(nn.Module):
         query, sides = _tiles(query, 0, near), _tiles(sides, MARGIN, near)
         if self.past:
             sides = _earlier(sides, self.past) if cache is None else self._remember(sides, cache)
+            if self.cut:
+                sides[:, :, :, :, self.heads :, : self.past] = 0  # the own frame is the last
         mixed = _attend(query, *sides.chunk(2, 4))[:, :, :height, :width]
         hidden = self.out(_rotate(mixed, turn, back=True).flatten(-2))
         return features + hidden.view(count, height, width, channels).permute(0, 3, 1, 2)

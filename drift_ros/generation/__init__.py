@@ -1,0 +1,1 @@
+"""Video from video models, and guidance by what they lose where frames cannot see each other."""
