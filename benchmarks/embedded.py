@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -30,8 +29,9 @@ from drift_ros.features.device import choose_device
 from drift_ros.features.embedded.create import load
 from drift_ros.features.embedded.extractor import EmbeddedExtractor
 from drift_ros.features.embedded.layers import Cache
+from drift_ros.generation.embedded import sample
 from drift_ros.synthetic import Clips, RandomSettings
-from drift_ros.training.objective import denoising_errors, mix, noised
+from drift_ros.training.objective import denoising_errors, noised
 
 LEVELS = (-5.0, -3.0, -1.0, 1.0, 3.0)  # log signal-to-noise ratios
 WARM_UP, REPEATS = 10, 21
@@ -109,20 +109,12 @@ def denoising(options: argparse.Namespace) -> None:
     Console().print(table)
 
 
-@torch.no_grad()
 def samples(options: argparse.Namespace) -> None:
     """Draw four clips by DDIM and write every other frame of them as one picture."""
     model = load(options.checkpoint, torch.float32).eval()
     generator = torch.Generator().manual_seed(options.seed)
     shape = (4, 12, 3, 128, 128)
-    noise = torch.randn(shape, generator=generator)
-    x = noise
-    levels = torch.linspace(-6, 6, options.steps + 1)
-    for now, following in pairwise(levels):
-        clean = model(x, now.expand(shape[:2])).clean.clamp(-1, 1)
-        signal, amount = torch.sigmoid(now).sqrt(), torch.sigmoid(-now).sqrt()
-        noise = (x - signal * clean) / amount
-        x = mix(clean, noise, following.expand(shape[:2]))
+    clean = sample(model, torch.randn(shape, generator=generator), steps=options.steps)
     rows = [torch.cat(list(clip[::2]), 2) for clip in clean]
     picture = torch.cat(rows, 1).permute(1, 2, 0).add(1).mul(127.5).byte().numpy()
     cv2.imwrite(str(options.out), picture[..., ::-1])
