@@ -62,8 +62,7 @@ def page(
         from drift_ros.page.ui.serve import serve
     except ImportError as error:
         raise DriftError(
-            f"the page needs its optional libraries ({error}): pip install 'drift-ros[page]', or "
-            'pip install nicegui'
+            f'the page needs its optional libraries ({error}): pip install nicegui'
         ) from None
 
     def ready(address: str) -> None:

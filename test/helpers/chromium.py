@@ -36,6 +36,7 @@ class Tab:
         address = target['webSocketDebuggerUrl']
         self._socket = self._open.enter_context(connect(address, max_size=None, ping_interval=None))
         self._numbers = itertools.count(1)
+        self._held = False  # whether the mouse's button is down
         self.errors: list[str] = []  # what the page's scripts complained about
         for domain in ('Page', 'Runtime', 'Network'):
             self.call(f'{domain}.enable')
@@ -99,25 +100,28 @@ class Tab:
 
     def drag(self, places: list[tuple[float, float]], shift: bool = False) -> None:
         """Press at the first place, move through the others, release at the last."""
-        modifiers = 8 if shift else 0
-        steps = [('mouseMoved', places[0]), ('mousePressed', places[0])]
-        steps += [('mouseMoved', place) for place in places[1:]]
-        steps += [('mouseReleased', places[-1])]
-        for kind, (x, y) in steps:
-            self.call(
-                'Input.dispatchMouseEvent', type=kind, x=x, y=y, modifiers=modifiers,
-                button='none' if kind == 'mouseMoved' else 'left', clickCount=1,
-                buttons=int(kind != 'mouseReleased'),
-            )  # fmt: skip
+        self.mouse('mouseMoved', places[0], shift)
+        self.mouse('mousePressed', places[0], shift)
+        for place in places[1:]:
+            self.mouse('mouseMoved', place, shift)
+        self.mouse('mouseReleased', places[-1], shift)
+
+    def mouse(self, kind: str, place: tuple[float, float], shift: bool = False) -> None:
+        """Move, press or release the mouse; button and place are as a person's would be."""
+        self._held = kind != 'mouseReleased' and (self._held or kind == 'mousePressed')
+        self.call(
+            'Input.dispatchMouseEvent', type=kind, x=place[0], y=place[1],
+            modifiers=8 if shift else 0, button='none' if kind == 'mouseMoved' else 'left',
+            buttons=int(self._held), clickCount=1,
+        )  # fmt: skip
 
     def type(self, text: str) -> None:
         """Type into what has the focus."""
         self.call('Input.insertText', text=text)
 
-    def screenshot(self, path: Path) -> None:
-        """Save what is seen as PNG."""
-        data = self.call('Page.captureScreenshot', format='png')['data']
-        path.write_bytes(base64.b64decode(data))
+    def screenshot(self) -> bytes:
+        """What is seen, as PNG."""
+        return base64.b64decode(self.call('Page.captureScreenshot', format='png')['data'])
 
     def close(self) -> None:
         """Close the tab."""
