@@ -29,8 +29,13 @@ class OutputQueue:
         self._outputs: list[TrackerOutput] = []
 
     def begin(self, number: int) -> None:
-        """Let the frame with this number be the next one."""
+        """Let the frame with this number be the first one of a stream."""
         self._last, self._lost = number - 1, 0
+
+    def go_back_to(self, number: int) -> None:
+        """Let frames from this number on have their turn again."""
+        if number <= self._last:
+            self.begin(number)
 
     def add(
         self,

@@ -88,6 +88,7 @@ class Tracker:
         self.stats = Stats()
         self.stages = Stages('features', 'propagation', 'refinement', 'points')
         self.generation = 0
+        self._masked = 0  # number of the first frame whose masks are not known
         self._initial_prompts = tuple(initial_prompts)
         length, stride = window_size(extractor, settings.window)
         self._buffer = WindowBuffer(length, stride, settings.window.history)
@@ -255,15 +256,12 @@ class Tracker:
         """
         entry, masks = self._understand(prompts_, stamp, keep_existing, frame_id)
         ids = list(masks)
+        self.go_back_to(entry)
         if keep_existing:
-            self.go_back_to(entry)
+            self._forget_masks_from(entry)
         else:
             self._new_generation()
-            if self._following:
-                self._label_up_to(entry)
-            self._buffer.start_at(entry)
-            self._follower_goes_back(entry.number)
-            self._outputs.begin(entry.number)
+            self._outputs.go_back_to(entry.number)
         self._masks.set_slots(
             self._targets.put(
                 [Target(i, p.name, entry.number) for i, p in zip(ids, prompts_, strict=True)]
@@ -313,11 +311,12 @@ class Tracker:
         return find_frame(self._buffer, stamp, frame_id)
 
     def go_back_to(self, entry: BufferedFrame) -> None:
-        """Let a kept frame be the next one that is labelled, after those before it; what was
-        released before is not released again.
+        """Show a kept frame and those after it to the follower again, once those before it are
+        labelled; masks that were found in them stay, and no frame is released again.
         """
         self._label_up_to(entry)  # by what was known before
-        self._rewind(entry)
+        self._buffer.rewind(entry)
+        self._follower_goes_back(entry.number)
 
     def remove_targets(self, ids: Sequence[int]) -> None:
         """Stop tracking some targets; the others are not disturbed.
@@ -437,7 +436,8 @@ class Tracker:
         if error is None:
             return
         self._features.free_memory()
-        self._masks.go_back_to(left[0].number)  # it may have been half remembered
+        if left[0].number >= self._masked:
+            self._masks.go_back_to(left[0].number)  # it may have been half remembered
         self._follower_goes_back(left[0].number)
         if isinstance(error, torch.OutOfMemoryError) and self._shrink(
             self._features.too_little_memory(left[0].frame.size, len(window.frames), error)
@@ -496,17 +496,17 @@ class Tracker:
         self._targets.clear()
         self._masks.reset()
         self.adapter.reset()
+        self._masked = self._buffer.cursor
         for entry in self._buffer.all():
             entry.prompts.clear()
             entry.labels = None
 
-    def _rewind(self, entry: BufferedFrame) -> None:
-        """Go back to a frame; it keeps the label map that it already has, for new prompts to be
-        painted on.
+    def _forget_masks_from(self, entry: BufferedFrame) -> None:
+        """Find masks anew from a frame on; it keeps the label map that it already has, for new
+        prompts to be painted on.
         """
-        self._buffer.rewind(entry)
+        self._masked = entry.number
         self._masks.go_back_to(entry.number)
-        self._follower_goes_back(entry.number)
         self.adapter.go_back_to(entry.number)
         for later in self._buffer.after(entry.number + 1):
             later.labels = None
@@ -520,14 +520,17 @@ class Tracker:
         each = zip(tuple(left), described.frames(), prepared.frames(), strict=True)
         for entry, descriptors, own in each:
             found, points = Masks(np.zeros(entry.frame.size, np.uint8)), None
-            if len(self._targets):
+            unmasked = entry.number >= self._masked
+            if unmasked and len(self._targets):
                 with self.stages.measure('propagation'):
                     found = self._masks.step(entry, own)
             if self.follower is not None and self.follower.count:
                 with self.stages.measure('points'):
                     points = self.follower.step(entry, descriptors)
-            self._outputs.add(entry, found, self.generation, points)
-            entry.labels = found.labels
+            if unmasked:
+                self._outputs.add(entry, found, self.generation, points)
+                entry.labels = found.labels
+                self._masked = entry.number + 1
             del left[0]
 
     def _adapt(self, entry: BufferedFrame, descriptors: Descriptors, labels: Tensor) -> None:
@@ -543,7 +546,7 @@ class Tracker:
         show.
         """
         numbers = {entry.number for entry in frames}
-        unseen = [target for target in self._targets if target.born in numbers]
+        unseen = [t for t in self._targets if t.born in numbers and t.born >= self._masked]
         if unseen:
             self.remove_targets([target.id for target in unseen])
             log.error(

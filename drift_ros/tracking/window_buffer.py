@@ -63,9 +63,9 @@ class WindowBuffer:
     """A bounded history of frames with a cursor: frames before it are labelled, the others wait.
 
     Invariants: every frame that enters is handed out as new exactly once between two calls of
-    `rewind` or `start_at`, in order. Windows lie within one segment, so they are shorter at the
-    start and at the end of one; they are never padded. The buffer holds at most
-    max(history, length) labelled frames besides the waiting ones.
+    `rewind`, in order. Windows lie within one segment, so they are shorter at the start and at the
+    end of one; they are never padded. The buffer holds at most max(history, length) labelled frames
+    besides the waiting ones.
 
     Args:
         length: frames per window.
@@ -162,10 +162,6 @@ class WindowBuffer:
         nothing.
         """
         self._cursor = min(self._cursor, entry.number)
-
-    def start_at(self, entry: BufferedFrame) -> None:
-        """Let this frame be the first that waits."""
-        self._cursor = entry.number
 
     def after(self, number: int) -> list[BufferedFrame]:
         """The kept frames from this number on."""

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from clips import PERIOD, CausalColours, Colours, clip_frame, iou, make_tracker, red_mask
+from clips import (
+    PERIOD,
+    CausalColours,
+    Colours,
+    blue_mask,
+    clip_frame,
+    iou,
+    make_tracker,
+    red_mask,
+)
 from numpy.typing import NDArray
 
 from drift_ros.errors import PromptError
@@ -151,11 +160,35 @@ def test_targets_and_points_share_the_passes_of_the_network() -> None:
         assert mine.points is None
         assert theirs.points is not None
     assert shared.windows == only.windows
-    # points on a past frame do not disturb the masks
-    both.set_points(QUERIES, clip_frame(4).stamp)
-    (result,) = both.step(clip_frame(8))
-    assert isinstance(result, TrackingResult)
-    assert iou(result.labels == 1, red_mask(8)) > 0.8
+
+
+@pytest.mark.parametrize('fails', [False, True])
+def test_points_on_a_past_frame_do_not_disturb_the_masks(fails: bool) -> None:
+    """Not even those of targets that were prompted farther back than the memory reaches, nor when
+    the frames cannot be described a second time.
+    """
+    values = {'propagation__memory': 3, 'propagation__radius': 2}
+    alone, both = make_tracker(**values), PointTracker(make_tracker(**values))
+    prompts = [Prompt(id=1, mask=red_mask(0)), Prompt(id=2, mask=blue_mask(0))]
+    alone.step(clip_frame(0), prompts)
+    both.step(clip_frame(0), prompts=prompts)
+    for index in range(1, 16):
+        alone.step(clip_frame(index))
+        both.step(clip_frame(index))
+    both.set_points(QUERIES, clip_frame(0 if fails else 8).stamp)
+    if fails:
+        extract, both.tracker.extractor.extract = both.tracker.extractor.extract, None  # type: ignore[assignment, method-assign]
+        both.tracker.advance()
+        both.tracker.extractor.extract = extract  # type: ignore[method-assign]
+        both.set_points(QUERIES, clip_frame(8).stamp)
+    for index in range(16, 22):
+        (mine,), (theirs,) = alone.step(clip_frame(index)), both.step(clip_frame(index))
+        assert isinstance(mine, TrackingResult)
+        assert isinstance(theirs, TrackingResult)
+        np.testing.assert_array_equal(mine.labels, theirs.labels)
+        assert mine.objects == theirs.objects
+        assert iou(theirs.labels == 1, red_mask(index)) > 0.7
+        assert theirs.points is not None
 
 
 def test_a_window_releases_the_points_of_its_frames_together() -> None:

@@ -253,12 +253,18 @@ def test_clearing_keeps_the_frames(make: Make) -> None:
     assert iou(results[-1].labels == 1, red_mask(5)) > 0.75
 
 
-def test_waiting_frames_before_a_new_generation_are_not_released(make: Make) -> None:
+def test_frames_that_wait_when_a_new_generation_begins_belong_to_the_old_one(make: Make) -> None:
     tracker = make(window__length=4)
     assert tracker.step(clip_frame(0), [RED]) == []
     assert play(tracker, 2, 1) == []
-    tracker.set_targets([Prompt(mask=red_mask(2))], stamp=clip_frame(2).stamp)
-    assert indices(play(tracker, 3, 3) + tracker.flush()) == [2, 3, 4, 5]
+    before = tracker.generation
+    preview = tracker.set_targets([Prompt(id=2, mask=red_mask(2))], stamp=clip_frame(2).stamp)
+    results = play(tracker, 3, 3) + tracker.flush()
+    assert indices(results) == [0, 1, 2, 3, 4, 5]
+    assert [r.generation for r in results] == [before] * 2 + [preview.generation] * 4
+    for result in results:
+        shown = result.labels == (1 if result.generation == before else 2)
+        assert iou(shown, red_mask(result.frame.index)) > 0.75
 
 
 @pytest.mark.parametrize('steps_back', [1, 2])
