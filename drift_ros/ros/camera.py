@@ -93,7 +93,7 @@ class Camera:
             self._clicks = Clicks(self._node, self)
         publish = partial(self._publish, self._outputs, self.positions)
         read = FrameReader(self.inputs.image_topic, settings.stream.max_pixels)
-        self.stream = Stream(worker, read, publish, self._failed)
+        self.stream = Stream(worker, read, publish, self._failed, self.positions.forget)
         self.diagnostics.restart()
 
     def load(self, make: Callable[[NodeSettings, int], Tracker]) -> Future[Tracker]:
@@ -117,8 +117,10 @@ class Camera:
         """Say what was loaded for it, and fit the line of waiting images to it."""
         assert self.stream is not None
         assert self.inputs is not None
+        assert self.positions is not None
         length, stride = tracker.window
         self.stream.limit = self.settings.queue or stride
+        self.positions.keep(self.stream.limit + tracker.history + 2 * stride)
         log.info(
             '%s on %s in %s, windows of %d frames every %d, prompts by %s, images from %s',
             tracker.extractor.name,

@@ -6,6 +6,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from drift_ros.io.message_fields import Position
 from drift_ros.node_settings import NodeSettings
 from drift_ros.ros import geometry
 from drift_ros.ros.pairing import DepthPairing, Stamped
+from drift_ros.ros.stamps import nanoseconds
 from drift_ros.structures import TrackedObject, TrackingResult
 
 Warn = Callable[[str, str], None]  # kind for throttling, message
@@ -63,8 +65,7 @@ class Positions:
     """
 
     def __init__(self, settings: NodeSettings, warn: Warn) -> None:
-        keep = 2 * max(settings.window.length, settings.window.stride, 8)
-        self._pairing = DepthPairing(settings.depth.slop, settings.stream.backward_jump, keep)
+        self._pairing = DepthPairing(settings.depth.slop, settings.stream.backward_jump)
         self._info: CameraInfo | None = None
         self._lock = threading.Lock()  # of the pairing and the outcomes
         self._warn = warn
@@ -90,10 +91,20 @@ class Positions:
                 self._pairing.reset(settings.depth.slop)
         self.settings = settings.depth
 
+    def keep(self, images: int) -> None:
+        """Keep the depth of so many images: those that wait or may be published again."""
+        with self._lock:
+            self._pairing.keep = images
+
     def add_image(self, message: Stamped) -> None:
         """An image came in."""
         with self._lock:
             self._pairing.add_image(message)
+
+    def forget(self, message: Stamped) -> None:
+        """An image that came in will not be tracked."""
+        with suppress(FrameError), self._lock:
+            self._pairing.forget(nanoseconds(message.header.stamp))
 
     def add_depth(self, message: Image) -> None:
         """A depth image came in."""

@@ -93,6 +93,7 @@ class Stream(Generic[Message]):
         publish: takes results, each with the monotonic time in s at which its image came in; None
             if the image was labelled before and is now labelled anew.
         on_error: takes (reason, error) of a skipped image, a failed window or a failed publication.
+        left_out: takes images that are dropped, or came while paused; it must not wait.
 
     Attributes:
         worker: serves this stream.
@@ -109,11 +110,13 @@ class Stream(Generic[Message]):
         to_frame: Callable[[Incoming[Message]], Frame],
         publish: Callable[[TrackingResult, float | None], None],
         on_error: Callable[[str, Exception], None],
+        left_out: Callable[[Message], None] = lambda message: None,
     ) -> None:
         self.worker = worker
         self._to_frame = to_frame
         self._publish = publish
         self._on_error = on_error
+        self._left_out = left_out
         self._line: deque[Incoming[Message] | Command] = deque()
         self._frames = 0  # frames in the line
         self._changed = worker.changed
@@ -164,6 +167,7 @@ class Stream(Generic[Message]):
             self.counters.received += 1
             if self._paused:
                 self.counters.paused += 1
+                self._left_out(message)
                 return
             self._line.append(item)
             self._frames += 1
@@ -360,8 +364,9 @@ class Stream(Generic[Message]):
             self._on_error('window', error)
 
     def _drop_oldest_frame(self) -> None:
-        oldest = next(i for i, item in enumerate(self._line) if isinstance(item, Incoming))
-        del self._line[oldest]
+        oldest = next(item for item in self._line if isinstance(item, Incoming))
+        self._line.remove(oldest)
+        self._left_out(oldest.message)
         self._frames -= 1
         self.counters.dropped += 1
 

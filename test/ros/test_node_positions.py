@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -71,6 +72,36 @@ def test_position_in_the_optical_frame(rig: Any, tools: Any, encoding: str) -> N
     # rows without a measurement move the median of y by a pixel at most
     assert obj.position.x == pytest.approx((obj.centroid.x - 32) / 50 * 2, abs=1e-6)
     assert obj.position.y == pytest.approx((obj.centroid.y - 24) / 50 * 2, abs=2 / 50)
+
+
+def test_images_that_a_busy_tracker_drops_take_no_depth_from_others(
+    make_rig: Callable[..., Any], tools: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig(queue=1).start()
+    tracks = rig.tracks()
+    rig.publish('camera_info', info(tools))
+    tools.until(lambda: rig.camera.positions.info_seen)
+    rig.show(0)
+    assert rig.reset(0).success
+    tools.until(lambda: len(tracks) == 2)
+    tracker, busy, go_on = rig.stream.tracker, threading.Event(), threading.Event()
+    step = tracker.step
+
+    def slow(frame: Any) -> Any:
+        busy.set()
+        assert go_on.wait(tools.WAIT)
+        return step(frame)
+
+    monkeypatch.setattr(tracker, 'step', slow)
+    for k in range(1, 40):
+        rig.publish('depth', depth(tools, k, '16UC1'))
+        rig.show(k)
+        rig.arrived()
+        assert busy.wait(tools.WAIT)
+    go_on.set()
+    tools.until(lambda: len(tracks) == 2 + 2)
+    assert rig.counters().dropped == 37
+    assert tracks[2].objects[0].has_position
 
 
 def test_rectified_images_use_p(make_rig: Callable[..., Any], tools: Any) -> None:

@@ -103,3 +103,31 @@ def test_images_are_not_held(pairing: DepthPairing) -> None:
     del image
     gc.collect()
     assert gone() is None
+
+
+def test_images_that_are_not_tracked_take_no_place() -> None:
+    pairing = DepthPairing(slop=0.02, jump=0.1, keep=4)
+    for k in range(100):
+        pairing.add_image(message(33 * k))
+        if 0 < k < 98:
+            pairing.forget(33 * k * MS)
+        pairing.add_depth(message(33 * k))
+    found = [k for k in range(100) if pairing.find(33 * k * MS) is not None]
+    assert found == [0, 98, 99]
+
+
+def test_no_image_gets_the_depth_of_one_that_was_left_out(pairing: DepthPairing) -> None:
+    pairing.add_image(message(0))
+    pairing.forget(0)
+    pairing.add_depth(message(0))
+    pairing.add_image(message(11))
+    pairing.add_depth(message(12))
+    assert stamp(pairing.find(11 * MS)) == 12
+
+
+def test_what_is_kept_is_bounded(pairing: DepthPairing) -> None:
+    for k in range(1000):
+        pairing.add_image(message(33 * k))
+        pairing.add_depth(message(33 * k))
+    found = [k for k in range(1000) if pairing.find(33 * k * MS) is not None]
+    assert found == list(range(1000 - 64, 1000))

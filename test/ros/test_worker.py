@@ -117,6 +117,19 @@ def test_oldest_frames_give_way_and_are_counted(rig: Rig) -> None:
     assert rig.stream.counters.received == 20
 
 
+def test_images_that_are_not_taken_are_told(rig: Rig) -> None:
+    left: list[int] = []
+    rig.stream._left_out = left.append
+    rig.tracker.gate.clear()
+    rig.stream.put(1)
+    until(lambda: not rig.stream._line)
+    for stamp in (2, 3, 4):
+        rig.stream.put(stamp)
+    rig.stream.pause(True)
+    rig.stream.put(5)
+    assert left == [2, 3, 5]
+
+
 def test_commands_are_served_in_line_and_never_dropped(rig: Rig) -> None:
     rig.stream.limit = 2
     rig.tracker.gate.clear()
