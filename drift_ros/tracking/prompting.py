@@ -31,10 +31,18 @@ def find_frame(buffer: WindowBuffer, stamp: int | None, frame_id: str) -> Buffer
         # after an interruption the newest frame is not what the camera sees now
         raise PromptError('there is no frame to prompt on yet: wait for the first image')
     if entry is None:
+        assert stamp is not None
+        nearest = min((e.frame.stamp for e in buffer.all()), key=lambda kept: abs(kept - stamp))
+        if stamp < kept[0]:
+            why = 'it is older than all that are kept (window.history says how many)'
+        elif stamp < kept[1]:
+            why = 'that image was left out, since the tracker was busy or max_rate asks for fewer'
+        else:
+            why = 'that image was left out or has not come'
         raise PromptError(
-            f'no frame with stamp {_seconds(stamp or 0)} s is kept: prompt on one of the frames '
-            f'from {_seconds(kept[0])} s to {_seconds(kept[1])} s, or on the newest (stamp 0); '
-            'window.history says how many are kept'
+            f'no frame with stamp {_seconds(stamp)} s is kept: {why}; the nearest kept frame is '
+            f'that of {_seconds(nearest)} s: prompt on it, on a picture of ~/overlay, which shows '
+            'tracked frames only, or on the newest frame (stamp 0)'
         )
     if frame_id not in ('', entry.frame.frame_id):
         raise PromptError(

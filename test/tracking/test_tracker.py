@@ -370,6 +370,17 @@ def test_bad_prompts_change_nothing(
         np.testing.assert_array_equal(a.labels, b.labels)
 
 
+def test_an_image_that_was_left_out_is_refused_with_the_nearest_frame(make: Make) -> None:
+    tracker = make()
+    for k in (0, 8, 16):
+        tracker.step(clip_frame(k))
+    stamp = clip_frame(8).stamp
+    with pytest.raises(PromptError, match='left out') as refused:
+        tracker.set_targets([Prompt(mask=blue_mask(9))], clip_frame(9).stamp)
+    assert f'{stamp // 10**9}.{stamp % 10**9:09d}' in str(refused.value)
+    assert not tracker.targets
+
+
 def test_254_targets_and_not_one_more(make: Make) -> None:
     tracker = make()
     masks = [np.zeros(SIZE, bool) for _ in range(255)]
