@@ -158,6 +158,7 @@ class Camera:
         """How it is."""
         if self.inputs is not None:
             self.diagnostics.lost = self.inputs.lost
+            self.diagnostics.heard = self.inputs.heard
         return self.diagnostics.status(self._node.state, self.stream, self._node.failed_callbacks)
 
     def update(self) -> None:

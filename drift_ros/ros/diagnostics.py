@@ -17,6 +17,7 @@ from drift_ros.tracking.tracker import Tracker
 
 OK, WARN, ERROR = 0, 1, 2
 LATENCIES_KEPT = 512
+SILENCE = 5.0  # s without an image, passed on or not, that are reported
 
 
 @dataclass(slots=True)
@@ -47,10 +48,11 @@ class Seen:
 
     at: float = field(default_factory=time.monotonic)
     received: int = 0
+    errors: int = 0
     published: int = 0
     dropped: int = 0
     lost: int = 0
-    bad: int = 0
+    skipped: int = 0
     seconds: dict[str, float] = field(default_factory=dict)  # by stage
 
 
@@ -66,6 +68,7 @@ class Diagnostics:
         last_reset: when and why targets were last reset, for people.
         depth: images by what became of their depth.
         lost: messages that the middleware lost, by topic.
+        heard: monotonic time in s of the last image, or of the activation if none came since.
     """
 
     def __init__(self, name: str, camera: str = '') -> None:
@@ -75,6 +78,7 @@ class Diagnostics:
         self.last_reset = 'never'
         self.depth: dict[str, int] = {}
         self.lost: dict[str, int] = {}
+        self.heard = time.monotonic()
         self._failed_callbacks_seen = 0
 
     def restart(self) -> None:
@@ -119,10 +123,9 @@ class Diagnostics:
     def _judge(self, stream: Stream[Any], state: str) -> tuple[int, str]:
         """Level and message, by what happened since the last report."""
         now, seen = stream.counters, self._seen
-        bad = now.errors + sum(now.skipped.values())
-        if now.errors and bad > seen.bad:
+        if now.errors > seen.errors:
             return ERROR, 'frames fail, see the log'
-        if bad > seen.bad:
+        if sum(now.skipped.values()) > seen.skipped:
             return WARN, 'images are skipped, see the log'
         if now.dropped > seen.dropped:
             return WARN, 'the device is slower than the camera: frames are dropped'
@@ -130,7 +133,7 @@ class Diagnostics:
             return WARN, 'images are lost on the way to the node, see the log'
         if stream.paused:
             return OK, 'paused'
-        if state == 'active' and now.received == seen.received:
+        if state == 'active' and time.monotonic() - self.heard > SILENCE:
             return WARN, 'no images come in'
         return OK, state
 
@@ -156,13 +159,13 @@ class Diagnostics:
                 taken = (spent - seen.seconds.get(name, 0)) / published
                 values[f'stage: {name} [ms]'] = f'{taken * 1e3:.1f}'
         values |= {f'skipped: {reason}': n for reason, n in sorted(counts.skipped.items())}
-        bad = counts.errors + sum(counts.skipped.values())
         self._seen = Seen(
             received=counts.received,
+            errors=counts.errors,
             published=counts.published,
             dropped=counts.dropped,
             lost=counts.lost,
-            bad=bad,
+            skipped=sum(counts.skipped.values()),
             seconds=seconds,
         )
         return values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from rclpy.clock import Clock, ClockType
@@ -29,6 +30,10 @@ class Inputs:
         settings: of the camera.
         camera: takes images, depth and camera_info while the gate is open, at once.
 
+    Attributes:
+        heard: monotonic time in s at which the last image came, before any is left out, or the gate
+            was opened.
+
     Raises:
         InputError: a topic cannot be subscribed to.
     """
@@ -41,6 +46,7 @@ class Inputs:
         self._camera = camera
         self._open = False
         self._came = 0
+        self.heard = time.monotonic()
         self._rate = RateLimit()
         self._watchdog: Any = None
         self.image_topic = _image_topic(node, camera.topic('image'), settings.image_transport)
@@ -70,6 +76,7 @@ class Inputs:
         self._match()
         self._open = True
         self._came = 0
+        self.heard = time.monotonic()
         if self._settings.missing_input_timeout:
             self._watchdog = self._node.create_timer(
                 self._settings.missing_input_timeout,
@@ -98,6 +105,7 @@ class Inputs:
 
     def _image(self, message: Any) -> None:
         self._came += 1
+        self.heard = time.monotonic()
         if not self._open:
             return
         try:
