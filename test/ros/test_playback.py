@@ -203,3 +203,45 @@ def test_in_step_no_frame_is_dropped(make_rig: Any, tools: Any, tmp_path: Path) 
     assert rig.counters().dropped == 0
     node.destroy_node()
     rclpy.shutdown(context=context)
+
+
+class Answering:
+    """Answers images, but for some, as a tracker would."""
+
+    def __init__(self, ear: Ear, tools: Any, skipped: set[int]) -> None:
+        from drift_ros.msg import TrackedObjectArray
+
+        publisher = ear.node.create_publisher(TrackedObjectArray, 'answers', 100)
+
+        def answer(image: Image) -> None:
+            if nanoseconds(image.header.stamp) not in skipped:
+                publisher.publish(TrackedObjectArray(header=image.header))
+
+        ear.node.create_subscription(Image, '/image', answer, 100)
+
+
+@pytest.mark.parametrize('ahead', [1, 3])
+def test_in_step_goes_on_after_skipped_images(
+    ear: Ear, bag: Path, tools: Any, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    from drift_ros.ros.tools import in_step
+
+    monkeypatch.setattr(in_step, 'ANSWER', 0.5)
+    images = ear.listen(Image, '/image')
+    Answering(ear, tools, {tools.stamp(k) for k in (0, 4)})
+    player = Player(ear.player, bag, rate=100, in_step=in_step.InStep(ear.player, 'answers', ahead))
+    assert player.wait_for_subscribers(tools.WAIT)
+    tools.until(lambda: ear.player.count_publishers('answers'))
+    player.play()
+    tools.until(lambda: len(images) == FRAMES)
+
+
+def test_in_step_ends_where_nobody_answers(
+    ear: Ear, bag: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from drift_ros.ros.tools import in_step
+
+    monkeypatch.setattr(in_step, 'ANSWER', 0.1)
+    player = Player(ear.player, bag, rate=100, in_step=in_step.InStep(ear.player, 'answers'))
+    with pytest.raises(in_step.NoAnswerError):
+        player.play()

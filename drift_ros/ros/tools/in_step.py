@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 from rclpy.executors import SingleThreadedExecutor
@@ -11,7 +12,10 @@ from drift_ros.errors import DriftError
 from drift_ros.io.messages import raw_stamp
 from drift_ros.msg import TrackedObjectArray
 
+log = logging.getLogger(__name__)
+
 ANSWER = 30.0  # s
+PATIENCE = 3  # waits in a row without any answer
 TICK = 0.05  # s
 DEPTH = 100
 
@@ -33,18 +37,20 @@ class InStep:
         self._answers = answers
         self._ahead = ahead
         self._open: dict[int, None] = {}  # stamps, the oldest one first
+        self._silent = 0  # waits since the last answer
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
         node.create_subscription(TrackedObjectArray, answers, self._answered, DEPTH, raw=True)
 
     def sent(self, image: bytes) -> None:
         """Wait, after an image was published, until so few are unanswered that the next may go.
+        An image that stays unanswered for half a minute was skipped: what is open is given up.
 
         Args:
             image: serialised, with a header first.
 
         Raises:
-            NoAnswerError: the tracker answers none for half a minute.
+            NoAnswerError: nothing was answered in three such waits.
         """
         self._open[raw_stamp(image)] = None
         left, end = len(self._open), time.monotonic() + ANSWER
@@ -53,11 +59,24 @@ class InStep:
             if len(self._open) < left:
                 left, end = len(self._open), time.monotonic() + ANSWER
             elif time.monotonic() > end:
-                raise NoAnswerError(
-                    f'no image was answered on {self._answers} for {ANSWER:g} s: is the tracker '
-                    'active, is this the topic of its tracks, and are its windows no longer than '
-                    f'{self._ahead} frames?'
-                )
+                self._give_up()
+
+    def _give_up(self) -> None:
+        self._silent += 1
+        said = (
+            f'no image was answered on {self._answers} for {ANSWER:g} s: is the tracker active, is '
+            'this the topic of its tracks, and are its windows no longer than '
+            f'{self._ahead} frames?'
+        )
+        if self._silent == PATIENCE:
+            raise NoAnswerError(said)
+        log.warning('%s Playing on: the tracker may have skipped the image', said)
+        self._open.clear()
 
     def _answered(self, message: bytes) -> None:
-        self._open.pop(raw_stamp(message), None)
+        self._silent = 0
+        stamp = raw_stamp(message)
+        if stamp in self._open:  # what was sent before it and is still open was skipped
+            while next(iter(self._open)) != stamp:
+                del self._open[next(iter(self._open))]
+            del self._open[stamp]
