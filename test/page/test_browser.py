@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip('nicegui', reason='the page is optional: drift-ros[page]')
+pytest.importorskip('nicegui', reason='the page is optional: nicegui')
 
 from browser import PHONE
 from chromium import Tab, chromium

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip('starlette', reason='the page is optional: drift-ros[page]')
+pytest.importorskip('starlette', reason='the page is optional: nicegui')
 
 from drift_ros.page.guard import COOKIE, LARGEST_BODY, Guard
 

@@ -10,7 +10,7 @@ from typing import Any
 import cv2
 import pytest
 
-pytest.importorskip('nicegui', reason='the page is optional: drift-ros[page]')
+pytest.importorskip('nicegui', reason='the page is optional: nicegui')
 
 from nicegui import ui
 from nicegui.testing import User, user_simulation

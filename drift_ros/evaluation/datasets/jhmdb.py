@@ -206,7 +206,7 @@ def read_matrix(path: Path, name: str) -> NDArray[np.float64]:
         from scipy.io import loadmat
     except ImportError as error:
         raise SourceError(
-            f'{path} is read by SciPy, which is missing ({error}): pip install "drift-ros[jhmdb]"'
+            f'{path} is read by SciPy, which is missing ({error}): pip install scipy'
         ) from None
     try:
         matrix = loadmat(path, variable_names=[name]).get(name)

@@ -228,7 +228,7 @@ def _import() -> Any:
         import ray
     except ImportError as error:
         raise DeviceError(
-            f'--ray needs Ray, which is missing ({error}): pip install "drift-ros[ray]"'
+            f'--ray needs Ray, which is missing ({error}): pip install ray'
         ) from None
     return ray
 

@@ -125,7 +125,7 @@ def test_pictures_without_joints_are_left_out_by_name(root):
 
 def test_without_scipy_it_is_said_what_to_install(root, monkeypatch):
     monkeypatch.setitem(sys.modules, 'scipy.io', None)
-    assert 'pip install "drift-ros[jhmdb]"' in refusal(root)
+    assert 'pip install scipy' in refusal(root)
 
 
 def test_masks_cannot_be_tracked_there(rendered, tmp_path):

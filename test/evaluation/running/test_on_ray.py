@@ -18,7 +18,7 @@ from drift_ros.evaluation.running import evaluate
 from drift_ros.evaluation.running.on_ray import RayRunner
 from drift_ros.settings import TrackerSettings, build
 
-ray = pytest.importorskip('ray', reason='needs Ray: pip install "drift-ros[ray]"')
+ray = pytest.importorskip('ray', reason='needs Ray: pip install ray')
 NAMES = ('a', 'b', 'c', 'd', 'e', 'f')
 PATCH = Ours(build(TrackerSettings, {'features.name': 'patch', 'features.resolution': 48}))
 TIMES = ('seconds', 'memory')
