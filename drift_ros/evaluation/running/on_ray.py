@@ -227,9 +227,7 @@ def _import() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise DeviceError(
-            f'--ray needs Ray, which is missing ({error}): pip install ray'
-        ) from None
+        raise DeviceError(f'--ray needs Ray, which is missing ({error}): pip install ray') from None
     return ray
 
 
