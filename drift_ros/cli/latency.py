@@ -23,9 +23,9 @@ def latency(
     from drift_ros.runs.atomic import write_text
 
     path = recorded.expanduser()
-    courses = latency.read(path)
+    cameras = latency.read(path)
     console = Console()
-    for name, course in courses.items():
-        stages = ', '.join(f'{stage} {mean:.1f}' for stage, mean in course.means.items())
+    for name, reports in cameras.items():
+        stages = ', '.join(f'{stage} {mean:.1f}' for stage, mean in reports.means.items())
         console.print(f'{name}: ms per frame: {stages}', highlight=False, soft_wrap=True)
-    console.print(str(write_text(out.expanduser(), latency.page(courses, path.name))))
+    console.print(str(write_text(out.expanduser(), latency.page(cameras, path.name))))

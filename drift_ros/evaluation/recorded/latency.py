@@ -21,8 +21,8 @@ TOTALS = ('latency p50 [ms]', 'latency p95 [ms]', 'rate in [Hz]', 'rate out [Hz]
 
 
 @dataclass(slots=True)
-class Course:
-    """What one camera's diagnostics said in the course of time.
+class StageTimes:
+    """What one camera's diagnostics said over time.
 
     Attributes:
         times: of the reports in s, from the first of the recording on.
@@ -36,9 +36,9 @@ class Course:
 
     def add(self, time: float, values: dict[str, str]) -> None:
         """Take one report."""
-        told = {m[1]: _number(v) for key, v in values.items() if (m := STAGE.fullmatch(key))}
+        stages = {m[1]: _number(v) for key, v in values.items() if (m := STAGE.fullmatch(key))}
         others = {key: _number(values[key]) for key in TOTALS if key in values}
-        for series, found in ((self.stages, told), (self.totals, others)):
+        for series, found in ((self.stages, stages), (self.totals, others)):
             for name in {**series, **found}:
                 before = series.setdefault(name, [math.nan] * len(self.times))
                 before.append(found.get(name, math.nan))
@@ -50,7 +50,7 @@ class Course:
         return {name: float(np.nanmean(values)) for name, values in self.stages.items()}
 
 
-def read(path: str | Path) -> dict[str, Course]:
+def read(path: str | Path) -> dict[str, StageTimes]:
     """What the diagnostics in a bag say, by the name of their status.
 
     Raises:
@@ -58,31 +58,31 @@ def read(path: str | Path) -> dict[str, Course]:
     """
     with BagReader(path) as bag:
         messages = bag.messages([TOPIC]) if TOPIC in bag.topics else iter(())
-        courses = _courses((stamp, message) for _, stamp, message in messages)
-    if not courses:
+        cameras = _by_camera((stamp, message) for _, stamp, message in messages)
+    if not cameras:
         raise SourceError(
             f'{path} says nothing of latency: record {TOPIC} while the tracker publishes results'
         )
-    return courses
+    return cameras
 
 
-def page(courses: dict[str, Course], name: str) -> str:
+def page(cameras: dict[str, StageTimes], name: str) -> str:
     """HTML with a chart of the stages and a table of their means for each camera."""
     parts = []
-    for camera, course in courses.items():
-        means = course.means
+    for camera, reports in cameras.items():
+        means = reports.means
         colours = (charts.SERIES * len(means))[: len(means)]
-        stages = zip(course.stages.items(), colours, strict=True)
+        stages = zip(reports.stages.items(), colours, strict=True)
         lines = [charts.Line(stage, values, colour) for (stage, values), colour in stages]
         facts = {
             key: f'{np.nanmedian(values):.1f}'
-            for key, values in course.totals.items()
+            for key, values in reports.totals.items()
             if not np.isnan(values).all()
         }
         parts.append(
             {
                 'name': camera,
-                'chart': charts.stack_chart(course.times, lines, 'time, s', 'ms per frame'),
+                'chart': charts.stack_chart(reports.times, lines, 'time, s', 'ms per frame'),
                 'table': {
                     'heads': ['stage', 'ms per frame', 'share'],
                     'rows': [
@@ -104,13 +104,13 @@ def _number(text: str) -> float:
         return math.nan
 
 
-def _courses(messages: Iterable[tuple[int, Any]]) -> dict[str, Course]:
-    courses: dict[str, Course] = {}
+def _by_camera(messages: Iterable[tuple[int, Any]]) -> dict[str, StageTimes]:
+    cameras: dict[str, StageTimes] = {}
     start: int | None = None
     for stamp, message in messages:
         start = stamp if start is None else start
         for status in message.status:
             values = {pair.key: pair.value for pair in status.values}
-            if status.name in courses or any(map(STAGE.fullmatch, values)):
-                courses.setdefault(status.name, Course()).add((stamp - start) / 1e9, values)
-    return courses
+            if status.name in cameras or any(map(STAGE.fullmatch, values)):
+                cameras.setdefault(status.name, StageTimes()).add((stamp - start) / 1e9, values)
+    return cameras

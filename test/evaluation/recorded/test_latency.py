@@ -45,13 +45,13 @@ def test_stages_in_the_course_of_time(tmp_path: Path) -> None:
     name = '/tracker: tracking left'
     silent = {name: {'rate in [Hz]': '0.00', 'latency p50 [ms]': '?'}}  # nothing was published
     bag = record(tmp_path / 'bag', {name: first} | other, silent, {name: third})
-    courses = latency.read(bag)
-    assert list(courses) == [name]
-    course = courses[name]
-    assert course.times == [0, 1, 2]
-    assert course.means == {'features': 120.0, 'queue': 20.0}
-    np.testing.assert_array_equal(course.stages['queue'], [10, np.nan, 30])
-    page = latency.page(courses, '<bag>')
+    cameras = latency.read(bag)
+    assert list(cameras) == [name]
+    reports = cameras[name]
+    assert reports.times == [0, 1, 2]
+    assert reports.means == {'features': 120.0, 'queue': 20.0}
+    np.testing.assert_array_equal(reports.stages['queue'], [10, np.nan, 30])
+    page = latency.page(cameras, '<bag>')
     assert name in page
     assert '&lt;bag&gt;' in page
     assert '86%' in page  # features, of 140 ms
