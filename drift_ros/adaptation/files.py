@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from drift_ros.adaptation.fitting import Adaptation
-from drift_ros.errors import CheckpointError, OutputError
+from drift_ros.errors import CheckpointError
+from drift_ros.runs.atomic import write_whole
 
 KIND = 'drift_ros adaptation'
 Heads = Sequence[tuple[str, int]]
@@ -36,10 +37,14 @@ def save(path: Path, found: Adaptation, extractor: str, heads: Heads) -> None:
         for name, part in parts.items()
         if part is not None
     }
-    try:
-        save_file(tensors, path, metadata)
-    except (OSError, SafetensorError) as error:
-        raise OutputError(f'cannot write the adaptation to {path}: {error}') from None
+
+    def write(part: Path) -> None:
+        try:
+            save_file(tensors, part, metadata)
+        except SafetensorError as error:
+            raise OSError(error) from None
+
+    write_whole(path, write)
 
 
 def load(path: Path, extractor: str, heads: Heads, dim: int = 0) -> Adaptation:
