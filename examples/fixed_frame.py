@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
+import rclpy
 import tf2_ros
 from geometry_msgs.msg import Transform
 from numpy.typing import NDArray
 from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from rclpy.time import Time
@@ -92,3 +95,14 @@ def transformed(transform: Transform, points: NDArray[np.float64]) -> NDArray[np
     axis = np.array([turn.x, turn.y, turn.z])
     rotated = points + 2 * np.cross(axis, np.cross(axis, points) + turn.w * points)
     return np.asarray(rotated + np.array([shift.x, shift.y, shift.z]))
+
+
+def run(node: Callable[[], Node]) -> None:
+    """Make a node and spin it until the process is to end."""
+    rclpy.init()
+    try:
+        rclpy.spin(node())
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        rclpy.try_shutdown()

@@ -14,10 +14,8 @@ Whenever it is occluded, lost or unsure, and when the targets are set anew, wait
 from __future__ import annotations
 
 import numpy as np
-import rclpy
-from fixed_frame import FixedFrameNode, transformed
+from fixed_frame import FixedFrameNode, run, transformed
 from geometry_msgs.msg import Point, PoseStamped, Transform
-from rclpy.executors import ExternalShutdownException
 from rclpy.time import Time
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
@@ -79,15 +77,5 @@ class Grasp(FixedFrameNode):
         return self._target in (found.name, str(found.id))
 
 
-def main() -> None:
-    rclpy.init()
-    try:
-        rclpy.spin(Grasp())
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        rclpy.try_shutdown()
-
-
 if __name__ == '__main__':
-    main()
+    run(Grasp)

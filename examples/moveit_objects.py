@@ -17,12 +17,10 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import numpy as np
-import rclpy
-from fixed_frame import WAITING, FixedFrameNode, label, transformed
+from fixed_frame import WAITING, FixedFrameNode, label, run, transformed
 from geometry_msgs.msg import Point, Pose, Transform
 from moveit_msgs.msg import CollisionObject
 from numpy.typing import NDArray
-from rclpy.executors import ExternalShutdownException
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import PointCloud2
 from shape_msgs.msg import SolidPrimitive
@@ -102,15 +100,5 @@ def _stamp(header: Header) -> tuple[int, int]:
     return header.stamp.sec, header.stamp.nanosec
 
 
-def main() -> None:
-    rclpy.init()
-    try:
-        rclpy.spin(MoveItObjects())
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        rclpy.try_shutdown()
-
-
 if __name__ == '__main__':
-    main()
+    run(MoveItObjects)

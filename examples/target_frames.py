@@ -11,11 +11,9 @@ tf has it at the stamps at which it was seen, and refuses to say where it is now
 from __future__ import annotations
 
 import numpy as np
-import rclpy
 import tf2_ros
-from fixed_frame import FixedFrameNode, label, transformed
+from fixed_frame import FixedFrameNode, label, run, transformed
 from geometry_msgs.msg import Transform, TransformStamped, Vector3
-from rclpy.executors import ExternalShutdownException
 from std_msgs.msg import Header
 
 from drift_ros.msg import TrackedObjectArray
@@ -42,15 +40,5 @@ class TargetFrames(FixedFrameNode):
             self._broadcaster.sendTransform(frames)
 
 
-def main() -> None:
-    rclpy.init()
-    try:
-        rclpy.spin(TargetFrames())
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        rclpy.try_shutdown()
-
-
 if __name__ == '__main__':
-    main()
+    run(TargetFrames)

@@ -13,7 +13,7 @@ from drift_ros.tracking.window_buffer import BufferedFrame
 class Follower(Protocol):
     """Is shown every frame once, in order, with the descriptors that masks are propagated by.
 
-    When tracking goes back to an earlier frame, the follower is told and goes back too: the frames
+    When tracking goes back to an earlier frame, the follower goes back too: the frames
     from there on come again.
     """
 

@@ -106,7 +106,7 @@ class MaskPropagator:
         settings: of targets.
         history: number of frames that `go_back_to` may go back by.
         refiner: of masks; None leaves them as they are.
-        on_reference: is told of every prompted frame, with its descriptors and its (K, h, w) labels
+        on_reference: called for every prompted frame, with its descriptors and its (K, h, w) labels
             on the grid.
         stages: takes the time of the refinement.
         extractor: name of the one that describes frames.

@@ -40,7 +40,7 @@ def evaluate(
         method: what follows points.
         out: folder for the results; made if missing, results of an earlier run are replaced.
         mode: how queries are chosen.
-        on_clip: is told of each video's scores.
+        on_clip: called with the scores of each video.
 
     Returns:
         The content of results.json: method, settings, mode, `sequences` (name -> scores in [0, 1]),
