@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import glob
 import io
 import os
 from collections.abc import Callable, Iterable, Sequence
@@ -42,6 +43,11 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
         temporary.unlink(missing_ok=True)
         raise OutputError(f'cannot write {path}: {first_line(error)}') from None
     return path
+
+
+def partial_files(path: Path) -> list[Path]:
+    """What processes that were killed in `write_whole` of a file left beside it."""
+    return [*path.parent.glob(f'.{glob.escape(path.name)}.*.part')]
 
 
 def write_text(path: Path, text: str) -> Path:

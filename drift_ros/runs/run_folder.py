@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from drift_ros.documents import DocumentError, read_json
 from drift_ros.errors import OutputError, SourceError
 from drift_ros.paths import below, check_name
-from drift_ros.runs.atomic import write_text
+from drift_ros.runs.atomic import partial_files, write_text
 
 RUN, FILES = 'run.json', 'files.txt'
 LONGEST = 500  # characters of an error that is kept where the disk is full
@@ -184,9 +184,10 @@ class RunFolder:
                 file = below(self.path, name)
             except SourceError:
                 continue  # somebody edited the list
-            if file.is_file() or file.is_symlink():
-                file.unlink()
-                folders.add(file.parent)
+            for written in (file, *partial_files(file)):
+                if written.is_file() or written.is_symlink():
+                    written.unlink()
+                    folders.add(file.parent)
         for folder in folders - {self.path}:
             if not any(folder.iterdir()):
                 folder.rmdir()

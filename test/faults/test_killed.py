@@ -57,6 +57,7 @@ def test_track(tmp_path):
     arguments += ['--features', 'patch', '--set', 'features.resolution=64']
     kill(arguments, (out / 'labels' / '003.png').exists)
     assert json.loads((out / 'run.json').read_text())['state'] == 'running'
+    (out / 'labels' / '.003.png.1.part').touch()  # as if it was killed while it wrote this one
     (out / 'labels' / 'mine.txt').write_text('not of the run')
     code, said = drift(*arguments)
     assert code == 2 and 'not finished' in said and '--overwrite' in said

@@ -17,6 +17,7 @@ from drift_ros.evaluation.protocols import AnnotatedSequence
 from drift_ros.evaluation.running.sequence import LABELS, delete_results
 from drift_ros.evaluation.running.tasks import SCORE, Task
 from drift_ros.evaluation.scores import Refusal, Score, SequenceScore, read_score
+from drift_ros.runs.atomic import partial_files
 from drift_ros.runs.locks import writing_alone
 from drift_ros.runs.run_folder import FAILED, FINISHED, INTERRUPTED, RUN, RUNNING, RunFolder
 
@@ -133,7 +134,8 @@ class EvaluationFolder:
                 delete_results(folder)
                 _prune(folder, self.path / SEQUENCES)
             for name in (*REPORTS, RUN):
-                (self.path / name).unlink(missing_ok=True)
+                for written in (self.path / name, *partial_files(self.path / name)):
+                    written.unlink(missing_ok=True)
         except OSError as error:
             raise OutputError(f'cannot delete the results in {self.path}: {error}') from None
 
