@@ -776,7 +776,11 @@ def build(model: type[Model], values: Mapping[str, Any]) -> Model:
         SettingsError: a name is unknown, or a value is of the wrong type or out of its range.
     """
     known = [name for name, _ in fields(model)]
-    nested: dict[str, Any] = {}
+    nested: dict[str, Any] = {
+        name: field.default.model_dump(exclude_unset=True)
+        for name, field in model.model_fields.items()
+        if isinstance(field.default, Settings)
+    }
     for name, value in values.items():
         if name not in known:
             close = difflib.get_close_matches(name, known, 1)

@@ -9,6 +9,7 @@ import pytest
 
 from drift_ros.errors import SettingsError
 from drift_ros.settings import TrackerSettings, build, read_yaml
+from drift_ros.training.settings import TrainingSettings
 
 
 def read(folder: Path, text: str) -> dict[str, Any]:
@@ -94,3 +95,10 @@ def test_missing_file(tmp_path: Path) -> None:
 def test_keys_that_are_no_names_are_refused_as_unknown(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"unknown setting '3\.True'"):
         build(TrackerSettings, read(tmp_path, '3: {true: 1}'))
+
+
+def test_one_setting_of_a_group_leaves_what_its_owner_says_of_the_others():
+    given = build(TrainingSettings, {'video.slow_crossings': 0.25})
+    assert given.video.slow_crossings == 0.25
+    unchanged = {'slow_crossings': TrainingSettings().video.slow_crossings}
+    assert given.video.model_copy(update=unchanged) == TrainingSettings().video
