@@ -23,7 +23,7 @@ All parameters of the node `tracker`, and the settings of `drift track` (which i
 are only for the node). Those marked with * may change while the node runs; the others while it is
 not configured. Where the node has several cameras, `<camera>.<name>` sets one that is marked with +
 for one of them ([several cameras](../cameras.md)). A value out of range and an unknown name are
-refused. Made by `drift docs` from the models in `drift_ros/settings.py` and
+refused. Made by `drift docs` from the models in `drift_ros/settings/` and
 `drift_ros/node_settings.py`.
 
 """

@@ -1,0 +1,60 @@
+"""Settings of what is known about targets beside their labels."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from drift_ros.settings.base import Settings
+
+
+class TargetSettings(Settings):
+    """When a target counts as seen."""
+
+    visibility_threshold: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description='A target whose soft label stays below this value everywhere is not visible; '
+        '0 always gives it a mask, as the papers do.',
+        json_schema_extra={'dynamic': True},
+    )
+    min_area: int = Field(
+        1,
+        ge=1,
+        le=2**31 - 1,
+        description='Smallest mask in px that counts as visible.',
+        json_schema_extra={'dynamic': True},
+    )
+    compete: bool = Field(
+        True,
+        description='Whether a part of one target that lies on another, similar one goes back to '
+        'it: each connected component of similar targets shows one of them, as far as it is clear '
+        'which. The papers do not.',
+    )
+    min_score: float = Field(
+        0.2,
+        ge=0,
+        le=1,
+        description='A mask whose score is lower, and of which less than half looks like the '
+        'target, is neither published nor remembered: the target counts as not visible. 0 keeps '
+        'all masks, as the papers do.',
+        json_schema_extra={'dynamic': True},
+    )
+    reacquire: Literal['none', 'near', 'anywhere'] = Field(
+        'anywhere',
+        description='Where a target without a mask is searched by how it looked, beyond the window '
+        'of the propagation: `none`, nowhere, as in the papers; `near`, around its predicted '
+        'place, while it is occluded; `anywhere`, also in the whole image once it is lost.',
+        json_schema_extra={'dynamic': True},
+    )
+    max_deviation: float = Field(
+        2.0,
+        ge=0,
+        le=1000,
+        description='A target that is not visible counts as occluded while its predicted place '
+        'lies in the image and is known to within this standard deviation, in sizes of the target '
+        '(square root of its area); as lost from then on.',
+        json_schema_extra={'dynamic': True},
+    )
