@@ -10,9 +10,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_ros.evaluation.scores import Said
+
 Labels = NDArray[np.uint8]  # (H, W), value = id of an object, 0 = background
-Found = tuple[int, Labels] | tuple[int, Labels, Mapping[int, float]]
-"""Number of a frame, its label map, and, where the method says it, id -> score of each mask."""
+Found = tuple[int, Labels] | tuple[int, Labels, Mapping[int, Said]]
+"""Number of a frame, its label map, and, where the method says it, id -> score and state."""
 
 
 class AnnotatedSequence(ABC):

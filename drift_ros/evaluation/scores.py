@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from drift_ros.documents import LARGEST, DocumentError, read_json
 from drift_ros.errors import SourceError
+from drift_ros.structures import TargetState
+
+
+class Said(NamedTuple):
+    """What a tracker says of an object in a frame.
+
+    Attributes:
+        score: how sure its mask is, in [0, 1], 0 without one.
+        state: visible, occluded or lost; None: it does not say.
+    """
+
+    score: float
+    state: TargetState | None
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,7 @@ class ObjectScore:
             these frames; 0 if none does or the object is not to be seen.
         score: what the tracker says of how sure each mask is, in [0, 1], 0 without one; empty if it
             says nothing.
+        state: likewise visible (0), occluded (1) or lost (2); None where nothing was said.
     """
 
     id: int
@@ -33,6 +47,7 @@ class ObjectScore:
     f: tuple[float, ...]
     follower: tuple[int, ...]
     score: tuple[float, ...] = ()
+    state: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, pairwise
 from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 WIDTH, HEIGHT, ROW = 8.6, 2.6, 0.32  # inches; a row is one line of a legend or of an interval chart
+STRIP, BAND = 1.25, 0.08  # inches of an object's strip, and the share of it that its state has
 COLUMNS = 4  # of a legend
 LONGEST = 32  # characters of a name beside an axis
 BLUE = '#3778c2'
+STATES = {'visible': '#2f9e62', 'occluded': '#e0a52e', 'lost': '#c2473d'}
 SERIES = (BLUE, '#d9822b', '#2f9e62', '#b8478f', '#7a6bd1', '#8a6d3b', '#c2473d', '#3f9a99')
 """Colours of curves that are no objects."""
 STYLE: Any = {
@@ -53,6 +58,56 @@ class Interval:
     value: float
     low: float | None
     high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What became of an object over time.
+
+    Attributes:
+        curves: in [0, 1], drawn one over the other.
+        states: one of `STATES` per x; '' where nothing is known.
+    """
+
+    name: str
+    curves: Sequence[Line]
+    states: Sequence[str]
+
+
+def life_chart(xs: Sequence[float], lives: Sequence[Life], x_label: str) -> str:
+    """An SVG with a strip per object: its curves, above a band in the colours of its states.
+
+    Args:
+        xs: values of the x axis, increasing, of all curves and states.
+        lives: at least one; equal curves of all have equal names and colours.
+        x_label: label of the axis, with unit.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, 0.9 + STRIP * len(lives)), layout='constrained')
+        rows = figure.subplots(len(lives), sharex=True, squeeze=False)[:, 0]
+        ends = [(a + b) / 2 for a, b in pairwise(xs)]
+        edges = [xs[0] - 0.5, *ends, xs[-1] + 0.5]
+        for axes, life in zip(rows, lives, strict=True):
+            for state, begin, end in _runs(life.states):
+                left, right = edges[begin], edges[end]
+                axes.axvspan(left, right, 0, BAND, color=STATES[state], linewidth=0)
+                if state != 'visible':
+                    axes.axvspan(left, right, BAND, 1, color=STATES[state], alpha=0.12, linewidth=0)
+            for line in life.curves:
+                values = [math.nan if value is None else value for value in line.values]
+                axes.plot(xs, values, color=line.colour, marker='o', markevery=_lone(values))
+            axes.set(
+                xlim=(edges[0], edges[-1]), ylim=(-0.05 - 1.2 * BAND, 1.05), yticks=[0, 0.5, 1]
+            )
+            axes.set_axisbelow(True)
+            axes.set_title(life.name, loc='left', fontsize='medium')
+        rows[-1].set_xlabel(x_label)
+        if all(float(x).is_integer() for x in xs):
+            rows[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+        shown = [Line2D([], [], color=line.colour, label=line.name) for line in lives[0].curves]
+        bands = [Patch(color=colour, label=state) for state, colour in STATES.items()]
+        figure.legend(handles=[*shown, *bands], loc='outside lower left', ncols=5, frameon=False)
+        return _svg(figure)
 
 
 def line_chart(
@@ -162,6 +217,15 @@ def interval_chart(intervals: Sequence[Interval], label: str) -> str:
         axes.set_ylim(len(intervals) - 0.5, -0.5)
         axes.set_xlabel(label)
         return _svg(figure)
+
+
+def _runs(states: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Each known state with its first place and the one after its last."""
+    place = 0
+    for state, group in groupby(states):
+        begin, place = place, place + len(list(group))
+        if state:
+            yield state, begin, place
 
 
 def _lone(values: Sequence[float]) -> list[int]:

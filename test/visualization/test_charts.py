@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
 
-from drift_ros.visualization.charts import Interval, Line, interval_chart, line_chart
+from drift_ros.visualization.charts import (
+    STATES,
+    Interval,
+    Life,
+    Line,
+    interval_chart,
+    life_chart,
+    line_chart,
+)
 
 SVG = '{http://www.w3.org/2000/svg}'
 
@@ -34,6 +43,29 @@ def test_a_chart_breaks_where_values_are_missing():
     assert y0 > y1 and x1 > x0
     assert second[0][1] == y1
     assert second[1][1] == pytest.approx((y0 + y1) / 2, abs=0.1)
+
+
+def test_the_life_of_an_object_shows_when_it_was_in_which_state():
+    states = ['visible', 'visible', '', 'lost', 'lost', 'lost']
+    lives = [
+        Life('cup', [Line('IoU', [0, 1, None, 1, 1, 0.5], '#ff0000')], states),
+        Life('<box>', [Line('IoU', [1] * 6, '#ff0000')], [''] * 6),
+    ]
+    svg = life_chart(range(6), lives, 'frame')
+    assert {'cup', '<box>', 'IoU', 'frame', *STATES} <= set(texts(svg))
+    assert svg == life_chart(range(6), lives, 'frame')
+
+    def across(colour: str) -> set[float]:  # widths of the bands of a colour
+        found = set()
+        for path in ET.fromstring(svg).iter(f'{SVG}path'):
+            if f'fill: {colour}' in path.get('style', '') and path.get('clip-path'):
+                xs = [float(n) for n in re.findall(r'[ML] (\S+)', path.get('d', ''))]
+                found.add(round(max(xs) - min(xs), 1))
+        return found
+
+    (seen,), (lost,) = across(STATES['visible']), across(STATES['lost'])
+    assert lost == pytest.approx(1.5 * seen, abs=0.3)
+    assert not across(STATES['occluded'])
 
 
 def test_names_and_labels_are_text_and_escaped():

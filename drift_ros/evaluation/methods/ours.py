@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.evaluation.protocols import Found
+from drift_ros.evaluation.scores import Said
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.settings import TrackerSettings, build, flatten
 from drift_ros.structures import FailedFrames, Frame, TrackerOutput
@@ -98,6 +99,6 @@ def _found(outputs: Sequence[TrackerOutput]) -> list[Found]:
     for output in outputs:
         if isinstance(output, FailedFrames):
             raise output.error
-        scores = {obj.id: obj.score for obj in output.objects}
-        found.append((output.frame.index, output.labels, scores))
+        said = {obj.id: Said(obj.score, obj.state) for obj in output.objects}
+        found.append((output.frame.index, output.labels, said))
     return found

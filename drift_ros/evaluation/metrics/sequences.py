@@ -8,7 +8,7 @@ from typing import Any
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.metrics.frames import score_frame
 from drift_ros.evaluation.protocols import Labels
-from drift_ros.evaluation.scores import ObjectScore, SequenceScore
+from drift_ros.evaluation.scores import ObjectScore, Said, SequenceScore
 
 
 class Scorer:
@@ -37,15 +37,14 @@ class Scorer:
         index: int,
         truth: Labels,
         result: Labels,
-        scores: Mapping[int, float] | None = None,
+        said: Mapping[int, Said] | None = None,
     ) -> dict[int, tuple[float, float]]:
         """Score one frame.
 
         Args:
             index: number of the frame.
             truth, result: (H, W) uint8 label maps.
-            scores: id -> how sure the tracker is of the mask; None, then for all frames: it does
-                not say.
+            said: id -> what the tracker says of the object; None, then for all frames: nothing.
 
         Returns:
             Id -> (J, F) of the objects that are scored on this frame.
@@ -64,8 +63,8 @@ class Scorer:
             return {}
         found = score_frame(truth, result, ids)
         for row in zip(ids, found.j, found.f, found.follower, strict=True):
-            said = () if scores is None else (scores.get(row[0], 0.0),)
-            self._rows[row[0]].append((index, *row[1:], *said))
+            more = () if said is None else said.get(row[0], Said(0.0, None))
+            self._rows[row[0]].append((index, *row[1:], *more))
         return dict(zip(ids, zip(found.j, found.f, strict=True), strict=True))
 
     def score(

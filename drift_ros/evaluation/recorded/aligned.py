@@ -15,6 +15,7 @@ from drift_ros.errors import SourceError
 from drift_ros.evaluation.protocols import Labels
 from drift_ros.evaluation.recorded.matching import by_id, by_overlap, renaming
 from drift_ros.evaluation.recorded.timeline import Timeline
+from drift_ros.evaluation.scores import Said
 from drift_ros.io.observations import Observations
 
 Matching = Literal['id', 'overlap']
@@ -80,12 +81,16 @@ class Aligned:
         """Whether the tracker said how sure its masks are."""
         return bool(self.results.objects)
 
-    def scores(self, number: int) -> dict[int, float] | None:
-        """True id -> score of its mask in a frame that has a result; None if nothing is known."""
+    def said(self, number: int) -> dict[int, Said] | None:
+        """True id -> its score and state in a frame that has a result; None if nothing is known."""
         states = self.results.objects.get(self.timeline.results[number], {})
         if not self.scored:
             return None
-        return {known: states[id_].score for id_, known in self.matched.items() if id_ in states}
+        return {
+            known: Said(states[id_].score, states[id_].state)
+            for id_, known in self.matched.items()
+            if id_ in states
+        }
 
     def position_error(self, number: int, known: int) -> float | None:
         """Distance in m between true and reported position of an object, if both are known."""

@@ -250,7 +250,7 @@ def _accuracy(request: Request, aligned: Aligned) -> SequenceScore:
                     f'truth {known.shape[1]}x{known.shape[0]}'
                 )
                 continue
-            scorer.add(number, known, found, aligned.scores(number))
+            scorer.add(number, known, found, aligned.said(number))
         elif request.count_dropped:
             scorer.add(number, known, np.zeros_like(known), {} if aligned.scored else None)
     if sizes and len(sizes) == len(aligned.timeline.truth.keys() & results.keys()):

@@ -15,14 +15,23 @@ from drift_ros.evaluation.reporting.published import differences, published_for
 from drift_ros.evaluation.reporting.reading import Results, flat, read_results, read_score
 from drift_ros.evaluation.reporting.worst import Frame, frames_of, worst_frames
 from drift_ros.evaluation.running.overlay_video import OVERLAY, SHEET
-from drift_ros.evaluation.scores import SequenceScore
+from drift_ros.evaluation.scores import ObjectScore, SequenceScore
 from drift_ros.runs.atomic import write_text
-from drift_ros.visualization.charts import Line, line_chart, reliability_chart
+from drift_ros.structures import TargetState
+from drift_ros.visualization.charts import (
+    BLUE,
+    Life,
+    Line,
+    life_chart,
+    line_chart,
+    reliability_chart,
+)
 from drift_ros.visualization.overlay import colour_of, title
 from drift_ros.visualization.pages import card, css, data_uri, error_legend, render
 
 WORST, WORST_PER_SEQUENCE = 8, 2
 EMBED_LIMIT = 16 * 2**20  # bytes of a video that still goes into the page
+TRUE = '#222222'  # colour of curves that need the truth
 SURE = 0.8  # score from which on masks are to be relied on
 OPEN = 6  # sequences up to which all are shown unfolded
 
@@ -175,13 +184,22 @@ def _charts(score: SequenceScore, frames: Sequence[Frame]) -> list[str]:
         numbers = [float(frame.index) for frame in frames]
         charts.append(line_chart(numbers, lines, 'frame', f'{label} [%]', 100.0))
     if any(obj.score for obj in score.objects):
-        said = {obj.id: dict(zip(obj.frames, obj.score, strict=False)) for obj in score.objects}
-        lines = [
-            Line(text, [said[id_].get(frame.index) for frame in frames], css(colour_of(id_)))
-            for id_, text in names.items()
-        ]
-        charts.append(line_chart(numbers, lines, 'frame', 'score (0: no mask)', 1.0))
+        lives = [_life(obj, names[obj.id], frames) for obj in score.objects]
+        charts.append(life_chart(numbers, lives, 'frame'))
     return charts
+
+
+def _life(obj: ObjectScore, name: str, frames: Sequence[Frame]) -> Life:
+    """What the tracker said of an object in each frame, beside what is true."""
+    score = dict(zip(obj.frames, obj.score, strict=False))
+    state = dict(zip(obj.frames, obj.state, strict=False))
+    indices = [frame.index for frame in frames]
+    curves = [
+        Line('IoU', [frame.j.get(obj.id) for frame in frames], TRUE),
+        Line('score', [score.get(index) for index in indices], BLUE),
+    ]
+    states = [state.get(index) for index in indices]
+    return Life(name, curves, ['' if s is None else TargetState(s).name.lower() for s in states])
 
 
 def _reliability(scored: Sequence[SequenceScore]) -> dict[str, str]:

@@ -7,6 +7,8 @@ from label_maps import strip
 
 from drift_ros.errors import SourceError
 from drift_ros.evaluation.metrics import Scorer
+from drift_ros.evaluation.scores import Said
+from drift_ros.structures import TargetState
 
 
 def test_an_object_is_scored_behind_the_frame_on_which_it_was_given():
@@ -43,6 +45,9 @@ def test_a_result_of_another_size_is_refused_with_both_sizes():
 def test_what_a_tracker_says_of_its_masks_is_kept():
     scorer = Scorer('clip', {1: '', 2: ''}, {0: (1, 2)})
     truth = strip(1, 1, 0, 2, 2)
-    scorer.add(1, truth, truth, {1: 0.9, 2: 0.8})
-    scorer.add(2, truth, truth, {1: 0.7})
-    assert [obj.score for obj in scorer.score(3).objects] == [(0.9, 0.7), (0.8, 0.0)]
+    seen, hidden = TargetState.VISIBLE, TargetState.OCCLUDED
+    scorer.add(1, truth, truth, {1: Said(0.9, seen), 2: Said(0.8, seen)})
+    scorer.add(2, truth, truth, {1: Said(0.0, hidden)})
+    objects = scorer.score(3).objects
+    assert [obj.score for obj in objects] == [(0.9, 0.0), (0.8, 0.0)]
+    assert [obj.state for obj in objects] == [(seen, hidden), (seen, None)]
