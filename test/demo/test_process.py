@@ -19,9 +19,13 @@ def test_a_node_that_dies_is_reported_with_its_last_words(tmp_path):
 
 
 def test_a_running_node_is_interrupted_at_the_end(tmp_path):
-    code = 'import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print("bye")'
+    code = (
+        'import time\ntry: print("up", flush=True); time.sleep(60)\n'
+        'except KeyboardInterrupt: print("bye")'
+    )
     with NodeProcess([sys.executable, '-c', code], tmp_path / 'node.log') as process:
-        time.sleep(1)  # for the interpreter to enter the try block
+        while 'up' not in process.last_lines().splitlines()[-1]:
+            time.sleep(0.05)
         process.check()
     assert 'bye' in process.last_lines()
 

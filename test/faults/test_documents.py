@@ -22,7 +22,7 @@ from drift_ros.prompts import read_prompts
 from drift_ros.runs.run_folder import RunFolder
 from drift_ros.settings import TrackerSettings, build, read_yaml
 
-MOMENT = 2.0  # s; a second, on a machine that does something else besides
+MOMENT = 2.0  # s of the CPU
 
 
 def merges(levels: int = 12, width: int = 9) -> str:
@@ -66,10 +66,10 @@ def settings(path: Path) -> object:
 
 
 def refused(read: Callable[[Path], object], path: Path) -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(DriftError) as caught:
         read(path)
-    assert time.monotonic() - begin < MOMENT
+    assert time.process_time() - begin < MOMENT
     assert len(str(caught.value)) < 5000
 
 

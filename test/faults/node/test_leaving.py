@@ -28,25 +28,27 @@ class Process:
     def __init__(self, log: Path, *parameters: str) -> None:
         words = [word for value in parameters for word in ('-p', value)]
         self._log = log
+        # what the process inherits; Python leaves it so, the first instruction of `main` does not
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         with log.open('w') as file:
             self.process = subprocess.Popen(
                 [sys.executable, '-m', 'drift_ros.ros.main', '--ros-args', *words], stderr=file
             )
+        signal.signal(signal.SIGINT, before)
 
     @property
     def log(self) -> str:
         return self._log.read_text()
 
-    def catches_sigint(self) -> bool:
-        """Whether there is a handler of SIGINT."""
+    def ignores_sigint(self) -> bool:
+        """Whether SIGINT is ignored."""
         status = Path(f'/proc/{self.process.pid}/status').read_text()
-        caught = int(next(w for w in status.splitlines() if w.startswith('SigCgt')).split()[1], 16)
-        return bool(caught >> (signal.SIGINT - 1) & 1)
+        ignored = int(next(w for w in status.splitlines() if w.startswith('SigIgn')).split()[1], 16)
+        return bool(ignored >> (signal.SIGINT - 1) & 1)
 
     def begin(self, tools: Any) -> None:
-        """Wait for the first instruction of `main`: it takes Python's own handler away."""
-        tools.until(self.catches_sigint)
-        tools.until(lambda: not self.catches_sigint())
+        """Wait for the first instruction of `main`."""
+        tools.until(lambda: not self.ignores_sigint())
 
     def end(self, number: int) -> tuple[int, float]:
         """Exit status, and seconds until the end."""
