@@ -17,7 +17,7 @@ def analyze(
             metavar='DATA', help='rendered-points, or a pickle of TAP-Vid or a folder of them.'
         ),
     ],
-    out: Annotated[Path, typer.Option(help='Folder for the tables and pictures.')],
+    out: Annotated[Path, typer.Option(help='Folder for the page, tables and picture.')],
     features: tracker.Features = None,
     levels: Annotated[
         str,
@@ -35,11 +35,9 @@ def analyze(
 ) -> None:
     """Measure how well the queries and keys of each layer and head find points with known tracks.
 
-    Writes analysis.json, analysis.csv and heatmap.png, and prints the best places. Rendered clips
-    are those of the split val, on which settings are chosen.
+    Writes analysis.html, analysis.json, analysis.csv and heatmap.png, and prints the best places.
+    Rendered clips are those of the split val, on which settings are chosen.
     """
-    import csv
-    import json
     from itertools import islice
 
     from rich.console import Console
@@ -48,10 +46,10 @@ def analyze(
 
     from drift_ros import features as extractors
     from drift_ros.cli.options import tracker_settings
-    from drift_ros.errors import OutputError
     from drift_ros.evaluation.points import rendered, tap_vid
     from drift_ros.evaluation.points.analysis import MEASURES, Analysis, best_heads
-    from drift_ros.visualization.heat_map import save_heat_map
+    from drift_ros.evaluation.reporting import analysis_files as files
+    from drift_ros.settings import flatten
 
     name, _, values = levels.partition('=')
     chosen = [value for value in values.split(',') if value] or ['']
@@ -66,23 +64,24 @@ def analyze(
             analysis.add(extractor, value or '-', taken, settings.features.resolution, frames)
     rows = analysis.rows()
     out = out.expanduser()
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / 'analysis.json').write_text(json.dumps(rows, indent=1), encoding='utf-8')
-        with (out / 'analysis.csv').open('w', newline='', encoding='utf-8') as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-    except OSError as error:
-        raise OutputError(f'cannot write to {out}: {error}') from None
-    save_heat_map(out / 'heatmap.png', rows, ('harmonic', *MEASURES))
+    files.write_analysis(
+        rows,
+        out,
+        extractor=extractor.name,
+        measured={
+            f'clips of {data}': str(len(taken)),
+            'frames of each seen together': str(frames),
+        },
+        level=name if values else '',
+        settings=flatten(tracker_settings(config, features, device, assignments or ())),
+    )
     table = Table('level', 'layer', 'head', *MEASURES, 'harmonic', box=None, header_style='bold')
     for row in rows[:12]:
         table.add_row(*(_shown(row[key]) for key in row))
     Console().print(table)
     if heads := best_heads(rows):
         typer.echo(f'best head: points.heads={heads}')
-    typer.echo(f'{out}: analysis.json, analysis.csv, heatmap.png')
+    typer.echo(f'{out}: {files.PAGE}, {files.ROWS}, {files.TABLE}, {files.PICTURE}')
 
 
 def _shown(value: Any) -> str:

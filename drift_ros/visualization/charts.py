@@ -107,7 +107,7 @@ def life_chart(xs: Sequence[float], lives: Sequence[Life], x_label: str) -> str:
         shown = [Line2D([], [], color=line.colour, label=line.name) for line in lives[0].curves]
         bands = [Patch(color=colour, label=state) for state, colour in STATES.items()]
         figure.legend(handles=[*shown, *bands], loc='outside lower left', ncols=5, frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def line_chart(
@@ -150,7 +150,7 @@ def line_chart(
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if lines:
             figure.legend(loc='outside lower left', ncols=COLUMNS, frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def stack_chart(xs: Sequence[float], parts: Sequence[Line], x_label: str, y_label: str) -> str:
@@ -169,7 +169,7 @@ def stack_chart(xs: Sequence[float], parts: Sequence[Line], x_label: str, y_labe
         axes.set(xlabel=x_label, ylabel=y_label, axisbelow=True)
         axes.margins(x=0.01)
         figure.legend(loc='outside lower left', ncols=COLUMNS, frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def reliability_chart(
@@ -192,7 +192,7 @@ def reliability_chart(
         width = 1 / max(len(counts), 1)
         bars.bar([(i + 0.5) * width for i in range(len(counts))], counts, 0.9 * width, color=BLUE)
         bars.set(xlabel='score', ylabel='masks', xlim=(0, 1))
-        return _svg(figure)
+        return svg(figure)
 
 
 def interval_chart(intervals: Sequence[Interval], label: str) -> str:
@@ -216,7 +216,7 @@ def interval_chart(intervals: Sequence[Interval], label: str) -> str:
         axes.set_yticks(range(len(intervals)), names)
         axes.set_ylim(len(intervals) - 0.5, -0.5)
         axes.set_xlabel(label)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _runs(states: Sequence[str]) -> Iterator[tuple[str, int, int]]:
@@ -239,11 +239,11 @@ def _figure(height: float) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def _svg(figure: Figure) -> str:
-    """The element alone, fit for a page and for a file of its own."""
+def svg(figure: Figure) -> str:
+    """A figure as the SVG element alone, fit for a page and for a file of its own."""
     text = io.StringIO()
     figure.savefig(
         text, format='svg', metadata=dict.fromkeys(('Creator', 'Date', 'Format', 'Type'))
     )
-    svg = text.getvalue()
-    return svg[svg.index('<svg') :].replace('<svg ', '<svg class="chart" role="img" ', 1)
+    found = text.getvalue()
+    return found[found.index('<svg') :].replace('<svg ', '<svg class="chart" role="img" ', 1)

@@ -16,6 +16,7 @@ from drift_ros.cli.main import make_app
 from drift_ros.evaluation.points import rendered
 from drift_ros.evaluation.points.analysis import ALL, Analysis, best_heads, harmonic
 from drift_ros.evaluation.points.clips import PointClip
+from drift_ros.evaluation.reporting.analysis_files import recipe
 from drift_ros.features import Descriptors, FeatureExtractor, Window
 
 STEP = 8  # px per frame, to the right
@@ -100,4 +101,7 @@ def test_the_command_writes_tables_and_a_picture(
     with (tmp_path / 'analysis.csv').open() as file:
         assert len(list(csv.DictReader(file))) == len(rows)
     assert cv2.imread(str(tmp_path / 'heatmap.png')) is not None
+    page = (tmp_path / 'analysis.html').read_text()
+    assert recipe(rows[0], 'features.embedded.snr') in page
+    assert page.count('<svg') == 2  # the heat map, and accuracy over the levels
     assert f'points.heads={best_heads(rows)}' in result.output
