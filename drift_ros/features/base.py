@@ -88,7 +88,8 @@ class FeatureExtractor(ABC):
 
 
 class Session:
-    """One stream of frames through an extractor; belongs to one thread.
+    """One stream of frames through an extractor; one thread at a time uses it. Several sessions of
+    a streaming extractor may be in use at once.
 
     This one keeps nothing between two windows.
 

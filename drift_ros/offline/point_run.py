@@ -29,6 +29,7 @@ from drift_ros.runs.locks import writing_alone
 from drift_ros.runs.run_folder import FAILED, FILES, FINISHED, INTERRUPTED, RunFolder
 from drift_ros.settings import TrackerSettings, flatten
 from drift_ros.structures import FailedFrames, TrackerOutput
+from drift_ros.tracking.upcoming import Peekable
 
 POINTS, ARRAYS, VIDEO, BAG = 'points.csv', 'points.npz', 'points.mp4', 'bag'
 
@@ -166,11 +167,12 @@ class PointRun:
                         self.listed += len(output.points)
                         self.visible += int(output.points.visible.sum())
 
-        for frame in self.source.frames():
+        frames = Peekable(self.source.frames())
+        for frame in frames:
             queries = self._queries or self._make_grid(frame.size)
             here = queries.on(frame.index)
             self.points += len(here)
-            put(tracker.step(frame, here if len(here) else None))
+            put(tracker.step(frame, here if len(here) else None, upcoming=frames.peek))
             on_frame(frame.index + 1)
         put(tracker.flush())
         if not self.frames:

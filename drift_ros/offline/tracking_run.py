@@ -37,6 +37,7 @@ from drift_ros.runs.run_folder import FAILED, FILES, FINISHED, INTERRUPTED, RunF
 from drift_ros.settings import TrackerSettings, flatten
 from drift_ros.structures import FailedFrames, Frame, TrackerOutput, TrackingResult
 from drift_ros.tracking import Tracker
+from drift_ros.tracking.upcoming import Peekable
 
 LABELS, TRACKS, OVERLAY, BAG = 'labels', 'tracks.csv', 'overlay.mp4', 'bag'
 VERSIONS = ('torch', 'numpy', 'diffusers', 'transformers')
@@ -289,10 +290,11 @@ class TrackingRun:
                     self.counts.add(output)
                 on_result(output)
 
-        for frame in self.source.frames():
+        frames = Peekable(self.source.frames())
+        for frame in frames:
             here = self.plan.take(frame)
             late = tracker.stats.late
-            put(tracker.step(frame, [p.prompt for p in here]))
+            put(tracker.step(frame, [p.prompt for p in here], upcoming=frames.peek))
             if tracker.stats.late > late:
                 self.plan.left += here
             on_frame(frame.index + 1)

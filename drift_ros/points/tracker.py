@@ -12,7 +12,7 @@ from drift_ros.points.follower import PointFollower
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.settings import TrackerSettings
 from drift_ros.structures import Frame, TrackedPoints, TrackerOutput
-from drift_ros.tracking import Tracker
+from drift_ros.tracking import Tracker, Upcoming
 
 
 class PointTracker:
@@ -65,7 +65,11 @@ class PointTracker:
         return self._follower.ids
 
     def step(
-        self, frame: Frame, queries: ArrayLike | None = None, prompts: Sequence[Prompt] = ()
+        self,
+        frame: Frame,
+        queries: ArrayLike | None = None,
+        prompts: Sequence[Prompt] = (),
+        upcoming: Upcoming | None = None,
     ) -> list[TrackerOutput]:
         """Take one frame and find the points in what became complete with it.
 
@@ -73,6 +77,7 @@ class PointTracker:
             frame: the next frame of the stream, as `Tracker.step` takes it.
             queries: (N, 2) (x, y) in px of further points on this very frame; None for none.
             prompts: further targets on it.
+            upcoming: the frame of the next step, as `Tracker.step` takes it.
 
         Returns:
             Zero or more results in order. `points` of each are None while there are none.
@@ -82,13 +87,13 @@ class PointTracker:
                 comes with the next step.
         """
         if queries is None:
-            return self.tracker.step(frame, prompts)
+            return self.tracker.step(frame, prompts, upcoming=upcoming)
         given = queries
 
         def add() -> None:
             self.set_points(given, frame.stamp, keep_existing=True)
 
-        return self.tracker.step(frame, prompts, add)
+        return self.tracker.step(frame, prompts, add, upcoming)
 
     def flush(self) -> list[TrackerOutput]:
         """Find the points in every frame that still waits. Call it at the end of a stream."""

@@ -3,7 +3,8 @@
 Frames and commands wait in one line and are served in the order in which they came. Commands are
 never dropped; of the frames only the newest `limit` wait: when one more comes, the oldest is
 dropped before it enters a window, and counted. Every frame that comes in gets the next index, so
-that the tracker sees dropped frames as gaps.
+that the tracker sees dropped frames as gaps. The tracker may take the frame at the head of the line
+ahead of its turn, to describe it beside the propagation of the one before; its turn is still next.
 
 This module knows no ROS; the node gives it what to do with a frame, with results and with errors.
 """
@@ -48,6 +49,15 @@ class Incoming(Generic[Message]):
     message: Message
     index: int
     received: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead(Generic[Message]):
+    """An image that was read before its turn, and the seconds that this took."""
+
+    item: Incoming[Message]
+    frame: Frame
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +111,7 @@ class Stream(Generic[Message]):
         generation: of the last tracker; it stays when the thread has ended.
         counters: what happened so far.
         stages: where the time of frames goes beside tracking: `queue` is the time from the arrival
-            of an image until it is taken.
+            of an image until its turn, whether or not it was read before.
     """
 
     def __init__(
@@ -119,6 +129,7 @@ class Stream(Generic[Message]):
         self._left_out = left_out
         self._line: deque[Incoming[Message] | Command] = deque()
         self._frames = 0  # frames in the line
+        self._ahead: Ahead[Message] | None = None  # before the line
         self._changed = worker.changed
         self._work = Work()
         self._paused = False
@@ -221,6 +232,10 @@ class Stream(Generic[Message]):
     def give_up(self, reason: str) -> None:
         """End what runs at its next checkpoint, and let no other window run until `resume`."""
         with self._changed:
+            if self._ahead is not None:
+                self._line.appendleft(self._ahead.item)
+                self._frames += 1
+                self._ahead = None
             while self._frames:
                 self._drop_oldest_frame()
             self._work.give_up(reason)
@@ -233,33 +248,36 @@ class Stream(Generic[Message]):
 
     def next_job(self) -> Job | None:
         """The head of the line, or a window that is due; the worker holds the lock."""
-        head = self._line[0] if self._line else None
-        item: Incoming[Message] | Command | None = None
-        if isinstance(head, Command) or not (self._tracker and self._tracker.due):
-            if head is None:
-                return None
-            item = head
-            self._frames -= isinstance(item, Incoming)
+        head = self._ahead or (self._line[0] if self._line else None)
+        if not isinstance(head, Command) and self._tracker and self._tracker.due:
+            return partial(self._run, None)
+        if head is None:
+            return None
+        if head is self._ahead:
+            self._ahead = None
+        else:
+            self._frames -= isinstance(head, Incoming)
             self._line.popleft()
-            self._supersede()
-        return partial(self._run, item)
+        self._supersede()
+        return partial(self._run, head)
 
     def end(self) -> None:
         """What waits is given up."""
         with self._changed:
             left, self._line = self._line, deque()
+            self._ahead = None
         for item in left:
             if isinstance(item, Command) and item.answer.set_running_or_notify_cancel():
                 item.answer.set_exception(DriftError('the tracker was shut down before its turn'))
         self._last_generation = self.generation
         self._tracker = None
 
-    def _run(self, item: Incoming[Message] | Command | None) -> None:
+    def _run(self, item: Incoming[Message] | Ahead[Message] | Command | None) -> None:
         self._work.begin()
         try:
             if isinstance(item, Command):
                 self._serve(item)
-            elif isinstance(item, Incoming):
+            elif item is not None:
                 self._take(item)
             else:
                 self._guarded(self._advance, 'window')
@@ -269,7 +287,7 @@ class Stream(Generic[Message]):
 
     def _advance(self) -> None:
         assert self._tracker is not None
-        self._hand_on(self._tracker.advance())
+        self._hand_on(self._tracker.advance(self._look_ahead))
 
     def _serve(self, command: Command) -> None:
         if not command.answer.set_running_or_notify_cancel():
@@ -287,17 +305,18 @@ class Stream(Generic[Message]):
                 return
         command.answer.set_exception(DriftError('the tracker was shut down'))
 
-    def _take(self, item: Incoming[Message]) -> None:
+    def _take(self, waiting: Incoming[Message] | Ahead[Message]) -> None:
         def run() -> None:
             assert self._tracker is not None
-            self.stages.add('queue', time.monotonic() - item.received)
-            with self.stages.measure('conversion'):
-                frame = self._to_frame(item)
-            self._received[frame.stamp] = item.received
+            now = time.monotonic()
+            read = waiting if isinstance(waiting, Ahead) else self._read(waiting)
+            received, frame = read.item.received, read.frame
+            self.stages.add('queue', now - received - (read.seconds if read is waiting else 0))
+            self._received[frame.stamp] = received
             if len(self._received) > STAMPS_KEPT:
                 self._received.popitem(last=False)
             late = self._tracker.stats.late
-            self._hand_on(self._tracker.step(frame))
+            self._hand_on(self._tracker.step(frame, upcoming=self._look_ahead))
             if self._tracker.stats.late > late:
                 raise FrameError(
                     f'stamp not newer: header.stamp {frame.stamp / 1e9:.9f} s is not after that of '
@@ -307,6 +326,29 @@ class Stream(Generic[Message]):
 
         if self._tracker is not None:
             self._guarded(run, 'frame')
+
+    def _read(self, item: Incoming[Message]) -> Ahead[Message]:
+        begin = time.monotonic()
+        with self.stages.measure('conversion'):
+            frame = self._to_frame(item)
+        return Ahead(item, frame, time.monotonic() - begin)
+
+    def _look_ahead(self) -> Frame | None:
+        """The frame at the head of the line, which is dropped no more; None if there is none."""
+        with self._changed:
+            if self._ahead is not None:
+                return self._ahead.frame
+            item = self._line[0] if self._line else None
+            if not isinstance(item, Incoming):
+                return None
+            self._line.popleft()
+            self._frames -= 1
+
+        def run() -> None:
+            self._ahead = self._read(item)
+
+        self._guarded(run, 'frame')
+        return self._ahead.frame if self._ahead else None
 
     def _guarded(self, run: Callable[[], None], what: str) -> None:
         """Nothing that a frame does may end the thread."""

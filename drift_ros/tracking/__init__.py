@@ -10,7 +10,7 @@ from drift_ros.structures import (
     TrackerOutput,
     TrackingResult,
 )
-from drift_ros.tracking.tracker import Tracker
+from drift_ros.tracking.tracker import Tracker, Upcoming
 
 __all__ = [
     'FailedFrames',
@@ -22,4 +22,5 @@ __all__ = [
     'Tracker',
     'TrackerOutput',
     'TrackingResult',
+    'Upcoming',
 ]

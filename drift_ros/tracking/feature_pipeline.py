@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,10 +14,20 @@ from torch import Tensor
 
 from drift_ros.descriptors import Descriptors
 from drift_ros.features.base import FeatureExtractor, Window
+from drift_ros.interruption import Work, present
 from drift_ros.tracking.prepare import network_size, to_input
 from drift_ros.tracking.window_buffer import BufferedFrame, FrameWindow
 
 GREY = 128
+NOWHERE = (0, -1)  # segment and number of no frame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ahead:
+    """A frame that is described before it is asked for."""
+
+    entry: BufferedFrame
+    described: Future[Descriptors]
 
 
 class FeaturePipeline:
@@ -24,6 +36,10 @@ class FeaturePipeline:
     Frames of a streaming extractor are described once: their descriptors are kept by stamp, so
     that tracking may go back to them. Its session begins anew where the frames do not follow on
     the ones before, such as after a pause.
+
+    Such a frame may be described ahead, in a thread of the pipeline's own, while the owner's thread
+    does something else. The session is the other thread's until that is done: whatever uses it
+    waits. So it sees the same frames in the same order, and results are the same, to the bit.
 
     Args:
         extractor: whose weights are used.
@@ -39,6 +55,8 @@ class FeaturePipeline:
         self._resolution = resolution
         self._keep = keep
         self._text: Tensor | None = None
+        self._ahead: Ahead | None = None  # if there is one, it follows on the session's last frame
+        self._beside = ThreadPoolExecutor(1, 'features')  # it has no thread before its first use
         self.restart(length)
 
     def restart(self, length: int) -> None:
@@ -49,16 +67,29 @@ class FeaturePipeline:
 
     def reset(self) -> None:
         """Forget all frames."""
+        self._let_go_of_ahead()
         self._session.reset()
-        self._inputs: dict[int, Tensor] = {}  # of the last window, by stamp
+        self._inputs: dict[int, Tensor] = {}  # of the last window, by stamp; none of a stream
         self._known: OrderedDict[int, Descriptors] = OrderedDict()  # of a stream, by stamp
-        self._next = (0, -1)  # segment and number of the frame that follows on the session's last
+        self._next = NOWHERE  # segment and number of the frame that follows on the session's last
 
     def describe(self, window: FrameWindow) -> Descriptors:
         """Descriptors of the new frames of a window, as the extractor gives them."""
         if self.extractor.streaming:
             return self._stream(window.new_frames)
         return self._extract(window.frames, window.new)
+
+    def look_ahead(self, entry: BufferedFrame) -> None:
+        """Begin to describe the frame that comes next, so that `describe` only waits for the rest.
+
+        Nothing is done unless the extractor is a streaming one and the frame follows on the newest
+        that was described: descriptors then are what they would be without looking ahead. If it is
+        not asked for next in spite of that, they are thrown away, and a new stream begins. What
+        fails is raised by the `describe` that asks for the frame. The other thread belongs to the
+        present `Work`, and ends with it.
+        """
+        if self._ahead is None and (entry.segment, entry.number) == self._next:
+            self._ahead = Ahead(entry, self._beside.submit(self._describe_beside, entry, present()))
 
     @property
     def text(self) -> Tensor | None:
@@ -67,6 +98,7 @@ class FeaturePipeline:
 
     @text.setter
     def text(self, text: Tensor | None) -> None:
+        self._let_go_of_ahead()  # which had the text of before
         self._text = self._session.text = text
 
     def describe_alone(
@@ -122,18 +154,47 @@ class FeaturePipeline:
     def _stream(self, frames: Sequence[BufferedFrame]) -> Descriptors:
         """Descriptors of frames, by a session that is shown those it has not seen."""
         missing = [f for f in frames if f.frame.stamp not in self._known]
-        if missing and (missing[0].segment, missing[0].number) != self._next:
+        if missing and not self._follows(missing[0]):
             self.reset()
             missing = list(frames)
+        if missing and self._ahead is not None:
+            self._know(missing[:1], self._ahead.described.result())
+            self._ahead = None
+            missing = missing[1:]
         if missing:
-            found = self._extract(missing, len(missing))
-            for place, entry in enumerate(missing):
-                self._known[entry.frame.stamp] = found[place : place + 1]
-            self._next = missing[-1].segment, missing[-1].number + 1
+            self._know(missing, self._run(missing))
         described = Descriptors.concatenate([self._known[f.frame.stamp] for f in frames])
         while len(self._known) > self._keep:
             self._known.popitem(last=False)
         return described
+
+    def _follows(self, entry: BufferedFrame) -> bool:
+        """Whether a frame is the next one for the session as it is."""
+        return (entry.segment, entry.number) == self._next and (
+            self._ahead is None or self._ahead.entry.frame is entry.frame
+        )
+
+    def _know(self, frames: Sequence[BufferedFrame], found: Descriptors) -> None:
+        for place, entry in enumerate(frames):
+            self._known[entry.frame.stamp] = found[place : place + 1]
+        self._next = frames[-1].segment, frames[-1].number + 1
+
+    def _describe_beside(self, entry: BufferedFrame, work: Work) -> Descriptors:
+        work.begin()
+        return self._run([entry])
+
+    def _let_go_of_ahead(self) -> None:
+        if self._ahead is None:
+            return
+        wait([self._ahead.described])
+        self._ahead = None
+        self._next = NOWHERE  # the session knows of it
+
+    def _run(self, frames: Sequence[BufferedFrame]) -> Descriptors:
+        """Show frames to the session of a stream."""
+        images = torch.stack([self.input_of(entry.frame.image) for entry in frames])
+        stamps = tuple(entry.frame.stamp for entry in frames)
+        return self._session.extract(Window(images, stamps, len(frames)))
 
     def _extract(self, frames: Sequence[BufferedFrame], new: int) -> Descriptors:
         stamps = tuple(entry.frame.stamp for entry in frames)

@@ -11,7 +11,8 @@ class Stages:
     """Adds up the time that stages of the work take; belongs to one thread.
 
     On a GPU what only starts work there takes no time: its time is that of the stage that waits for
-    the result, usually the propagation.
+    the result, usually the propagation. Of features that another thread computes, only what is
+    waited for counts.
 
     Args:
         names: of the stages.

@@ -28,6 +28,16 @@ def restart_reason(last: Frame, frame: Frame, backward_jump: float) -> str:
     return ''
 
 
+def follows_on(last: Frame, frame: Frame) -> bool:
+    """Whether a frame belongs to the same window or stream of features as the one before it."""
+    return (
+        frame.stamp > last.stamp
+        and frame.size == last.size
+        and frame.frame_id == last.frame_id
+        and frame.encoding == last.encoding
+    )
+
+
 class ChangeLog:
     """Warns of changes of the stream, but not again and again if it changes all the time.
 

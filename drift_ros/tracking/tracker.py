@@ -8,7 +8,8 @@ Invariants:
 - Every frame is handed out exactly once, with its result or as failed.
 - Memory is bounded, whatever the length of the stream.
 
-A tracker belongs to one thread.
+A tracker belongs to one thread. Beside it, a streaming extractor may describe the next frame in
+another thread while a frame is propagated; results are the same.
 """
 
 from __future__ import annotations
@@ -40,11 +41,12 @@ from drift_ros.tracking.output_queue import OutputQueue
 from drift_ros.tracking.prompting import find_frame, paint, segment
 from drift_ros.tracking.spreading import SpreadSegmenter
 from drift_ros.tracking.stages import Stages
-from drift_ros.tracking.stream import ChangeLog, restart_reason
+from drift_ros.tracking.stream import ChangeLog, follows_on, restart_reason
 from drift_ros.tracking.targets import Target, Targets
 from drift_ros.tracking.window_buffer import BufferedFrame, FrameWindow, WindowBuffer, window_size
 
 log = logging.getLogger(__name__)
+Upcoming = Callable[[], Frame | None]
 
 
 class Tracker:
@@ -174,6 +176,7 @@ class Tracker:
         frame: Frame,
         prompts: Sequence[Prompt] = (),
         on_entry: Callable[[], None] | None = None,
+        upcoming: Upcoming | None = None,
     ) -> list[TrackerOutput]:
         """Take one frame and label what became complete with it.
 
@@ -183,6 +186,9 @@ class Tracker:
                 without targets.
             prompts: further targets, given on this very frame.
             on_entry: called when the frame is in the stream and not yet labelled.
+            upcoming: gives the frame of the next step, the very object, if there is one already;
+                None if not. It is asked before propagation, if the features of that frame can be
+                computed meanwhile, and must not raise.
 
         Returns:
             Zero or more results in order, and in their place what failed: a window releases its
@@ -204,7 +210,7 @@ class Tracker:
             if on_entry is not None:
                 on_entry()
             while self._window_is_full:
-                self._label_next()
+                self._label_next(upcoming=upcoming)
             self.adapter.spend(self._buffer.cursor)
         return self._outputs.take()
 
@@ -213,14 +219,17 @@ class Tracker:
         """Whether `advance` has something to do after targets were set on a past frame."""
         return self._window_is_full or not self._outputs.empty
 
-    def advance(self) -> list[TrackerOutput]:
+    def advance(self, upcoming: Upcoming | None = None) -> list[TrackerOutput]:
         """Label the frames of the next window; the last one of a stream may be shorter.
 
         Results of frames that had to be labelled before a prompt are handed out first, without
         another window.
+
+        Args:
+            upcoming: as for `step`.
         """
         if self._buffer.waiting and self._outputs.empty:
-            self._label_next()
+            self._label_next(upcoming=upcoming)
         return self._outputs.take()
 
     def flush(self) -> list[TrackerOutput]:
@@ -420,14 +429,14 @@ class Tracker:
         while self._buffer.waiting:
             self._label_next()
 
-    def _label_next(self, end: int | None = None) -> None:
+    def _label_next(self, end: int | None = None, upcoming: Upcoming | None = None) -> None:
         """Label the frames of the next window, up to the frame number `end`."""
         window = self._buffer.take(end)
         left = window.new_frames
         error: Exception | None = None
         try:
             if len(self._targets) or self._following:
-                self._label_window(window, left)
+                self._label_window(window, left, upcoming)
             else:
                 self._pass_unlabelled(left)
         except Exception as failure:
@@ -443,7 +452,7 @@ class Tracker:
             self._features.too_little_memory(left[0].frame.size, len(window.frames), error)
         ):
             self._buffer.rewind(left[0])
-            self._label_next(end)
+            self._label_next(end, upcoming)
         else:
             self._skip(left, error)
 
@@ -511,12 +520,16 @@ class Tracker:
         for later in self._buffer.after(entry.number + 1):
             later.labels = None
 
-    def _label_window(self, window: FrameWindow, left: list[BufferedFrame]) -> None:
+    def _label_window(
+        self, window: FrameWindow, left: list[BufferedFrame], upcoming: Upcoming | None
+    ) -> None:
         """Label the new frames of a window; what is done leaves the list."""
         with self.stages.measure('features'):
             described = self._features.describe(window)
             prepared = self._masks.prepare(described) if len(self._targets) else described
         self.stats.windows += 1
+        if self._looks_ahead:
+            self._look_ahead(upcoming)
         each = zip(tuple(left), described.frames(), prepared.frames(), strict=True)
         for entry, descriptors, own in each:
             found, points = Masks(np.zeros(entry.frame.size, np.uint8)), None
@@ -532,6 +545,25 @@ class Tracker:
                 entry.labels = found.labels
                 self._masked = entry.number + 1
             del left[0]
+
+    @property
+    def _looks_ahead(self) -> bool:
+        """Whether frames may be described in another thread. Not several at a time, which would
+        differ from one by one by rounding; not on a GPU, where one queue serves both threads.
+        """
+        extractor = self.extractor
+        single = extractor.streaming and self._buffer.stride == 1
+        return single and extractor.device.type == 'cpu'
+
+    def _look_ahead(self, upcoming: Upcoming | None) -> None:
+        """Let the next frame be described in another thread, if there is one that follows on."""
+        entry = self._buffer.next
+        if entry is None and upcoming is not None and (frame := upcoming()) is not None:
+            newest = self._buffer.newest
+            if newest is not None and follows_on(newest.frame, frame):
+                entry = self._buffer.foresee(frame)
+        if entry is not None:
+            self._features.look_ahead(entry)
 
     def _adapt(self, entry: BufferedFrame, descriptors: Descriptors, labels: Tensor) -> None:
         self.adapter.begin(entry.number, entry.frame, descriptors, labels)

@@ -101,6 +101,11 @@ class WindowBuffer:
         return self._cursor
 
     @property
+    def next(self) -> BufferedFrame | None:
+        """The first frame that waits."""
+        return self._frames[self._cursor - self._frames[0].number] if self.waiting else None
+
+    @property
     def newest(self) -> BufferedFrame | None:
         """The newest frame."""
         return self._frames[-1] if self._frames else None
@@ -108,12 +113,18 @@ class WindowBuffer:
     def push(self, frame: Frame) -> BufferedFrame:
         """Add the next frame of the stream."""
         self.pass_over(frame)
-        entry = BufferedFrame(frame, self._pushed, self._lost, self._segment)
-        self._lost = 0
+        entry = self.foresee(frame)
+        entry.gap, self._lost = self._lost, 0
         self._frames.append(entry)
         self._pushed += 1
         self._trim()
         return entry
+
+    def foresee(self, frame: Frame) -> BufferedFrame:
+        """What the next frame will be in the stream, its gap left out, if nothing changes before it
+        is pushed.
+        """
+        return BufferedFrame(frame, self._pushed, 0, self._segment)
 
     def pass_over(self, frame: Frame) -> None:
         """Note a frame that is not taken: it is not lost, but the ones before it may be."""

@@ -293,10 +293,10 @@ def test_ctrl_c_leaves_whole_files(
 ) -> None:
     step = Tracker.step
 
-    def interrupted(self: Tracker, frame, prompts=()):  # type: ignore[no-untyped-def]
+    def interrupted(self: Tracker, frame, *prompts, **upcoming):  # type: ignore[no-untyped-def]
         if frame.index == 3:
             raise KeyboardInterrupt
-        return step(self, frame, prompts)
+        return step(self, frame, *prompts, **upcoming)
 
     monkeypatch.setattr(Tracker, 'step', interrupted)
     result = track('--features', 'patch')  # no window has to fill

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from drift_ros import resources
 from drift_ros.errors import CheckpointError
 from drift_ros.features import create as create_by_name
-from drift_ros.features.base import FeatureExtractor, Window
+from drift_ros.features.base import FeatureExtractor, Session, Window
 from drift_ros.features.embedded.create import create, create_image
 from drift_ros.features.embedded.extractor import level, shrink
 from drift_ros.features.embedded.model import EmbeddedUNet
@@ -87,6 +89,18 @@ def test_sessions_remember_a_stream_of_their_own(folder: Path) -> None:
         torch.testing.assert_close(found[0], whole[first], rtol=0, atol=1e-5)
     one.reset()
     torch.testing.assert_close(one.extract(window(6)).features, whole, rtol=0, atol=1e-5)
+
+
+def test_sessions_in_threads_give_the_same_bits(folder: Path) -> None:
+    extractor = create(settings(folder))
+
+    def run(session: Session) -> list[Tensor]:
+        return [session.extract(window(1, first=first)).features for first in range(6)]
+
+    expected = run(extractor.session())
+    with ThreadPoolExecutor(3) as threads:
+        for found in threads.map(run, [extractor.session() for _ in range(3)]):
+            assert all(map(torch.equal, found, expected))
 
 
 def test_an_image_has_the_same_descriptors_in_every_window(folder: Path) -> None:

@@ -37,7 +37,7 @@ class FakeTracker:
         self.flushed = 0
         self.stats = Stats()
 
-    def step(self, frame: Frame) -> list[TrackingResult]:
+    def step(self, frame: Frame, upcoming: object = None) -> list[TrackingResult]:
         self.gate.wait(WAIT)
         if frame.index in self.fail:
             raise RuntimeError(f'window of frame {frame.index}')
@@ -47,6 +47,20 @@ class FakeTracker:
     def flush(self) -> list[TrackingResult]:
         self.flushed += 1
         return []
+
+
+class LookingTracker(FakeTracker):
+    """Asks for the upcoming frame as soon as the test lets it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ask = threading.Event()
+        self.taken: list[Frame | None] = []
+
+    def step(self, frame: Frame, upcoming: Any = None) -> list[TrackingResult]:
+        self.ask.wait(WAIT)
+        self.taken.append(upcoming())
+        return super().step(frame)
 
 
 def result(frame: Frame) -> TrackingResult:
@@ -67,12 +81,12 @@ def until(condition: Callable[[], bool]) -> None:
 
 
 class Rig:
-    def __init__(self) -> None:
+    def __init__(self, tracker: Callable[[], Any] = FakeTracker) -> None:
         self.published: list[int] = []
         self.latencies: list[float | None] = []
         self.errors: list[tuple[str, Exception]] = []
         self.stream: Stream[int] = Stream(Worker(), to_frame, self._publish, self._error)
-        self.tracker: Any = self.stream.load(FakeTracker).result(WAIT)  # type: ignore[arg-type]
+        self.tracker: Any = self.stream.load(tracker).result(WAIT)
 
     def _publish(self, result: TrackingResult, received: float | None) -> None:
         if result.frame.stamp == 13:
@@ -128,6 +142,68 @@ def test_images_that_are_not_taken_are_told(rig: Rig) -> None:
     rig.stream.pause(True)
     rig.stream.put(5)
     assert left == [2, 3, 5]
+
+
+@pytest.fixture
+def looking() -> Iterator[Rig]:
+    """A rig that is inside of frame 100."""
+    rig = Rig(LookingTracker)
+    rig.tracker.gate.clear()
+    rig.stream.put(100)
+    until(lambda: not rig.stream._line)
+    yield rig
+    rig.tracker.gate.set()
+    assert rig.stream.worker.stop(WAIT)
+
+
+def test_a_frame_that_was_looked_at_comes_next_and_is_not_dropped(looking: Rig) -> None:
+    looking.stream.put(101)
+    looking.tracker.ask.set()
+    until(lambda: len(looking.tracker.taken) == 1)
+    looking.stream.put(102)
+    seen = looking.stream.submit(lambda tracker: [f.stamp for f in tracker.frames])  # type: ignore
+    looking.stream.put(103)  # pushes 102 out
+    looking.tracker.gate.set()
+    assert seen.result(WAIT) == [100, 101]
+    until(lambda: looking.published == [100, 101, 103])
+    assert looking.tracker.frames[1] is looking.tracker.taken[0]
+    assert looking.stream.counters.dropped == 1
+
+
+def test_a_frame_behind_a_command_is_not_looked_at(looking: Rig) -> None:
+    done = looking.stream.submit(lambda tracker: None)
+    looking.stream.put(101)
+    looking.tracker.ask.set()
+    looking.tracker.gate.set()
+    done.result(WAIT)
+    until(lambda: looking.published == [100, 101])
+    assert looking.tracker.taken == [None, None]
+
+
+def test_a_frame_that_was_looked_at_is_given_up_with_the_others(looking: Rig) -> None:
+    left: list[int] = []
+    looking.stream._left_out = left.append
+    looking.stream.put(101)
+    looking.tracker.ask.set()
+    until(lambda: len(looking.tracker.taken) == 1)
+    looking.stream.give_up('enough')
+    looking.stream.resume()
+    looking.stream.put(102)
+    looking.tracker.gate.set()
+    until(lambda: looking.published == [100, 102])
+    assert left == [101]
+    assert looking.stream.counters.dropped == 1
+
+
+def test_a_frame_that_cannot_be_read_ahead_is_skipped(looking: Rig) -> None:
+    looking.stream.put(-1)
+    looking.tracker.ask.set()
+    until(lambda: len(looking.tracker.taken) == 1)
+    looking.stream.put(101)
+    looking.tracker.gate.set()
+    until(lambda: looking.published == [100, 101])
+    assert looking.tracker.taken == [None, None]
+    assert looking.stream.counters.skipped == {'unknown encoding': 1}
 
 
 def test_commands_are_served_in_line_and_never_dropped(rig: Rig) -> None:
@@ -250,7 +326,7 @@ def test_pause_labels_what_waits_and_ignores_what_comes(rig: Rig) -> None:
 def test_windows_that_are_due_run_between_commands(rig: Rig) -> None:
     left = 3
 
-    def advance() -> list[TrackingResult]:
+    def advance(upcoming: object = None) -> list[TrackingResult]:
         nonlocal left
         left -= 1
         rig.tracker.due = left > 0
