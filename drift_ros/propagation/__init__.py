@@ -1,5 +1,5 @@
 """Descriptors and labels of remembered frames in, labels of the current frame out. Needs torch
-only.
+and OpenCV only.
 """
 
 from drift_ros.propagation.affinity import (
@@ -13,6 +13,7 @@ from drift_ros.propagation.kernel import propagate, unit
 from drift_ros.propagation.memory import Memory
 from drift_ros.propagation.propagator import Propagator, Readout
 from drift_ros.propagation.readout import (
+    Upsampling,
     confidences,
     corrected,
     one_hot,
@@ -29,6 +30,7 @@ __all__ = [
     'Memory',
     'Propagator',
     'Readout',
+    'Upsampling',
     'attend',
     'confidences',
     'corrected',

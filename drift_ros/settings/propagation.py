@@ -62,6 +62,11 @@ class PropagationSettings(Settings):
         description='How channels are reduced: `pca` (fitted to the first window after a start or '
         'a reset) or `random` (a seeded random projection).',
     )
+    upsampling: Literal['bilinear', 'bicubic'] = Field(
+        'bicubic',
+        description='How soft labels are brought from cells to pixels: `bilinear` as in the '
+        'papers, or `bicubic`, which keeps thin parts better.',
+    )
     memory: int = Field(
         7, ge=0, le=128, description='Most recent frames that vote, besides the prompted ones.'
     )

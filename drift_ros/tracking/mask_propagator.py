@@ -17,6 +17,7 @@ from drift_ros.interruption import checkpoint
 from drift_ros.propagation import (
     Affinity,
     Propagator,
+    Upsampling,
     confidences,
     corrected,
     one_hot,
@@ -58,11 +59,13 @@ class MaskReadout:
     Args:
         targets: the live targets, whose slots are the channels of soft labels.
         settings: when a target counts as seen.
+        upsampling: of soft labels.
     """
 
-    def __init__(self, targets: Targets, settings: TargetSettings) -> None:
+    def __init__(self, targets: Targets, settings: TargetSettings, upsampling: Upsampling) -> None:
         self._targets = targets
         self._settings = settings
+        self._upsampling = upsampling
 
     def update(self, settings: TargetSettings) -> None:
         """Take over changed settings."""
@@ -78,7 +81,7 @@ class MaskReadout:
         """Label map of ids and id -> confidence from (K, h, w) soft labels."""
         visible = soft.clone()
         visible[1:][soft[1:].amax((1, 2)) < self._settings.visibility_threshold] = 0
-        slots = read_labels(visible, stride, size)
+        slots = read_labels(visible, stride, size, self._upsampling)
         cells = resize_nearest(torch.from_numpy(slots), (soft.shape[1], soft.shape[2]))
         scores = confidences(soft, cells.to(soft.device).long()).tolist()
         return self._targets.to_ids(slots), {
@@ -130,7 +133,7 @@ class MaskPropagator:
         self._targets = targets
         self._max_references = propagation.max_references
         self._settings = settings
-        self._readout = MaskReadout(targets, settings)
+        self._readout = MaskReadout(targets, settings, propagation.upsampling)
         self._alike: Tensor | None = None  # (K, K) bool, not known while None
         self._states = TargetStates(settings, history)
         self._appearance = Appearance(extractor, settings)
