@@ -87,10 +87,10 @@ def test_images_that_a_busy_tracker_drops_take_no_depth_from_others(
     tracker, busy, go_on = rig.stream.tracker, threading.Event(), threading.Event()
     step = tracker.step
 
-    def slow(frame: Any) -> Any:
+    def slow(frame: Any, **given: Any) -> Any:
         busy.set()
         assert go_on.wait(tools.WAIT)
-        return step(frame)
+        return step(frame, **given)
 
     monkeypatch.setattr(tracker, 'step', slow)
     for k in range(1, 40):
