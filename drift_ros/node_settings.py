@@ -64,6 +64,14 @@ class NodeSettings(TrackerSettings):
         'takes sensor_msgs/CompressedImage on `image/compressed`.',
         json_schema_extra=CAMERA,
     )
+    image_history: Literal['keep_last', 'keep_all'] = Field(
+        'keep_last',
+        description='What becomes of images that the tracker has no time for: `keep_last` drops '
+        'the oldest of those that wait. `keep_all`, for replay, takes no more than `queue`, and '
+        'leaves the others with the middleware, which holds a reliable publisher that keeps all '
+        'as well (docs/robots.md says what it needs for that).',
+        json_schema_extra=CAMERA,
+    )
     queue: int = Field(
         0,
         ge=0,
@@ -71,7 +79,7 @@ class NodeSettings(TrackerSettings):
         description='Images that may wait for the tracker; when more come, the oldest are dropped '
         'and counted. 0 is the window stride: what comes in while one window is being '
         'computed.',
-        json_schema_extra=CAMERA,
+        json_schema_extra=DYNAMIC | CAMERA,
     )
     max_rate: Annotated[float, ZeroOr(0.01)] = Field(
         0.0,
@@ -92,7 +100,7 @@ class NodeSettings(TrackerSettings):
         'geometry_msgs/Point in px on `<image>_mouse_left` and `~/overlay_mouse_left` '
         '(rqt_image_view), and geometry_msgs/PointStamped in px on `clicked_point` (publish panel '
         'of Foxglove), where a header.stamp that is not zero names the image.',
-        json_schema_extra=CAMERA,
+        json_schema_extra=DYNAMIC | CAMERA,
     )
     warm_up_size: str = Field(
         '640x480',
@@ -122,6 +130,7 @@ class NodeSettings(TrackerSettings):
         le=3600,
         description='Seconds after activation until missing images are reported in the log; 0 '
         'never.',
+        json_schema_extra=DYNAMIC,
     )
     autostart: bool = Field(
         False,

@@ -13,6 +13,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from drift_ros.errors import DriftError
 
+MEETING = 10.0  # s, for a tracker that is to answer
+
 
 class NoRosError(DriftError):
     """A command needs ROS 2, which this Python does not have."""
@@ -71,8 +73,9 @@ def play(
         console.print(f'{", ".join(player.topics)} of {bag}, {player.duration:.1f} s')
         if start_paused:
             console.input('Enter starts it ')
-        if wait_for_subscribers and not player.wait_for_subscribers(wait_for_subscribers):
-            console.print(f'nobody listens after {wait_for_subscribers:g} s; playing all the same')
+        patience = max(wait_for_subscribers, MEETING if in_step else 0.0)
+        if patience and not player.wait_for_subscribers(patience):
+            console.print(f'nobody listens after {patience:g} s; playing all the same')
         with Progress(*_columns(), console=console, transient=True) as bar:
             task = bar.add_task('playing', total=player.duration or 1.0)
             while True:

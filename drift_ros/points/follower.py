@@ -104,6 +104,10 @@ class PointFollower:
         each = [queries.ids for queries in self._queries.values()]
         return np.sort(np.concatenate(each)) if each else np.zeros(0, np.int64)
 
+    def update(self, settings: PointSettings) -> None:
+        """Take over changed settings: those marked `dynamic`."""
+        self._settings = self._matcher.settings = settings
+
     def reset(self) -> None:
         """Forget all points; a new generation begins."""
         self.generation = (self.generation + 1) % 2**32

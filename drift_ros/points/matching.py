@@ -110,12 +110,15 @@ class Matcher:
         settings: how.
         heads: (layer, head) of every map that the extractor gives; empty for plain features.
 
+    Attributes:
+        settings: how; what is not marked `dynamic` must stay as it was.
+
     Raises:
         SettingsError: `points.heads` names a head that the extractor does not read.
     """
 
     def __init__(self, settings: PointSettings, heads: Sequence[tuple[str, int]] = ()) -> None:
-        self._settings = settings
+        self.settings = settings
         self._chosen = choose_heads(settings.heads, heads)
 
     def prepare(self, descriptors: Descriptors) -> FrameMaps:
@@ -123,13 +126,13 @@ class Matcher:
         chosen = range(len(descriptors.keys)) if self._chosen is None else self._chosen
         keys = tuple(descriptors.keys[i][0].float() for i in chosen)
         plain = descriptors.keys is descriptors.queries
-        if plain or self._settings.compare == 'keys':
+        if plain or self.settings.compare == 'keys':
             keys = tuple(functional.normalize(each.nan_to_num(), dim=0) for each in keys)
-            scales = (1 / self._settings.temperature,) * len(keys)
+            scales = (1 / self.settings.temperature,) * len(keys)
             return FrameMaps(keys, keys, scales, descriptors.grid, descriptors.stride, True)
         queries = tuple(descriptors.queries[i][0].float() for i in chosen)
         scales = (1.0,) * len(keys)
-        if self._settings.divisor == 'heads':  # queries come divided by the root of the channels
+        if self.settings.divisor == 'heads':  # queries come divided by the root of the channels
             scales = tuple(math.sqrt(len(each) / len(keys)) for each in keys)
         return FrameMaps(queries, keys, scales, descriptors.grid, descriptors.stride, False)
 
@@ -217,7 +220,7 @@ class Matcher:
         """
         count = len(points.queries[0])
         total = torch.zeros((count, *frame.shape), device=frame.keys[0].device)
-        both = self._settings.directions == 'both' and source is not None
+        both = self.settings.directions == 'both' and source is not None
         for index, scale in enumerate(frame.scales):
             key = frame.keys[index]
             own = (key.shape[1], key.shape[2])
@@ -236,7 +239,7 @@ class Matcher:
                 found = functional.interpolate(found[None], frame.shape, mode='bilinear')[0]
             total += found / len(frame.scales)
         if around is not None:
-            total *= _near(around, frame.shape, self._settings.search)
+            total *= _near(around, frame.shape, self.settings.search)
         return total
 
     def _read(self, weights: Tensor) -> Tensor:
@@ -244,9 +247,9 @@ class Matcher:
         width = weights.shape[2]
         best = weights.flatten(1).argmax(1)
         cells = torch.stack([best % width, best // width], 1)
-        if self._settings.readout != 'soft':
+        if self.settings.readout != 'soft':
             return cells.float()
-        return soft_argmax(weights, cells, self._settings.radius)
+        return soft_argmax(weights, cells, self.settings.radius)
 
 
 def sample(maps: Tensor, places: Tensor) -> Tensor:

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 
 
 class Affinity(ABC):
-    """Carries labels over from remembered frames to the cells that resemble theirs."""
+    """Carries labels over from remembered frames to the cells that resemble theirs.
+
+    Attributes:
+        settings: of the propagation, where it has any; what is not marked `dynamic` must stay as it
+            was.
+    """
+
+    settings: PropagationSettings
 
     @abstractmethod
     def prepare(self, descriptors: Descriptors) -> Descriptors:
@@ -54,7 +61,7 @@ class FeatureAffinity(Affinity):
     """
 
     def __init__(self, settings: PropagationSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._normalize = settings.similarity == 'cosine'
         self._reduction = (
             ChannelReduction(settings.channels, settings.reduction, normalize=self._normalize)
@@ -70,7 +77,7 @@ class FeatureAffinity(Affinity):
 
     def propagate(self, query: Descriptors, memory: Memory, known: Tensor | None = None) -> Tensor:
         """Mean labels of the best matches (see `propagation.propagate`)."""
-        settings = self._settings
+        settings = self.settings
         return propagate(
             query.features[0],
             memory.keys[0],
@@ -111,7 +118,7 @@ class AttentionAffinity(Affinity):
                 f'propagation.channels is {settings.channels}: queries and keys of attention '
                 'cannot be reduced, set it to 0'
             )
-        self._settings = settings
+        self.settings = settings
         self.weights: Tensor | None = None
 
     def prepare(self, descriptors: Descriptors) -> Descriptors:
@@ -120,7 +127,7 @@ class AttentionAffinity(Affinity):
 
     def propagate(self, query: Descriptors, memory: Memory, known: Tensor | None = None) -> Tensor:
         """Labels as the values of attention (see `propagation.attend`)."""
-        settings = self._settings
+        settings = self.settings
         limited = settings.attention_window
         return attend(
             [queries[0] for queries in query.queries],

@@ -89,11 +89,18 @@ class Camera:
         self.positions = Positions(settings, self._warn)
         self.inputs = Inputs(self._node, settings, self)
         self._outputs = Outputs(self._node, self)
-        if settings.clicks:
-            self._clicks = Clicks(self._node, self)
+        self._listen_to_clicks(settings.clicks)
         publish = partial(self._publish, self._outputs, self.positions)
-        read = FrameReader(self.inputs.image_topic, settings.stream.max_pixels)
-        self.stream = Stream(worker, read, publish, self._failed, self.positions.forget)
+        self._reader = FrameReader(self.inputs.image_topic, settings.stream.max_pixels)
+        keeps_all = settings.image_history == 'keep_all'
+        self.stream = Stream(
+            worker,
+            self._reader,
+            publish,
+            self._failed,
+            self.positions.forget,
+            self._node.wake if keeps_all else lambda: None,
+        )
         self.diagnostics.restart()
 
     def load(self, make: Callable[[NodeSettings, int], Tracker]) -> Future[Tracker]:
@@ -109,18 +116,15 @@ class Camera:
             self._generation = max(self._generation, self.stream.generation + 1)
         if self._outputs is not None:
             self._outputs.destroy()
-        if self._clicks is not None:
-            self._clicks.destroy()
+        self._listen_to_clicks(False)
         self.stream = self.inputs = self._outputs = self.positions = self._clicks = None
 
     def describe(self, tracker: Tracker) -> None:
         """Say what was loaded for it, and fit the line of waiting images to it."""
         assert self.stream is not None
         assert self.inputs is not None
-        assert self.positions is not None
+        self._fit_line(tracker)
         length, stride = tracker.window
-        self.stream.limit = self.settings.queue or stride
-        self.positions.keep(self.stream.limit + tracker.history + 2 * stride)
         log.info(
             '%s on %s in %s, windows of %d frames every %d, prompts by %s, images from %s',
             tracker.extractor.name,
@@ -131,6 +135,13 @@ class Camera:
             tracker.segmenter.name,
             self.inputs.image_topic,
         )
+
+    def _fit_line(self, tracker: Tracker) -> None:
+        assert self.stream is not None
+        assert self.positions is not None
+        _, stride = tracker.window
+        self.stream.limit = self.settings.queue or stride
+        self.positions.keep(self.stream.limit + tracker.history + 2 * stride)
 
     def start(self) -> None:
         """Take images."""
@@ -167,12 +178,24 @@ class Camera:
         for part in (self.inputs, self.positions):
             if part is not None:
                 part.update(settings)
+        if self.stream is None:
+            return
+        self._reader.max_pixels = settings.stream.max_pixels
+        if self.stream.tracker is not None:
+            self._fit_line(self.stream.tracker)
+        if settings.clicks != (self._clicks is not None):
+            self._listen_to_clicks(settings.clicks)
         tracked = tracker_settings(settings)
-        if self.stream is not None and tracked != self._tracked:
+        if tracked != self._tracked:
             self._tracked = tracked
             if not self._update_waits:
                 self._update_waits = True
                 self.stream.submit(self._update)
+
+    def _listen_to_clicks(self, listen: bool) -> None:
+        if self._clicks is not None:
+            self._clicks.destroy()
+        self._clicks = Clicks(self._node, self) if listen else None
 
     # ------------------------------------------------------------------------------ callbacks
 
@@ -180,6 +203,10 @@ class Camera:
         """An image came in."""
         if self.stream is not None:
             self.stream.put(message)
+
+    def has_room(self) -> bool:
+        """Whether another image can wait without one being dropped."""
+        return self.stream is None or not self.stream.full
 
     def lose(self, count: int) -> None:
         """The middleware lost images more."""

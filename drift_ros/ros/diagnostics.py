@@ -133,7 +133,8 @@ class Diagnostics:
             return WARN, 'images are lost on the way to the node, see the log'
         if stream.paused:
             return OK, 'paused'
-        if state == 'active' and time.monotonic() - self.heard > SILENCE:
+        silent = time.monotonic() - self.heard > SILENCE and not stream.full
+        if state == 'active' and silent:
             return WARN, 'no images come in'
         return OK, state
 

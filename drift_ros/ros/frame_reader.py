@@ -21,11 +21,14 @@ class FrameReader:
     Args:
         topic: that they come from, for messages.
         max_pixels: larger images are refused.
+
+    Attributes:
+        max_pixels: as given.
     """
 
     def __init__(self, topic: str, max_pixels: int) -> None:
         self._topic = topic
-        self._max_pixels = max_pixels
+        self.max_pixels = max_pixels
 
     def __call__(self, item: Incoming[Any]) -> Frame:
         """Convert an image.
@@ -43,5 +46,5 @@ class FrameReader:
 
     def _to_rgb(self, message: Any) -> tuple[NDArray[np.uint8], str]:
         if isinstance(message, Image):
-            return to_rgb(message, self._max_pixels), str(message.encoding)
-        return decode_compressed(message, self._max_pixels), f'compressed {message.format}'
+            return to_rgb(message, self.max_pixels), str(message.encoding)
+        return decode_compressed(message, self.max_pixels), f'compressed {message.format}'

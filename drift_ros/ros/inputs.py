@@ -53,8 +53,9 @@ class Inputs:
         self._info_topic = camera.topic('camera_info')
         burst = max(LOW_DEPTH, settings.queue, settings.window.stride)
         image = TYPES[settings.image_transport]
+        room = camera.has_room if settings.image_history == 'keep_all' else None
         self._subscriptions = [
-            SensorSubscription(node, image, self.image_topic, self._image, burst, self._lost),
+            SensorSubscription(node, image, self.image_topic, self._image, burst, self._lost, room),
             SensorSubscription(node, CameraInfo, self._info_topic, positions.set_info, LOW_DEPTH),
             SensorSubscription(node, Image, camera.topic('depth'), self._depth, burst),
         ]

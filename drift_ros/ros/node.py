@@ -117,6 +117,10 @@ class TrackerNode(LifecycleNode):
     def leave(self) -> None:
         """End what waits, and wake the executor; may be called from any thread."""
         self._leaving.set()
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the executor look again at what is due; may be called from any thread."""
         with suppress(Exception):  # the node may be gone already
             self._wake_up.trigger()
 

@@ -32,11 +32,11 @@ class DepthPairing:
         keep: the newest images, without forgotten ones, whose depth is kept.
 
     Attributes:
-        keep: as given.
+        jump, keep: as given.
     """
 
     def __init__(self, slop: float, jump: float, keep: int = 64) -> None:
-        self._jump = round(jump * 1e9)
+        self.jump = jump
         self.keep = keep
         self._depth: OrderedDict[int, Stamped | None] = OrderedDict()  # by stamp of the image
         self.reset(slop)
@@ -68,7 +68,7 @@ class DepthPairing:
         return self._depth.get(stamp)
 
     def _add(self, topic: int, stamp: int, depth: Stamped | None) -> None:
-        if self._newest[topic] - stamp > self._jump:
+        if self._newest[topic] - stamp > self.jump * 1e9:
             self.reset()
         self._newest[topic] = max(self._newest[topic], stamp)
         if topic == IMAGE:

@@ -89,6 +89,7 @@ class Positions:
         if settings.depth.slop != self.settings.slop:
             with self._lock:
                 self._pairing.reset(settings.depth.slop)
+        self._pairing.jump = settings.stream.backward_jump
         self.settings = settings.depth
 
     def keep(self, images: int) -> None:

@@ -104,6 +104,7 @@ class Stream(Generic[Message]):
             if the image was labelled before and is now labelled anew.
         on_error: takes (reason, error) of a skipped image, a failed window or a failed publication.
         left_out: takes images that are dropped, or came while paused; it must not wait.
+        on_room: called when there is room for one more image in the line; it must not wait.
 
     Attributes:
         worker: serves this stream.
@@ -121,12 +122,14 @@ class Stream(Generic[Message]):
         publish: Callable[[TrackingResult, float | None], None],
         on_error: Callable[[str, Exception], None],
         left_out: Callable[[Message], None] = lambda message: None,
+        on_room: Callable[[], None] = lambda: None,
     ) -> None:
         self.worker = worker
         self._to_frame = to_frame
         self._publish = publish
         self._on_error = on_error
         self._left_out = left_out
+        self._on_room = on_room
         self._line: deque[Incoming[Message] | Command] = deque()
         self._frames = 0  # frames in the line
         self._ahead: Ahead[Message] | None = None  # before the line
@@ -180,11 +183,16 @@ class Stream(Generic[Message]):
                 self.counters.paused += 1
                 self._left_out(message)
                 return
+            while self.full:
+                self._drop_oldest_frame()
             self._line.append(item)
             self._frames += 1
-            if self._frames > max(1, self.limit):
-                self._drop_oldest_frame()
             self._changed.notify()
+
+    @property
+    def full(self) -> bool:
+        """Whether the next image would make the oldest waiting one drop."""
+        return self._frames >= max(1, self.limit)
 
     def lose(self, count: int) -> None:
         """Count images that were lost on their way: a gap before the next one."""
@@ -256,8 +264,7 @@ class Stream(Generic[Message]):
         if head is self._ahead:
             self._ahead = None
         else:
-            self._frames -= isinstance(head, Incoming)
-            self._line.popleft()
+            self._leave_line()
         self._supersede()
         return partial(self._run, head)
 
@@ -341,8 +348,7 @@ class Stream(Generic[Message]):
             item = self._line[0] if self._line else None
             if not isinstance(item, Incoming):
                 return None
-            self._line.popleft()
-            self._frames -= 1
+            self._leave_line()
 
         def run() -> None:
             self._ahead = self._read(item)
@@ -404,6 +410,12 @@ class Stream(Generic[Message]):
         if not done.cancelled() and isinstance(error := done.exception(), Exception):
             self.counters.errors += 1
             self._on_error('window', error)
+
+    def _leave_line(self) -> None:
+        """The head's turn has come."""
+        if isinstance(self._line.popleft(), Incoming):
+            self._frames -= 1
+            self._on_room()
 
     def _drop_oldest_frame(self) -> None:
         oldest = next(item for item in self._line if isinstance(item, Incoming))

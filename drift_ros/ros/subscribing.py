@@ -4,6 +4,9 @@ Over UDP a large image is many packets, and a best-effort subscription loses the
 them, also where the publisher would send it again. So a subscription is reliable while every
 publisher of its topic offers that (as rosbag2 does it), and best-effort as soon as one does not,
 from which nothing would come otherwise.
+
+A subscription that keeps all does not take messages for which there is no room: they wait with the
+middleware, which holds a reliable publisher that keeps all, too, once its own limits are reached.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSHistoryPolicy, QoSPolicyKind, QoSProfile, QoSReliabilityPolicy
 from rclpy.qos_overriding_options import InvalidQosOverridesError
@@ -33,6 +37,20 @@ class InputError(DriftError):
     """A topic cannot be subscribed to."""
 
 
+class WhileRoom(MutuallyExclusiveCallbackGroup):
+    """Lets the executor take messages only while there is room for them. When there is room again,
+    the executor must be woken.
+    """
+
+    def __init__(self, room: Callable[[], bool]) -> None:
+        super().__init__()
+        self._room = room
+
+    def can_execute(self, entity: Any) -> bool:
+        """Asked before messages are waited for, and before one is taken."""
+        return self._room() and bool(super().can_execute(entity))
+
+
 class SensorSubscription:
     """A subscription whose reliability follows the publishers of its topic.
 
@@ -43,8 +61,10 @@ class SensorSubscription:
         kind: type of the messages.
         topic: relative or full name.
         callback: takes each message.
-        depth: messages that may wait for the executor.
+        depth: messages that may wait for the executor; the oldest are dropped.
         on_lost: takes how many messages more the middleware reports as lost.
+        room: whether there is room for another message. With it none is dropped: all that come
+            wait until there is, and `depth` is not used.
 
     Attributes:
         name: full name of the topic.
@@ -62,12 +82,14 @@ class SensorSubscription:
         callback: Callable[[Any], None],
         depth: int,
         on_lost: Callable[[int], None] = lambda count: None,
+        room: Callable[[], bool] | None = None,
     ) -> None:
         self._node = node
         self._kind = kind
         self._callback = callback
         self._depth = depth
         self._on_lost = on_lost
+        self._room = room
         self.name = str(node.resolve_topic_name(topic))
         self.lost = 0
         self._fixed = overridden(node, self.name, 'subscription', QoSPolicyKind.RELIABILITY)
@@ -97,9 +119,14 @@ class SensorSubscription:
         return RELIABLE if offers == {RELIABLE} else BEST_EFFORT
 
     def _subscribe(self) -> Any:
-        profile = QoSProfile(
-            history=QoSHistoryPolicy.KEEP_LAST, depth=self._depth, reliability=self._reliability
-        )
+        keep = QoSHistoryPolicy.KEEP_ALL if self._room else QoSHistoryPolicy.KEEP_LAST
+        profile = QoSProfile(history=keep, depth=self._depth, reliability=self._reliability)
+        if self._room and self._reliability == BEST_EFFORT:
+            log.warning(
+                '%s is to keep all images, and a publisher there is best-effort: what is lost on '
+                'the way is not sent again; let it offer reliable QoS',
+                self.name,
+            )
         events = {'incompatible_qos': self._incompatible, 'message_lost': self._count}
         try:
             try:
@@ -123,6 +150,7 @@ class SensorSubscription:
             self.name,
             self._callback,
             profile,
+            callback_group=WhileRoom(self._room) if self._room else None,
             event_callbacks=events,
             qos_overriding_options=overrides(self._node, self.name, 'subscription'),
         )

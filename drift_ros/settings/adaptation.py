@@ -79,6 +79,7 @@ class AdaptationSettings(Settings):
         le=60,
         description='Seconds per frame that a live node spends on fitting; tracking goes on '
         'unadapted until it is done. Offline it is done before tracking starts.',
+        json_schema_extra={'dynamic': True},
     )
     text: TextInversionSettings = TextInversionSettings()
     file: str = Field(

@@ -63,7 +63,13 @@ class RefinementSettings(Settings):
         description='Half width in px of the band that `grabcut` looks at.',
         json_schema_extra={'dynamic': True},
     )
-    iterations: int = Field(1, ge=1, le=20, description='Iterations of `grabcut`.')
+    iterations: int = Field(
+        1,
+        ge=1,
+        le=20,
+        description='Iterations of `grabcut`.',
+        json_schema_extra={'dynamic': True},
+    )
     margin: float = Field(
         0.1,
         ge=0,

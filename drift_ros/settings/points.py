@@ -48,7 +48,11 @@ class PointSettings(Settings):
         'query, interpolated (DiffTrack).',
     )
     radius: int = Field(
-        2, ge=1, le=32, description='Of `soft`: cells around the best one, in each direction.'
+        2,
+        ge=1,
+        le=32,
+        description='Of `soft`: cells around the best one, in each direction.',
+        json_schema_extra={'dynamic': True},
     )
     motion: Literal['flow', 'none'] = Field(
         'flow',
@@ -70,6 +74,7 @@ class PointSettings(Settings):
         le=1,
         description='Of `motion`: share of the largest weight in the frame that the place must '
         'have to which the flow leads.',
+        json_schema_extra={'dynamic': True},
     )
     trip: float = Field(
         2.0,
@@ -77,6 +82,7 @@ class PointSettings(Settings):
         le=1000,
         description='Of `motion`: distance in px from its start at which flow there and back is '
         'not trusted any more; a confidence of 0.5.',
+        json_schema_extra={'dynamic': True},
     )
     similarity: float = Field(
         0.5,
@@ -84,6 +90,7 @@ class PointSettings(Settings):
         lt=1,
         description='Of visibility `cycle`, where cosines are compared: cosine with what is sought '
         'from which on a point may be visible; a confidence of 0.5.',
+        json_schema_extra={'dynamic': True},
     )
     search: int = Field(
         12,
@@ -92,6 +99,7 @@ class PointSettings(Settings):
         description='Half width in cells of the square around the last place in which a visible '
         'point is sought; 0 searches the whole frame. A point that is not visible is always sought '
         'in the whole frame.',
+        json_schema_extra={'dynamic': True},
     )
     half_cell: bool = Field(
         True,
@@ -102,6 +110,7 @@ class PointSettings(Settings):
         'cycle',
         description='When a point counts as visible: `cycle`, if the place that was found leads '
         'back to the query; `always`, as in DiffTrack.',
+        json_schema_extra={'dynamic': True},
     )
     tolerance: float = Field(
         1.5,
@@ -109,6 +118,7 @@ class PointSettings(Settings):
         le=1000,
         description='Distance in cells from the query at which a point that leads back there has a '
         'confidence of 0.5; beyond it is not visible.',
+        json_schema_extra={'dynamic': True},
     )
     refresh: float = Field(
         0.5,
@@ -116,6 +126,7 @@ class PointSettings(Settings):
         le=1,
         description='Weight of what a visible point looks like in the present frame in what is '
         'sought in the next one; 0 seeks what the query looked like.',
+        json_schema_extra={'dynamic': True},
     )
     chunks: Literal['none', 'interleaved', 'consecutive'] = Field(
         'none',
@@ -123,10 +134,17 @@ class PointSettings(Settings):
         'chunks that all begin with the frame of the queries, `interleaved` over the clip (the '
         'released DiffTrack) or `consecutive`. A live stream is never cut so.',
     )
-    most: int = Field(1000, ge=1, le=100_000, description='Points that may be followed at a time.')
+    most: int = Field(
+        1000,
+        ge=1,
+        le=100_000,
+        description='Points that may be followed at a time.',
+        json_schema_extra={'dynamic': True},
+    )
     most_frames: int = Field(
         16,
         ge=1,
         le=1024,
         description='Frames that the queries of all points may be on; their descriptors are kept.',
+        json_schema_extra={'dynamic': True},
     )

@@ -32,6 +32,7 @@ class TargetSettings(Settings):
         description='Whether a part of one target that lies on another, similar one goes back to '
         'it: each connected component of similar targets shows one of them, as far as it is clear '
         'which. The papers do not.',
+        json_schema_extra={'dynamic': True},
     )
     min_score: float = Field(
         0.2,

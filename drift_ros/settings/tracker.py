@@ -55,6 +55,7 @@ class StreamSettings(Settings):
         description='Step back of the stamps in seconds from which on the stream restarts (a bag '
         'that loops); an '
         'older frame within less than that came late and is skipped.',
+        json_schema_extra={'dynamic': True},
     )
     max_pixels: int = Field(
         MAX_PIXELS,
@@ -62,6 +63,7 @@ class StreamSettings(Settings):
         le=MOST_PIXELS,
         description='Largest image in px, width times height; a larger one is skipped. Of '
         'compressed images the header is read before they are decoded.',
+        json_schema_extra={'dynamic': True},
     )
 
 

@@ -84,6 +84,7 @@ class Adapter:
     ) -> None:
         extractor = features.extractor
         self._settings = settings.adaptation
+        self.budget = settings.adaptation.budget
         self._live = live
         self._prepare = affinity.prepare
         self._features, self._memory = features, memory
@@ -163,7 +164,7 @@ class Adapter:
             number: of the next frame.
         """
         if self._fitting is not None:
-            self._go_on(self._settings.budget, number)
+            self._go_on(self.budget, number)
 
     def _go_on(self, seconds: float | None, number: int) -> None:
         fitting = self._fitting

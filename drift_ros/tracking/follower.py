@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Protocol
 
 from drift_ros.descriptors import Descriptors
+from drift_ros.settings import PointSettings
 from drift_ros.structures import TrackedPoints
 from drift_ros.tracking.window_buffer import BufferedFrame
 
@@ -31,6 +32,10 @@ class Follower(Protocol):
             entry: the frame.
             descriptors: of it (n = 1), as the extractor gives them.
         """
+        ...
+
+    def update(self, settings: PointSettings) -> None:
+        """Take over changed settings: those marked `dynamic`."""
         ...
 
     def go_back_to(self, number: int) -> None:

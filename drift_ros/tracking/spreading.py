@@ -51,7 +51,7 @@ class SpreadSegmenter:
     def __init__(self, extractor: FeatureExtractor, settings: TrackerSettings) -> None:
         self._extractor = extractor
         self._resolution = settings.features.resolution
-        self._temperature = settings.propagation.temperature
+        self.temperature = settings.propagation.temperature
         self._outlines = GrabCutSegmenter()
 
     def segment(self, image: NDArray[np.uint8], prompts: Sequence[Prompt]) -> list[Mask]:
@@ -87,7 +87,7 @@ class SpreadSegmenter:
         """Queries and keys whose products are logits, on grids that are not too fine."""
         if not self._extractor.heads:
             features = unit(_pooled(found.features), 1)
-            return Descriptors((features / self._temperature,), (features,), found.stride)
+            return Descriptors((features / self.temperature,), (features,), found.stride)
         return found.map(_pooled)
 
 

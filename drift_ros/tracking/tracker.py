@@ -95,11 +95,11 @@ class Tracker:
         length, stride = window_size(extractor, settings.window)
         self._buffer = WindowBuffer(length, stride, settings.window.history)
         self._targets = Targets()
-        affinity = create_affinity(settings.propagation, len(extractor.heads))
+        self._affinity = create_affinity(settings.propagation, len(extractor.heads))
         self._refiner = refiner or create_refiner(settings.refinement, extractor.device, segmenter)
         self._masks = MaskPropagator(
             self._targets,
-            affinity,
+            self._affinity,
             settings.propagation,
             settings.targets,
             self._buffer.history,
@@ -111,7 +111,7 @@ class Tracker:
         self._features = FeaturePipeline(
             extractor, length, settings.features.resolution, self._buffer.history
         )
-        self.adapter = Adapter(affinity, self._features, self._masks.memory, settings, live)
+        self.adapter = Adapter(self._affinity, self._features, self._masks.memory, settings, live)
         self._changes = ChangeLog(log)
         self._outputs = OutputQueue(self.stats)
         self.follower: Follower | None = None
@@ -160,9 +160,15 @@ class Tracker:
         frame is labelled by them.
         """
         self.settings = settings
+        self._affinity.settings = settings.propagation
         self._masks.update(settings.targets)
+        self.adapter.budget = settings.adaptation.budget
+        if isinstance(self.segmenter, SpreadSegmenter):
+            self.segmenter.temperature = settings.propagation.temperature
         if self._refiner is not None:
             self._refiner.settings = settings.refinement
+        if self.follower is not None:
+            self.follower.update(settings.points)
 
     @property
     def history(self) -> int:

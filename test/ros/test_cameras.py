@@ -176,7 +176,10 @@ def test_a_value_of_one_camera_is_checked_as_any_other(make_rig: Callable[..., A
     rig = make_rig(cameras=CAMERAS).start()
     assert not rig.set_parameter('left.max_rate', -1.0).successful
     assert not rig.set_parameter('left.max_rate', 'fast').successful
-    assert not rig.set_parameter('left.queue', 7).successful  # only before it is configured
+    # only before it is configured
+    assert not rig.set_parameter('left.image_history', 'keep_all').successful
+    assert rig.set_parameter('left.queue', 7).successful
+    assert [camera.stream.limit for camera in rig.node.cameras] == [7, 200]
     assert rig.set_parameter('left.depth.slop', 0.02).successful
     settings = [camera.settings.depth.slop for camera in rig.node.cameras]
     assert settings == [0.02, NodeSettings().depth.slop]

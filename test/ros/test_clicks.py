@@ -37,3 +37,17 @@ def test_clicks_add_targets_only_where_they_are_asked_for(
     for topic in ('image_mouse_left', 'clicked_point'):
         full = silent.client.resolve_topic_name(topic)
         assert silent.client.count_subscribers(full) == 0
+
+
+def test_clicks_are_taken_and_left_while_the_node_runs(
+    make_rig: Callable[..., Any], tools: Any
+) -> None:
+    rig = make_rig().start()
+    rig.show(0)
+    rig.arrived()
+    topic = rig.client.resolve_topic_name('image_mouse_left')
+    assert rig.set_parameter('clicks', True).successful
+    rig.publish('image_mouse_left', Point(x=16.0, y=16.0))
+    tools.until(lambda: rig.stream.tracker.targets)
+    assert rig.set_parameter('clicks', False).successful
+    tools.until(lambda: not rig.client.count_subscribers(topic))

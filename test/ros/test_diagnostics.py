@@ -15,11 +15,12 @@ from drift_ros.ros.stream import Counters
 from drift_ros.tracking.stages import Stages
 
 
-def level(diagnostics: Diagnostics, counters: Counters) -> int:
+def level(diagnostics: Diagnostics, counters: Counters, full: bool = False) -> int:
     stream: Any = SimpleNamespace(
         counters=counters,
         tracker=None,
         paused=False,
+        full=full,
         stages=Stages('queue', 'conversion', 'publishing'),
     )
     return int.from_bytes(diagnostics.status('active', stream).level, 'little')
@@ -43,3 +44,4 @@ def test_only_a_camera_that_is_silent_for_seconds_is_missing() -> None:
         assert level(diagnostics, counters) == OK
     diagnostics.heard -= SILENCE
     assert level(diagnostics, counters) == WARN
+    assert level(diagnostics, counters, full=True) == OK  # none is taken as long as these wait

@@ -65,6 +65,14 @@ def test_bad_images_are_skipped_and_the_next_one_is_tracked(
     assert log.count('skipped:') == 1  # the second one is only counted
 
 
+def test_the_largest_image_may_change(rig: Any, tools: Any) -> None:
+    rig.show(0)
+    rig.arrived()
+    assert rig.set_parameter('stream.max_pixels', 100).successful
+    rig.show(1)
+    tools.until(lambda: rig.counters().skipped.get('too many pixels') == 1)
+
+
 def test_broken_compressed_image(make_rig: Callable[..., Any], tools: Any, capfd: Any) -> None:
     rig = make_rig(image_transport='compressed').start()
     message = CompressedImage(format='jpeg', header=header(tools.stamp(0), tools.FRAME_ID))

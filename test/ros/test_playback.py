@@ -208,16 +208,17 @@ def test_in_step_no_frame_is_dropped(make_rig: Any, tools: Any, tmp_path: Path) 
 class Answering:
     """Answers images, but for some, as a tracker would."""
 
-    def __init__(self, ear: Ear, tools: Any, skipped: set[int]) -> None:
+    def __init__(self, ear: Ear, tools: Any, skipped: set[int], node: Any = None) -> None:
         from drift_ros.msg import TrackedObjectArray
 
-        publisher = ear.node.create_publisher(TrackedObjectArray, 'answers', 100)
+        node = node or ear.node
+        publisher = node.create_publisher(TrackedObjectArray, 'answers', 100)
 
         def answer(image: Image) -> None:
             if nanoseconds(image.header.stamp) not in skipped:
                 publisher.publish(TrackedObjectArray(header=image.header))
 
-        ear.node.create_subscription(Image, '/image', answer, 100)
+        node.create_subscription(Image, '/image', answer, 100)
 
 
 @pytest.mark.parametrize('ahead', [1, 3])
@@ -234,6 +235,39 @@ def test_in_step_goes_on_after_skipped_images(
     tools.until(lambda: ear.player.count_publishers('answers'))
     player.play()
     tools.until(lambda: len(images) == FRAMES)
+
+
+def test_in_step_waits_for_the_tracker_where_somebody_else_listens(
+    ear: Ear, bag: Path, tools: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A page that is open is matched before the tracker is: the first image must not go to it
+    alone.
+    """
+    from drift_ros.ros.tools.in_step import InStep
+
+    ear.listen(Image, '/image')
+    player = Player(ear.player, bag, rate=100, in_step=InStep(ear.player, 'answers'))
+    publisher = player._publishers['/image']
+    tools.until(publisher.get_subscription_count)
+    assert not player._met()
+    tracker = rclpy.create_node('tracker', context=ear.context)
+    ear.executor.add_node(tracker)
+    threading.Timer(0.2, Answering, [ear, tools, set(), tracker]).start()
+    assert player.wait_for_subscribers(tools.WAIT)
+    assert publisher.get_subscription_count() == 2
+    player.play()
+    assert not player._in_step._open
+    assert not caplog.records
+
+
+def test_in_step_plays_to_somebody_who_passes_images_on(ear: Ear, bag: Path, tools: Any) -> None:
+    from drift_ros.ros.tools.in_step import InStep
+
+    ear.listen(Image, '/image')
+    player = Player(ear.player, bag, rate=100, in_step=InStep(ear.player, 'answers'))
+    tools.until(player._publishers['/image'].get_subscription_count)
+    assert player.wait_for_subscribers(0.05)
+    assert not player._met()
 
 
 def test_in_step_ends_where_nobody_answers(

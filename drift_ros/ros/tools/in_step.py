@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -18,6 +19,7 @@ ANSWER = 30.0  # s
 PATIENCE = 3  # waits in a row without any answer
 TICK = 0.05  # s
 DEPTH = 100
+UNKNOWN = '_NODE_NAME_UNKNOWN_'  # until the graph has heard of the node
 
 
 class NoAnswerError(DriftError):
@@ -34,6 +36,7 @@ class InStep:
     """
 
     def __init__(self, node: Node, answers: str, ahead: int = 1) -> None:
+        self._node = node
         self._answers = answers
         self._ahead = ahead
         self._open: dict[int, None] = {}  # stamps, the oldest one first
@@ -41,6 +44,15 @@ class InStep:
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
         node.create_subscription(TrackedObjectArray, answers, self._answered, DEPTH, raw=True)
+
+    def met(self, images: Any) -> bool:
+        """Whether a publisher is matched with the tracker: with all readers that the graph knows,
+        and one of them is of a node that answers. Others, a page for example, may come earlier.
+        """
+        answering = self._node.get_publishers_info_by_topic(self._answers)
+        reading = self._node.get_subscriptions_info_by_topic(images.topic_name)
+        matched: bool = images.get_subscription_count() >= len(reading)
+        return matched and bool({*map(_node, answering)} & {*map(_node, reading)} - {UNKNOWN})
 
     def sent(self, image: bytes) -> None:
         """Wait, after an image was published, until so few are unanswered that the next may go.
@@ -80,3 +92,9 @@ class InStep:
             while next(iter(self._open)) != stamp:
                 del self._open[next(iter(self._open))]
             del self._open[stamp]
+
+
+def _node(endpoint: Any) -> str:
+    if UNKNOWN in (name := str(endpoint.node_name)):
+        return UNKNOWN
+    return f'{endpoint.node_namespace.rstrip("/")}/{name}'

@@ -86,11 +86,13 @@ class Player:
         return list(self._publishers)
 
     def wait_for_subscribers(self, timeout: float) -> bool:
-        """Wait until somebody listens to one of the topics; False if nobody does in time."""
+        """Wait until somebody listens to one of the topics; with `in_step`, until the tracker
+        listens to the images. False if nobody listens in time; somebody else may pass images on.
+        """
         end = time.monotonic() + timeout
-        while not any(p.get_subscription_count() for p in self._publishers.values()):
+        while not self._met():
             if time.monotonic() >= end or self._stop.wait(0.02):
-                return False
+                return self._heard()
         return True
 
     def play(self, progress: Progress = lambda seconds: None) -> None:
@@ -143,6 +145,14 @@ class Player:
             said = ', '.join(missing) or 'it has no topics'
             raise SourceError(f'nothing of {self._path} can be played: {said}')
         return publishers
+
+    def _met(self) -> bool:
+        if self._in_step is None:
+            return self._heard()
+        return self._in_step.met(self._publishers[self._images])
+
+    def _heard(self) -> bool:
+        return any(p.get_subscription_count() for p in self._publishers.values())
 
     def _wait(self, start: float, first: int, stamp: int) -> None:
         """Sleep until a message is due; meanwhile the clock goes on."""
