@@ -11,9 +11,8 @@ from drift_ros.propagation.affinity import (
 from drift_ros.propagation.attention import attend, spread
 from drift_ros.propagation.kernel import propagate, unit
 from drift_ros.propagation.memory import Memory
-from drift_ros.propagation.propagator import Propagator, Readout
+from drift_ros.propagation.propagator import Propagator
 from drift_ros.propagation.readout import (
-    Upsampling,
     confidences,
     corrected,
     one_hot,
@@ -21,6 +20,7 @@ from drift_ros.propagation.readout import (
     resize_nearest,
 )
 from drift_ros.propagation.reduction import ChannelReduction
+from drift_ros.propagation.upsampling import joint_bilateral_labels
 
 __all__ = [
     'Affinity',
@@ -29,12 +29,11 @@ __all__ = [
     'FeatureAffinity',
     'Memory',
     'Propagator',
-    'Readout',
-    'Upsampling',
     'attend',
     'confidences',
     'corrected',
     'create_affinity',
+    'joint_bilateral_labels',
     'one_hot',
     'propagate',
     'read_labels',

@@ -3,8 +3,8 @@ memory.
 
 Invariants: storage never grows after the first frame; the used part is one contiguous slice, so
 reading it copies nothing. References come first; they grow downwards from the middle, recent frames
-upwards and then round in a ring. Beyond that the order of entries has no meaning for propagation.
-Channels are innermost, as the products and the means read them.
+upwards, until the newest takes the place of another one. Beyond that the order of entries has no
+meaning for propagation. Channels are innermost, as the products and the means read them.
 """
 
 from __future__ import annotations
@@ -21,13 +21,15 @@ class Memory:
     """Keys and soft labels of remembered frames.
 
     Args:
-        recent: number m of most recent frames, 0 or more.
+        recent: number m of recent frames, 0 or more.
         references: number of prompted frames, 1 or more.
+        every: the older half of the recent frames are those whose numbers it divides.
     """
 
-    def __init__(self, recent: int, references: int) -> None:
+    def __init__(self, recent: int, references: int, every: int = 1) -> None:
         self._recent = recent
         self._references = references
+        self._every = every
         self.clear()
 
     def clear(self) -> None:
@@ -36,7 +38,6 @@ class Memory:
         self._labels: Tensor | None = None
         self._reference_frames: list[int] = []  # one per slot, from the middle downwards
         self._recent_frames: list[int] = []  # one per slot, from the middle upwards
-        self._oldest = 0  # ring slot that is overwritten next, once the ring is full
 
     def __len__(self) -> int:
         return len(self._reference_frames) + len(self._recent_frames)
@@ -69,7 +70,7 @@ class Memory:
         return slice(middle - len(self._reference_frames), middle + len(self._recent_frames))
 
     def add_recent(self, frame: int, descriptors: Descriptors, labels: Tensor) -> None:
-        """Remember a propagated frame; the oldest recent one gives way.
+        """Remember a propagated frame; once all places are taken another recent one gives way.
 
         Args:
             frame: its number.
@@ -82,10 +83,15 @@ class Memory:
             place = len(self._recent_frames)
             self._recent_frames.append(frame)
         else:
-            place = self._oldest
+            place = self._place_for(frame)
             self._recent_frames[place] = frame
-            self._oldest = (place + 1) % self._recent
         self._write(self._references + place, descriptors, labels)
+
+    def _place_for(self, frame: int) -> int:
+        """That of a frame which is neither new nor to stay, or else of the oldest."""
+        newest = (self._recent + 1) // 2
+        leaving = [n for n in self._recent_frames if n <= frame - newest and n % self._every]
+        return self._recent_frames.index(max(leaving, default=min(self._recent_frames)))
 
     def add_reference(self, frame: int, descriptors: Descriptors, labels: Tensor) -> None:
         """Remember a prompted frame, for as long as `drop_reference` does not remove it.
@@ -122,7 +128,6 @@ class Memory:
             (number, place) for place, number in enumerate(self._recent_frames) if number < frame
         )
         self._recent_frames = [number for number, _ in kept]
-        self._oldest = 0
         middle = self._references
         for stored in self._storage if kept else ():
             source = torch.tensor([middle + place for _, place in kept], device=stored.device)

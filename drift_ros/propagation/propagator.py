@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable
+from typing import TypeVar
 
 from torch import Tensor
 
@@ -11,24 +12,9 @@ from drift_ros.propagation.affinity import Affinity
 from drift_ros.propagation.memory import Memory
 
 Output = TypeVar('Output')
-Output_co = TypeVar('Output_co', covariant=True)
 
 
-class Readout(Protocol[Output_co]):
-    """Reads soft labels, and measures what it found."""
-
-    def __call__(self, soft: Tensor, stride: int, size: tuple[int, int]) -> Output_co:
-        """Make something of (K, h, w) soft labels.
-
-        Args:
-            soft: of a frame; to be left as it is.
-            stride: px per cell at the network's resolution.
-            size: (H, W) of the frame's image in px.
-        """
-        ...
-
-
-class Propagator(Generic[Output]):
+class Propagator:
     """Labels frames one after the other: propagate, read, measure, remember.
 
     Frames whose labels are given are references, which stay until they are dropped; every other one
@@ -36,24 +22,19 @@ class Propagator(Generic[Output]):
 
     Args:
         affinity: compares frames.
-        readout: reads and measures labels.
         recent: number of recent frames that are remembered, 0 or more.
         references: number of references, 1 or more.
+        every: as of `Memory`.
 
     Attributes:
         memory: the remembered frames.
     """
 
     def __init__(
-        self,
-        affinity: Affinity,
-        readout: Readout[Output],
-        recent: int,
-        references: int = 1,
+        self, affinity: Affinity, recent: int, references: int = 1, every: int = 1
     ) -> None:
         self._affinity = affinity
-        self._readout = readout
-        self.memory = Memory(recent, references)
+        self.memory = Memory(recent, references, every)
 
     def reset(self) -> None:
         """Forget everything."""
@@ -68,7 +49,7 @@ class Propagator(Generic[Output]):
         self,
         number: int,
         descriptors: Descriptors,
-        size: tuple[int, int],
+        read: Callable[[Tensor, int], Output],
         known: Tensor | None = None,
     ) -> Output:
         """Label a frame and remember it.
@@ -76,11 +57,12 @@ class Propagator(Generic[Output]):
         Args:
             number: of the frame.
             descriptors: prepared ones of the frame (n = 1).
-            size: (H, W) of its image in px.
+            read: makes something of (K, h, w) soft labels, which it leaves as they are, and of the
+                px per cell at the network's resolution.
             known: (T, K) bool, which remembered frames know about which label; None: all about all.
         """
         soft = self.propagate(descriptors, known)
-        output = self._readout(soft, descriptors.stride, size)
+        output = read(soft, descriptors.stride)
         self.memory.add_recent(number, descriptors, soft)
         return output
 

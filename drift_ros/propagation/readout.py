@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-Upsampling = Literal['bilinear', 'bicubic']
 CHUNK = 16  # channels that are brought to full size at a time; bounds memory for many targets
 
 
@@ -87,12 +84,10 @@ def _give_cells(
         cells[place] = slot
 
 
-def read_labels(
-    soft: Tensor, stride: int, size: tuple[int, int], upsampling: Upsampling = 'bilinear'
-) -> NDArray[np.uint8]:
+def read_labels(soft: Tensor, stride: int, size: tuple[int, int]) -> NDArray[np.uint8]:
     """The label map in pixels that soft labels stand for.
 
-    Upsampling by the stride, min-max normalisation of each channel over the image
+    Bilinear upsampling by the stride, min-max normalisation of each channel over the image
     (background included; a channel without any mass or without contrast stays as it is), argmax,
     NEAREST to the image's size (DINO's evaluation, `norm_mask`).
 
@@ -100,7 +95,6 @@ def read_labels(
         soft: (K, h, w) float32, channel 0 = background.
         stride: image px per cell at the resolution that the features were computed at.
         size: (H, W) of the original image.
-        upsampling: `bilinear` as there, or `bicubic`.
 
     Returns:
         (H, W) uint8 slots in 0..K-1; the lowest slot wins ties.
@@ -109,7 +103,9 @@ def read_labels(
     best = torch.full(fine, -torch.inf, device=soft.device)
     slots = torch.zeros(fine, dtype=torch.uint8, device=soft.device)
     for first in range(0, len(soft), CHUNK):
-        channels = _enlarged(soft[first : first + CHUNK], fine, upsampling)
+        channels = functional.interpolate(
+            soft[first : first + CHUNK, None], size=fine, mode='bilinear', align_corners=False
+        )[:, 0]
         for slot, channel in enumerate(channels, first):
             low, high = torch.aminmax(channel)
             contrast = high - low
@@ -122,19 +118,6 @@ def read_labels(
             torch.maximum(slots, wins.mul_(slot), out=slots)  # slots rise, so the last one wins
     labels: NDArray[np.uint8] = resize_nearest(slots, size).cpu().numpy()
     return labels
-
-
-def _enlarged(soft: Tensor, size: tuple[int, int], upsampling: Upsampling) -> Tensor:
-    """(K, H, W) of (K, h, w)."""
-    if upsampling == 'bicubic' and soft.device.type == 'cpu':  # the same in a ninth of the time
-        height, width = size
-        channels = np.empty((len(soft), height, width), np.float32)
-        for small, large in zip(soft.numpy(), channels, strict=True):
-            cv2.resize(small, (width, height), dst=large, interpolation=cv2.INTER_CUBIC)
-        return torch.from_numpy(channels)
-    return functional.interpolate(soft[:, None], size=size, mode=upsampling, align_corners=False)[
-        :, 0
-    ]
 
 
 def confidences(soft: Tensor, cells: Tensor) -> Tensor:

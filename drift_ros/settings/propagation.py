@@ -62,13 +62,21 @@ class PropagationSettings(Settings):
         description='How channels are reduced: `pca` (fitted to the first window after a start or '
         'a reset) or `random` (a seeded random projection).',
     )
-    upsampling: Literal['bilinear', 'bicubic'] = Field(
-        'bicubic',
+    upsampling: Literal['bilinear', 'joint_bilateral'] = Field(
+        'joint_bilateral',
         description='How soft labels are brought from cells to pixels: `bilinear` as in the '
-        'papers, or `bicubic`, which keeps thin parts better.',
+        'papers, or `joint_bilateral`, which lets outlines follow the colours of the image.',
     )
     memory: int = Field(
-        7, ge=0, le=128, description='Most recent frames that vote, besides the prompted ones.'
+        7, ge=0, le=128, description='Recent frames that vote, besides the prompted ones.'
+    )
+    memory_every: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description='Of frames that are older than the newest half of `memory`, only every n-th is '
+        'remembered, so that memory reaches further back; 1 remembers the most recent ones alone, '
+        'as the papers do.',
     )
     max_references: int = Field(
         4,

@@ -17,9 +17,9 @@ from drift_ros.interruption import checkpoint
 from drift_ros.propagation import (
     Affinity,
     Propagator,
-    Upsampling,
     confidences,
     corrected,
+    joint_bilateral_labels,
     one_hot,
     read_labels,
     resize_nearest,
@@ -59,10 +59,10 @@ class MaskReadout:
     Args:
         targets: the live targets, whose slots are the channels of soft labels.
         settings: when a target counts as seen.
-        upsampling: of soft labels.
+        upsampling: of soft labels, as the setting says.
     """
 
-    def __init__(self, targets: Targets, settings: TargetSettings, upsampling: Upsampling) -> None:
+    def __init__(self, targets: Targets, settings: TargetSettings, upsampling: str) -> None:
         self._targets = targets
         self._settings = settings
         self._upsampling = upsampling
@@ -71,17 +71,20 @@ class MaskReadout:
         """Take over changed settings."""
         self._settings = settings
 
-    def __call__(self, soft: Tensor, stride: int, size: tuple[int, int]) -> Masks:
-        """Masks in an image of a size (H, W) from (K, h, w) soft labels."""
-        return self.measure(*self.read(soft, stride, size))
+    def __call__(self, soft: Tensor, stride: int, image: NDArray[np.uint8]) -> Masks:
+        """Masks in an image (H, W, 3) from (K, h, w) soft labels."""
+        return self.measure(*self.read(soft, stride, image))
 
     def read(
-        self, soft: Tensor, stride: int, size: tuple[int, int]
+        self, soft: Tensor, stride: int, image: NDArray[np.uint8]
     ) -> tuple[Labels, dict[int, float]]:
         """Label map of ids and id -> confidence from (K, h, w) soft labels."""
         visible = soft.clone()
         visible[1:][soft[1:].amax((1, 2)) < self._settings.visibility_threshold] = 0
-        slots = read_labels(visible, stride, size, self._upsampling)
+        if self._upsampling == 'joint_bilateral':
+            slots = joint_bilateral_labels(visible, stride, image)
+        else:
+            slots = read_labels(visible, stride, (image.shape[0], image.shape[1]))
         cells = resize_nearest(torch.from_numpy(slots), (soft.shape[1], soft.shape[2]))
         scores = confidences(soft, cells.to(soft.device).long()).tolist()
         return self._targets.to_ids(slots), {
@@ -139,9 +142,9 @@ class MaskPropagator:
         self._appearance = Appearance(extractor, settings)
         self._propagator = Propagator(
             affinity,
-            self._readout,
             propagation.memory,
             propagation.max_references,
+            propagation.memory_every,
         )
         self.memory = self._propagator.memory
         self._refiner = refiner
@@ -222,7 +225,7 @@ class MaskPropagator:
             return self._readout.measure(labels, {})
         soft = self._propagator.propagate(descriptors, self._known())
         soft = self._correct(soft, entry, descriptors, expected)
-        found = self._readout(soft, descriptors.stride, size)
+        found = self._readout(soft, descriptors.stride, entry.frame.image)
         if entry.prompts:
             scores = {obj.id: obj.score for obj in found.objects}
             return self._take_prompts(entry, descriptors, found.labels, scores)

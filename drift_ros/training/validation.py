@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from drift_ros.features.base import FeatureExtractor, Window
 from drift_ros.propagation import FeatureAffinity, Propagator, one_hot, read_labels
@@ -30,12 +31,16 @@ def track(
     settings = settings or PropagationSettings()
     images = torch.from_numpy(clip.images).permute(0, 3, 1, 2).to(extractor.device)
     window = Window(images, tuple(range(len(images))), len(images))
-    propagator = Propagator(FeatureAffinity(settings), read_labels, settings.memory)
+    propagator = Propagator(FeatureAffinity(settings), settings.memory)
     first, *others = propagator.prepare(extractor.extract(window)).frames()
     size = clip.labels.shape[1], clip.labels.shape[2]
     given = one_hot(clip.labels[0], int(clip.ids.max()) + 1, first.grid)
     propagator.add_reference(0, first, given)
-    return [clip.labels[0], *(propagator.step(i, d, size) for i, d in enumerate(others, 1))]
+
+    def read(soft: Tensor, stride: int) -> NDArray[np.uint8]:
+        return read_labels(soft, stride, size)
+
+    return [clip.labels[0], *(propagator.step(i, d, read) for i, d in enumerate(others, 1))]
 
 
 def jaccard(found: Sequence[NDArray[np.uint8]], clip: Clip) -> list[float]:

@@ -74,6 +74,17 @@ def test_holds_what_a_list_would_hold(
         assert content(memory) == {f: float(f) for f in queue + references}
 
 
+def test_the_older_half_reaches_further_back() -> None:
+    memory = Memory(7, 1, every=4)
+    for frame in range(33):
+        memory.add_recent(frame, descriptors(frame), labels(frame))
+        if frame in (6, 29, 32):
+            held = {6: range(7), 29: (16, 20, 24, 26, 27, 28, 29), 32: (20, 24, *range(28, 33))}
+            assert content(memory) == {f: float(f) for f in held[frame]}
+    memory.truncate(29)
+    assert sorted(memory.frames) == [20, 24, 28]
+
+
 def test_storage_does_not_grow_and_reading_does_not_copy() -> None:
     memory = Memory(3, 2)
     memory.add_reference(0, descriptors(0), labels(0))

@@ -43,33 +43,35 @@ ORDER, TURNED = cells(0, 1, 2, 3, 4, 5), cells(5, 4, 3, 2, 1, 0)
 GIVEN = torch.eye(2)[torch.tensor([[1, 0, 0], [0, 0, 0]])].movedim(-1, 0)
 
 
-def make() -> tuple[Propagator[Tensor], list[int]]:
-    remembered: list[int] = []
+def read(soft: Tensor, stride: int) -> Tensor:
+    assert stride == 4
+    return soft.argmax(0)
 
-    def read(soft: Tensor, stride: int, size: tuple[int, int]) -> Tensor:
-        remembered.append(len(propagator.memory))
-        assert (stride, size) == (4, (8, 12))
-        return soft.argmax(0)
 
-    propagator = Propagator(Attention(), read, recent=2)
+def make() -> Propagator:
+    propagator = Propagator(Attention(), recent=2)
     first = propagator.prepare(described(TURNED, ORDER))
     propagator.add_reference(0, first, GIVEN)
-    return propagator, remembered
+    return propagator
 
 
 def test_queries_of_a_frame_meet_the_keys_of_remembered_ones() -> None:
-    propagator, _ = make()
+    propagator = make()
     moved = propagator.prepare(described(TURNED, TURNED))
-    assert propagator.step(1, moved, (8, 12)).tolist() == [[0, 0, 0], [0, 0, 1]]
+    assert propagator.step(1, moved, read).tolist() == [[0, 0, 0], [0, 0, 1]]
     assert [k.dtype for k in propagator.memory.keys] == [torch.float16] * 2
     assert torch.equal(propagator.memory.keys[1][-1].float(), TURNED[0])
 
 
 def test_a_frame_is_read_and_measured_before_it_is_remembered() -> None:
-    propagator, remembered = make()
+    propagator = make()
+
+    def remembered(*_: object) -> int:
+        return len(propagator.memory)
+
     for number in range(1, 4):
-        propagator.step(number, propagator.prepare(described(ORDER, ORDER)), (8, 12))
-    assert remembered == [1, 2, 3]
+        moved = propagator.prepare(described(ORDER, ORDER))
+        assert propagator.step(number, moved, remembered) == number
     assert sorted(propagator.memory.frames) == [0, 2, 3]
     propagator.propagate(propagator.prepare(described(ORDER, ORDER)))
     assert sorted(propagator.memory.frames) == [0, 2, 3]
@@ -80,11 +82,11 @@ def test_a_frame_is_read_and_measured_before_it_is_remembered() -> None:
 @pytest.mark.parametrize('similarity', ['cosine', 'dot'])
 def test_plain_features_are_queries_and_keys(similarity: str) -> None:
     settings = PropagationSettings(similarity=similarity, top_k=1, radius=0)  # type: ignore[arg-type]
-    propagator = Propagator(FeatureAffinity(settings), lambda soft, *_: soft.argmax(0), 2)
+    propagator = Propagator(FeatureAffinity(settings), 2)
     first, second = propagator.prepare(Descriptors.of(torch.cat([ORDER, 2 * TURNED]), 4)).frames()
     lengths = second.features.norm(dim=1)
     assert torch.allclose(
         lengths, torch.ones(()) if similarity == 'cosine' else 200 * torch.ones(())
     )
     propagator.add_reference(0, first, GIVEN)
-    assert propagator.step(1, second, (8, 12)).tolist() == [[0, 0, 0], [0, 0, 1]]
+    assert propagator.step(1, second, read).tolist() == [[0, 0, 0], [0, 0, 1]]

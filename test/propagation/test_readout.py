@@ -6,7 +6,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torch.nn import functional
 
 from drift_ros.propagation import confidences, one_hot, read_labels
 
@@ -107,15 +106,3 @@ def test_confidence_is_the_mean_over_owned_cells() -> None:
     soft = torch.tensor([[[0.6, 0.2]], [[0.4, 0.8]], [[0.0, 0.1]]])
     found = confidences(soft, torch.tensor([[0, 1]]))
     torch.testing.assert_close(found, torch.tensor([0.6, 0.8, 0.1]))
-
-
-def test_bicubic_upsampling_is_that_of_torch() -> None:
-    soft = torch.rand(20, 9, 13, generator=torch.Generator().manual_seed(0))
-    large = functional.interpolate(soft[:, None], scale_factor=4, mode='bicubic')[:, 0]
-    low, high = large.amin((1, 2), keepdim=True), large.amax((1, 2), keepdim=True)
-    scores = ((large - low) / (high - low)).sort(0, descending=True)
-    certain = (scores.values[0] - scores.values[1] > 1e-5).numpy()
-    found = read_labels(soft, 4, (36, 52), 'bicubic')
-    assert certain.mean() > 0.99
-    assert (found == scores.indices[0].numpy())[certain].all()
-    assert (found != read_labels(soft, 4, (36, 52))).any()

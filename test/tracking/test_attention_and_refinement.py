@@ -63,9 +63,10 @@ def test_queries_and_keys_cannot_be_reduced() -> None:
 
 @pytest.mark.parametrize('feedback', [True, False])
 def test_grabcut_sharpens_the_masks_of_any_extractor(feedback: bool) -> None:
-    plain = track()
+    blurred = {'propagation__upsampling': 'bilinear'}
+    plain = track(**blurred)
     refined = track(
-        refinement__backend='grabcut', refinement__feedback=feedback, refinement__band=4
+        refinement__backend='grabcut', refinement__feedback=feedback, refinement__band=4, **blurred
     )
     truth = [red_mask(i) for i in range(6)]
     better = [
@@ -91,7 +92,7 @@ def test_a_refined_mask_is_remembered_if_that_is_asked_for(
 ) -> None:
     refiner = Grows(RefinementSettings(backend='grabcut', feedback=feedback))
     monkeypatch.setattr('drift_ros.tracking.tracker.create_refiner', lambda *_: refiner)
-    tracker = make_tracker()
+    tracker = make_tracker(propagation__upsampling='bilinear')
     tracker.step(clip_frame(0), PROMPTS)
     (result,) = tracker.step(clip_frame(1))
     published = int((result.labels == 1).sum())

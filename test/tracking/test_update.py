@@ -24,6 +24,8 @@ FRAMES = 9
 START = {
     'features.resolution': 0,
     'propagation.memory': 2,
+    'propagation.memory_every': 1,
+    'propagation.upsampling': 'bilinear',
     'propagation.radius': 4,
     'propagation.temperature': 0.05,
     'targets.visibility_threshold': 0.3,

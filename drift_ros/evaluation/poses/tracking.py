@@ -36,7 +36,7 @@ class PoseTracker:
         self._features = FeaturePipeline(extractor, length, side, length)
         propagation = settings.propagation
         affinity = create_affinity(propagation, len(extractor.heads))
-        self._propagator = Propagator(affinity, _read, propagation.memory)
+        self._propagator = Propagator(affinity, propagation.memory, every=propagation.memory_every)
         self._size = (0, 0)
 
     def step(self, index: int, stamp: int, image: NDArray[np.uint8]) -> list[tuple[int, Joints]]:
@@ -74,11 +74,10 @@ class PoseTracker:
 
     def _find(self, number: int, descriptors: Descriptors) -> Joints:
         if len(self._propagator.memory):
-            return self._propagator.step(number, descriptors, self._size)
+            return self._propagator.step(number, descriptors, self._read)
         given = draw_joints(self._given, self._size, descriptors.grid)
         self._propagator.add_reference(number, descriptors, given)
-        return _read(given, descriptors.stride, self._size)
+        return self._read(given)
 
-
-def _read(soft: Tensor, stride: int, size: tuple[int, int]) -> Joints:
-    return read_joints(soft, size)
+    def _read(self, soft: Tensor, _: int = 0) -> Joints:
+        return read_joints(soft, self._size)
