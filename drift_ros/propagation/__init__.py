@@ -1,5 +1,5 @@
 """Descriptors and labels of remembered frames in, labels of the current frame out. Needs torch
-and OpenCV only.
+only.
 """
 
 from drift_ros.propagation.affinity import (
@@ -20,7 +20,6 @@ from drift_ros.propagation.readout import (
     resize_nearest,
 )
 from drift_ros.propagation.reduction import ChannelReduction
-from drift_ros.propagation.upsampling import joint_bilateral_labels
 
 __all__ = [
     'Affinity',
@@ -33,7 +32,6 @@ __all__ = [
     'confidences',
     'corrected',
     'create_affinity',
-    'joint_bilateral_labels',
     'one_hot',
     'propagate',
     'read_labels',

@@ -19,7 +19,6 @@ from drift_ros.propagation import (
     Propagator,
     confidences,
     corrected,
-    joint_bilateral_labels,
     one_hot,
     read_labels,
     resize_nearest,
@@ -34,6 +33,7 @@ from drift_ros.tracking.prompting import paint
 from drift_ros.tracking.stages import Stages
 from drift_ros.tracking.states import TargetStates, Track
 from drift_ros.tracking.targets import Targets
+from drift_ros.tracking.upsampling import joint_bilateral_labels
 from drift_ros.tracking.window_buffer import BufferedFrame
 
 Labels = NDArray[np.uint8]

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from drift_ros.propagation import joint_bilateral_labels, upsampling
+from drift_ros.tracking import upsampling
+from drift_ros.tracking.upsampling import joint_bilateral_labels
 
 
 def by_definition(
