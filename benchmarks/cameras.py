@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from live import ANSWER, SETTLE, START, Camera, Clip, process, render
+from live import ANSWER, SETTLE, START, Camera, Clip, cpu_time, process, render
 
 from drift_ros.demo.process import find_executable
 from drift_ros.prompts import Prompt
@@ -27,7 +27,8 @@ def main() -> None:
     """Measure and print the table."""
     options = arguments()
     clip = render(options.scene, options.size)
-    print('| cameras | frames/s of each | all | p50, ms | p95, ms | memory, MiB |\n|' + '---|' * 6)
+    print('| cameras | frames/s of each | all | p50, ms | p95, ms | CPU per frame, ms | MiB |')
+    print('|' + '---|' * 7)
     for count in options.cameras:
         print('| ' + ' | '.join(row(options, clip, count)) + ' |', flush=True)
 
@@ -56,10 +57,11 @@ def row(options: argparse.Namespace, clip: Clip, count: int) -> list[str]:
             client.reset_targets([Prompt(mask=mask) for mask in clip.masks], stamp)
             cameras.append(camera)
         run(cameras, clip, options.rate, SETTLE)
-        begin = time.monotonic()
+        begin, cpu = time.monotonic(), cpu_time(pid)
         stamps = run(cameras, clip, options.rate, options.seconds)
         seconds = time.monotonic() - begin
         time.sleep(1.0)
+        cpu = cpu_time(pid) - cpu
         memory = resident(pid)
     rates, latencies = [], list[float]()
     for camera, sent in zip(cameras, stamps, strict=True):
@@ -68,7 +70,9 @@ def row(options: argparse.Namespace, clip: Clip, count: int) -> list[str]:
         latencies += answered
     half, most = np.percentile(latencies, (50, 95)) * 1e3 if latencies else (np.nan, np.nan)
     each = ', '.join(f'{rate:.1f}' for rate in rates)
-    return [str(count), each, f'{sum(rates):.1f}', f'{half:.0f}', f'{most:.0f}', f'{memory:.0f}']
+    per_frame = cpu / max(1, len(latencies)) * 1e3
+    numbers = [f'{number:.0f}' for number in (half, most, per_frame, memory)]
+    return [str(count), each, f'{sum(rates):.1f}', *numbers]
 
 
 def run(cameras: list[Camera], clip: Clip, rate: float, seconds: float) -> list[list[int]]:

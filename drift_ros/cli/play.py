@@ -20,6 +20,10 @@ class NoRosError(DriftError):
     """A command needs ROS 2, which this Python does not have."""
 
 
+class NoListenerError(DriftError):
+    """What is to be tracked frame by frame reaches nobody."""
+
+
 @contextmanager
 def needs_ros(command: str) -> Iterator[None]:
     """What is imported in the block comes with ROS."""
@@ -75,6 +79,11 @@ def play(
             console.input('Enter starts it ')
         patience = max(wait_for_subscribers, MEETING if in_step else 0.0)
         if patience and not player.wait_for_subscribers(patience):
+            if in_step:
+                raise NoListenerError(
+                    f'nobody listens to {player.images} after {patience:g} s: start the tracker '
+                    f'with image:={player.images}, and activate it'
+                )
             console.print(f'nobody listens after {patience:g} s; playing all the same')
         with Progress(*_columns(), console=console, transient=True) as bar:
             task = bar.add_task('playing', total=player.duration or 1.0)

@@ -270,6 +270,17 @@ def test_in_step_plays_to_somebody_who_passes_images_on(ear: Ear, bag: Path, too
     assert not player._met()
 
 
+def test_in_step_is_refused_where_nobody_takes_images(
+    ear: Ear, bag: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from drift_ros.cli import play
+
+    ear.listen(String, '/words')
+    monkeypatch.setattr(play, 'MEETING', 0.1)
+    with pytest.raises(play.NoListenerError, match='image:=/image'):
+        play.play(bag, 1.0, False, False, None, False, 0.0, 'answers', 1)
+
+
 def test_in_step_ends_where_nobody_answers(
     ear: Ear, bag: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,13 +81,19 @@ class Player:
         self.published = 0
 
     @property
+    def images(self) -> str:
+        """Topic of the images that `in_step` waits for; empty without it."""
+        return self._images
+
+    @property
     def topics(self) -> list[str]:
         """What is played."""
         return list(self._publishers)
 
     def wait_for_subscribers(self, timeout: float) -> bool:
         """Wait until somebody listens to one of the topics; with `in_step`, until the tracker
-        listens to the images. False if nobody listens in time; somebody else may pass images on.
+        listens to the images. False if nobody listens (to the images) in time; who does instead of
+        the tracker may pass them on to it.
         """
         end = time.monotonic() + timeout
         while not self._met():
@@ -152,7 +158,8 @@ class Player:
         return self._in_step.met(self._publishers[self._images])
 
     def _heard(self) -> bool:
-        return any(p.get_subscription_count() for p in self._publishers.values())
+        chosen = [self._images] if self._in_step else self._publishers
+        return any(self._publishers[topic].get_subscription_count() for topic in chosen)
 
     def _wait(self, start: float, first: int, stamp: int) -> None:
         """Sleep until a message is due; meanwhile the clock goes on."""
