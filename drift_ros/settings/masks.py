@@ -37,9 +37,9 @@ class RefinementSettings(Settings):
     )
     every: int = Field(
         1,
-        ge=1,
+        ge=0,
         le=1000,
-        description='Every which frame is refined; the others stay as they are.',
+        description='Every which frame is refined; the others stay as they are. 0 refines none.',
         json_schema_extra={'dynamic': True},
     )
     min_iou: float = Field(

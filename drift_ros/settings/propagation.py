@@ -13,13 +13,18 @@ class PropagationSettings(Settings):
     """How labels travel from remembered frames to the current one."""
 
     temperature: float = Field(
-        0.1, ge=1e-3, le=10, description='Softmax temperature of the affinity, dimensionless.'
+        0.1,
+        ge=1e-3,
+        le=10,
+        description='Softmax temperature of the affinity, dimensionless.',
+        json_schema_extra={'dynamic': True},
     )
     top_k: int = Field(
         10,
         ge=1,
         le=4096,
         description='Strongest matches per cell that vote, over all remembered frames together.',
+        json_schema_extra={'dynamic': True},
     )
     radius: int = Field(
         12,
@@ -27,23 +32,27 @@ class PropagationSettings(Settings):
         le=512,
         description='Half width of the square search window in feature cells, or radius of the '
         'disc; 0 searches the whole frame.',
+        json_schema_extra={'dynamic': True},
     )
     window: Literal['square', 'disc'] = Field(
         'square',
         description='Shape of the search window: `square` (DINO, DIFT, TED) or `disc` (CRW: cells '
         'nearer than the radius).',
+        json_schema_extra={'dynamic': True},
     )
     mask_references: bool = Field(
         True,
         description='Whether the window holds for prompted frames too (DINO, DIFT, TED). Without '
         'it they are searched as a whole (CRW), which finds targets again elsewhere and costs more '
         'time.',
+        json_schema_extra={'dynamic': True},
     )
     attention_window: bool = Field(
         False,
         description='Whether attention is limited to `top_k` matches inside `radius`, as features '
         'are; else it is one softmax over all remembered frames (extractors that read attention '
         'only, which use neither temperature nor similarity).',
+        json_schema_extra={'dynamic': True},
     )
     similarity: Literal['cosine', 'dot'] = Field(
         'cosine',

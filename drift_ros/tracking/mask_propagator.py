@@ -274,7 +274,8 @@ class MaskPropagator:
     def _refine(self, entry: BufferedFrame, found: Masks, soft: Tensor) -> tuple[Masks, Tensor]:
         """Refined masks, and soft labels corrected by what that changed."""
         refiner = self._refiner
-        if refiner is None or entry.number % refiner.settings.every:
+        every = refiner.settings.every if refiner is not None else 0
+        if refiner is None or not every or entry.number % every:
             return found, soft
         with self._stages.measure('refinement'):
             labels = refiner.refine(entry.frame.image, found.labels)

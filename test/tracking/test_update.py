@@ -32,7 +32,12 @@ START = {
 }
 REFINED = {'refinement.backend': 'grabcut', 'refinement.min_iou': 0.2}
 CHANGED: dict[str, Any] = {
-    'refinement.every': 1000,
+    'propagation.temperature': 0.5,
+    'propagation.top_k': 40,
+    'propagation.radius': 2,
+    'propagation.window': 'disc',
+    'propagation.mask_references': False,
+    'refinement.every': 0,
     'refinement.min_iou': 0.97,
     'refinement.feedback': False,
     'refinement.band': 2,
@@ -52,6 +57,7 @@ CHANGED: dict[str, Any] = {
     'points.refresh': 0.0,
 }
 OTHERS = {  # what this scene does not show
+    'propagation.attention_window',
     'adaptation.budget',
     'refinement.margin',
     'targets.reacquire',
