@@ -43,6 +43,7 @@ from drift_ros.tracking.spreading import SpreadSegmenter
 from drift_ros.tracking.stages import Stages
 from drift_ros.tracking.stream import ChangeLog, follows_on, restart_reason
 from drift_ros.tracking.targets import Target, Targets
+from drift_ros.tracking.threads import share_cores
 from drift_ros.tracking.window_buffer import BufferedFrame, FrameWindow, WindowBuffer, window_size
 
 log = logging.getLogger(__name__)
@@ -124,7 +125,8 @@ class Tracker:
         live: bool = False,
         beside: Tracker | None = None,
     ) -> Tracker:
-        """Make the extractor and the segmenter that the settings name, and a tracker over them.
+        """Make the extractor and the segmenter that the settings name, and a tracker over them. If
+        it describes frames in another thread, torch gets half of the cores for each (`threads`).
 
         Args:
             settings, initial_prompts, live: as for the tracker itself.
@@ -143,7 +145,10 @@ class Tracker:
             segmenter = SpreadSegmenter(extractor, settings)
         else:
             segmenter = prompts.create_segmenter(settings.prompts, extractor.device)
-        return cls(extractor, segmenter, settings, initial_prompts, live)
+        made = cls(extractor, segmenter, settings, initial_prompts, live)
+        if made._looks_ahead:
+            share_cores()
+        return made
 
     @property
     def targets(self) -> dict[int, str]:

@@ -360,7 +360,7 @@ def test_stop_under_load_joins_and_gives_up_what_waits() -> None:
     rig.stream.limit = 100
     original = rig.tracker.step
 
-    def slow(frame: Frame) -> list[TrackingResult]:
+    def slow(frame: Frame, upcoming: Any = None) -> list[TrackingResult]:
         time.sleep(0.02)
         return list(original(frame))
 

@@ -19,6 +19,7 @@ from drift_ros.features import Descriptors, Window
 from drift_ros.interruption import GivenUpError, Work, checkpoint
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.structures import FailedFrames, Frame, TrackedPoints, TrackerOutput
+from drift_ros.tracking.threads import share_cores
 from drift_ros.tracking.upcoming import Peekable
 from drift_ros.tracking.window_buffer import BufferedFrame
 
@@ -265,6 +266,20 @@ def test_nobody_is_asked_where_nothing_can_be_described_ahead(targets: bool) -> 
     for index in range(3):
         (result,) = tracker.step(clip_frame(index), [] if index else prompts, upcoming=upcoming)
         assert result.frame.index == index
+
+
+@pytest.mark.parametrize(('given', 'threads'), [(None, 3), ('8', 8)])
+def test_two_threads_share_the_cores(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, threads: int
+) -> None:
+    now = [8]
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    if given:
+        monkeypatch.setenv('OMP_NUM_THREADS', given)
+    monkeypatch.setattr('os.sched_getaffinity', lambda _: set(range(6)))
+    monkeypatch.setattr('torch.set_num_threads', lambda count: now.append(count))
+    share_cores.__wrapped__()
+    assert now[-1] == threads
 
 
 def broken_source() -> Iterator[int]:
