@@ -176,13 +176,13 @@ class Strip {
     for (int64_t x = left; x < std::min(s_.width, left + columns()); x += COLUMNS)
       if (load(tiles_[count_], top, x)) ++count_;
     if (!count_) return;
-    for (int64_t t = 0; t < s_.frames; ++t)
-      // From the middle outwards: near matches are good ones and raise the threshold early.
-      for (int64_t step = 0; step <= 2 * (s_.reach + ROWS); ++step) {
-        const int64_t y = top + ROWS / 2 + (step % 2 ? -(step + 1) / 2 : step / 2);
-        const bool near = y >= top - s_.reach && y < top + ROWS + s_.reach;
-        if (near && y >= 0 && y < s_.height) scan(t, y);
-      }
+    // From the middle outwards: near matches are good ones and raise the threshold early.
+    for (int64_t step = 0; step <= 2 * (s_.reach + ROWS); ++step) {
+      const int64_t y = top + ROWS / 2 + (step % 2 ? -(step + 1) / 2 : step / 2);
+      const bool near = y >= top - s_.reach && y < top + ROWS + s_.reach;
+      if (near && y >= 0 && y < s_.height)
+        for (int64_t t = 0; t < s_.frames; ++t) scan(t, y);
+    }
   }
 
  private:
