@@ -43,7 +43,7 @@ def evaluate_points(
 
     if mode not in ('first', 'strided'):
         raise SettingsError(f'--queries is {mode!r}: queries are first or strided')
-    method = _method(features, config, device, assignments)
+    method = choose_method(features, config, device, assignments)
     console = Console(stderr=True)
     record = run.evaluate(
         _clips(data, layout, split, limit, names),
@@ -68,9 +68,14 @@ def evaluate_points(
         raise typer.Exit(PARTLY)
 
 
-def _method(
+def choose_method(
     features: str | None, config: str | None, device: str | None, assignments: Sequence[str]
 ) -> PointMethod:
+    """What a row of a table names: `no-motion`, `flow`, or our tracker with its extractor.
+
+    Raises:
+        DriftError: the settings name something that is missing or unusable.
+    """
     from drift_ros.cli.options import tracker_settings
     from drift_ros.evaluation.points.methods import ChainedFlow, Ours, Still
 
@@ -91,6 +96,10 @@ def _clips(
     if layout == 'tap-vid':
         found = tap_vid.clips(Path(data).expanduser(), limit)
         return (clip for clip in found if not wanted or clip.name in wanted)
+    if data not in rendered.FRAMES:
+        raise SettingsError(
+            f'{data!r} is no set of {layout}: there are {", ".join(rendered.FRAMES)}'
+        )
     if split not in (None, 'val', 'test'):
         raise SettingsError(f'--split is {split!r}: rendered-points has test and val')
-    return rendered.clips(split or 'test', limit, wanted)  # type: ignore[arg-type]
+    return rendered.clips(split or 'test', limit, wanted, data)  # type: ignore[arg-type]

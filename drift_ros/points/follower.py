@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,9 +17,15 @@ from drift_ros.interruption import checkpoint
 from drift_ros.points.grid import Grid
 from drift_ros.points.matching import FrameMaps, Matcher, Vectors
 from drift_ros.points.motion import Motion
+from drift_ros.points.registration import Image, flatten, register
 from drift_ros.settings import PointSettings
 from drift_ros.structures import TrackedPoints
 from drift_ros.tracking.window_buffer import BufferedFrame
+
+Floats = NDArray[np.float32]
+
+NEAR, FAR = 6.0, 24.0  # px that registration moves a point by that the flow, or its look, led to
+RETURN = 0.7  # px from its start beyond which a patch that is sought there and back is another one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +34,14 @@ class Queries:
 
     ids: NDArray[np.int64]
     positions: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A frame of queries: what points are compared with, and its image without light and shade."""
+
+    maps: FrameMaps
+    image: Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +87,8 @@ class PointFollower:
     """Follows points from frame to frame.
 
     Results depend on the frames, the queries and the settings only. Memory is bounded: what was
-    known after each of the last `history` frames, and the descriptors of the frames of queries.
+    known after each of the last `history` frames, and the descriptors and images of the frames of
+    queries.
 
     Args:
         settings: how.
@@ -114,7 +129,7 @@ class PointFollower:
         self._next_id = 1
         self.count = 0
         self._queries: dict[int, Queries] = {}  # by the number of their frame
-        self._sources: dict[int, FrameMaps] = {}  # likewise
+        self._sources: dict[int, Source] = {}  # likewise
         self._states: dict[int, State] = {}  # by the number of the frame after which they hold
 
     def add(self, number: int, positions: NDArray[np.float32]) -> NDArray[np.int64]:
@@ -179,7 +194,7 @@ class PointFollower:
     def go_back_to(self, number: int) -> None:
         """Forget what was found from this frame number on; queries stay."""
         self._states = {n: state for n, state in self._states.items() if n < number}
-        self._sources = {n: maps for n, maps in self._sources.items() if n < number}
+        self._sources = {n: each for n, each in self._sources.items() if n < number}
 
     def miss(self, numbers: Collection[int]) -> None:
         """Drop the points whose queries are on frames that failed."""
@@ -216,7 +231,7 @@ class PointFollower:
 
     def _begin(self, queries: Queries, entry: BufferedFrame, frame: FrameMaps, grid: Grid) -> Found:
         """Points on the frame of their query."""
-        self._sources[entry.number] = frame
+        self._sources[entry.number] = Source(frame, flatten(entry.frame.image))
         count, device = len(queries.ids), frame.keys[0].device
         places = grid.to_cells(torch.from_numpy(queries.positions).to(device))
         seen = torch.ones(count, dtype=torch.bool, device=device)
@@ -234,47 +249,24 @@ class PointFollower:
 
     def _find(self, state: State, entry: BufferedFrame, frame: FrameMaps, grid: Grid) -> Found:
         """Points of earlier frames."""
-        settings = self._settings
-        device = state.places.device
+        settings, device = self._settings, state.places.device
         flowing, trip = self._move(state, entry)
-        moved = grid.to_cells(torch.from_numpy(flowing).to(device))
-        around = None
-        if settings.search:
-            around = torch.where(state.visible[:, None], moved, torch.nan)
-        places = torch.empty_like(state.places)
-        shares, error = (torch.zeros(len(places), device=device) for _ in range(2))
-        for number in np.unique(state.born).tolist():
-            chosen = np.flatnonzero(state.born == number)
-            rows = torch.from_numpy(chosen).to(device)
-            source, given = self._sources[number], self._queries[number]
-            order = np.searchsorted(given.ids, state.ids[chosen])
-            start = grid.to_cells(torch.from_numpy(given.positions[order]).to(device))
-            if settings.readout == 'field':
-                places[rows] = self._matcher.field(start, frame, source)
-            else:
-                places[rows], shares[rows] = self._matcher.find_and_compare(
-                    state.vectors[rows],
-                    frame,
-                    source=source,
-                    around=None if around is None else around[rows],
-                    others=moved[rows],
-                )
-            if settings.visibility == 'cycle':
-                back = self._matcher.find(frame.sample(places[rows]), source, source=frame)
-                error[rows] = (back - start).norm(dim=1) / settings.tolerance
-        positions = grid.to_pixels(places).cpu().numpy()
-        agreed = (trip <= settings.trip) & (shares.cpu().numpy() >= settings.agreement)
         height, width = grid.size
         left = ((flowing < -0.5) | (flowing >= [width - 0.5, height - 0.5])).any(1)
         left &= state.visible.cpu().numpy()
-        agreed |= left
-        positions[agreed] = flowing[agreed]
-        on_flow = torch.from_numpy(agreed).to(device)
-        places = torch.where(on_flow[:, None], moved, places)
+        places, stays = self._compare(state, flowing, trip <= settings.trip, frame, grid)
+        on_flow = stays.cpu().numpy() | left
+        positions = grid.to_pixels(places).cpu().numpy()
+        positions[on_flow] = flowing[on_flow]
+        doubt = np.asarray(trip / np.float32(settings.trip))  # distance / limit of each check
+        if settings.visibility == 'cycle':
+            self._return(state, ~on_flow, positions, doubt, frame, grid)
+        if settings.registration:
+            self._register(state, ~left, on_flow, positions, doubt, entry.frame.image)
+        places = grid.to_cells(torch.from_numpy(positions).to(device))
         confidence = torch.ones(len(places), device=device)
         if settings.visibility == 'cycle':
-            travelled = torch.from_numpy(trip / np.float32(settings.trip)).to(device)
-            confidence = torch.exp2(-(torch.where(on_flow, travelled, error) ** 2))
+            confidence = torch.exp2(-(torch.from_numpy(doubt).to(device) ** 2))
             if (cosine := frame.similarity(state.vectors, places)) is not None:
                 rise = (cosine - settings.similarity) / (1 - settings.similarity)
                 confidence = confidence.minimum((0.5 + 0.5 * rise).clamp(0, 1))
@@ -292,6 +284,88 @@ class PointFollower:
             vectors=vectors,
         )
         return Found(state, confidence)
+
+    def _groups(self, state: State) -> Iterator[tuple[Source, NDArray[np.int64], Floats]]:
+        """Frames of queries, the rows of their points, and where these were asked for, in px."""
+        for number in np.unique(state.born).tolist():
+            rows = np.flatnonzero(state.born == number)
+            given = self._queries[number]
+            order = np.searchsorted(given.ids, state.ids[rows])
+            yield self._sources[number], rows, given.positions[order]
+
+    def _compare(
+        self,
+        state: State,
+        flowing: Floats,
+        trusted: NDArray[np.bool_],
+        frame: FrameMaps,
+        grid: Grid,
+    ) -> tuple[Tensor, Tensor]:
+        """Places (N, 2) in cells: those to which trusted flow leads where descriptors agree, else
+        those that they find; and (N,) bool, which are of the flow.
+        """
+        device = state.places.device
+        moved = grid.to_cells(torch.from_numpy(flowing).to(device))
+        around = None
+        if self._settings.search:
+            around = torch.where(state.visible[:, None], moved, torch.nan)
+        stay = torch.where(torch.from_numpy(trusted).to(device)[:, None], moved, torch.nan)
+        places, stays = torch.empty_like(moved), torch.zeros_like(state.visible)
+        for source, chosen, asked in self._groups(state):
+            rows = torch.from_numpy(chosen).to(device)
+            if self._settings.readout == 'field':
+                start = grid.to_cells(torch.from_numpy(asked).to(device))
+                places[rows] = self._matcher.field(start, frame, source.maps)
+            else:
+                places[rows], stays[rows] = self._matcher.stay_or_find(
+                    state.vectors[rows],
+                    frame,
+                    stay[rows],
+                    self._settings.agreement,
+                    source=source.maps,
+                    around=None if around is None else around[rows],
+                )
+        return places, stays
+
+    def _return(
+        self,
+        state: State,
+        chosen: NDArray[np.bool_],
+        positions: Floats,
+        doubt: Floats,
+        frame: FrameMaps,
+        grid: Grid,
+    ) -> None:
+        """Write into `doubt` how far from their queries some points lead back by descriptors."""
+        for source, group, asked in self._groups(state):
+            rows = chosen[group]
+            if rows.any():
+                places, start = (
+                    grid.to_cells(torch.from_numpy(each[rows]).to(state.places.device))
+                    for each in (positions[group], asked)
+                )
+                back = self._matcher.find(frame.sample(places), source.maps, source=frame)
+                distance = (back - start).norm(dim=1) / self._settings.tolerance
+                doubt[group[rows]] = distance.cpu().numpy()
+
+    def _register(
+        self,
+        state: State,
+        chosen: NDArray[np.bool_],
+        on_flow: NDArray[np.bool_],
+        positions: Floats,
+        doubt: Floats,
+        image: Image,
+    ) -> None:
+        """Bring some points to where the image around their query is found near them."""
+        now = flatten(image)
+        for source, group, asked in self._groups(state):
+            rows = group[chosen[group]]
+            reach = np.where(on_flow[rows], NEAR, FAR)
+            found, back = register(source.image, now, asked[chosen[group]], positions[rows], reach)
+            good = back <= RETURN
+            positions[rows[good]] = found[good]
+            doubt[rows[good]] = back[good] / RETURN
 
     def _move(
         self, state: State, entry: BufferedFrame

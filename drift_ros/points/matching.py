@@ -19,7 +19,7 @@ from drift_ros.descriptors import Descriptors
 from drift_ros.errors import SettingsError
 from drift_ros.settings import PointSettings
 
-CHUNK = 2**24  # weights that are held at a time
+CHUNK = 2**18  # weights that are held at a time; so many fit into the cache of a CPU
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -153,24 +153,28 @@ class Matcher:
             around: (N, 2) places that points are sought around, NaN for the whole frame; None for
                 all.
         """
-        return self.find_and_compare(points, frame, source=source, around=around)[0]
+        nowhere = torch.full((len(points.queries[0]), 2), torch.nan, device=frame.keys[0].device)
+        return self.stay_or_find(points, frame, nowhere, 1.0, source=source, around=around)[0]
 
-    def find_and_compare(
+    def stay_or_find(
         self,
         points: Vectors,
         frame: FrameMaps,
+        stay: Tensor,
+        share: float,
         *,
         source: FrameMaps | None = None,
         around: Tensor | None = None,
-        others: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """What `find` gives, and the share (N,) of the largest weight that other places (N, 2)
-        have; 0 without any.
+        """Places (N, 2) of points in a frame: given ones where these have at least a share of the
+        largest weight, else what `find` gives; and (N,) bool, which ones stay.
+
+        Args:
+            stay: (N, 2) the given places, in cells; NaN for none.
         """
-        device = frame.keys[0].device
         step = max(1, CHUNK // math.prod(frame.shape))
-        places = torch.zeros((len(points.queries[0]), 2), device=device)
-        shares = torch.zeros(len(places), device=device)
+        places = stay.clone()
+        stays = ~stay.isnan().any(1)
         for i in range(0, len(places), step):
             rows = slice(i, i + step)
             weights = self.weights(
@@ -179,11 +183,11 @@ class Matcher:
                 source=source,
                 around=None if around is None else around[rows],
             )
-            places[rows] = self._read(weights)
-            if others is not None:
-                there = sample(weights[:, None], others[rows, None])[:, 0, 0]
-                shares[rows] = there / weights.amax((1, 2)).clamp(min=torch.finfo().tiny)
-        return places, shares
+            there = sample(weights[:, None], stay[rows, None].nan_to_num())[:, 0, 0]
+            stays[rows] &= there >= share * weights.amax((1, 2))
+            sought = ~stays[rows]
+            places[rows][sought] = self._read(weights[sought])
+        return places, stays
 
     def field(self, places: Tensor, frame: FrameMaps, source: FrameMaps) -> Tensor:
         """Places of points by the best cells of the four cells around each, interpolated.
@@ -218,8 +222,7 @@ class Matcher:
         """(N, h, w) softmax over the cells of a frame, mean over the heads; arguments as for
         `find`.
         """
-        count = len(points.queries[0])
-        total = torch.zeros((count, *frame.shape), device=frame.keys[0].device)
+        total = None
         both = self.settings.directions == 'both' and source is not None
         for index, scale in enumerate(frame.scales):
             key = frame.keys[index]
@@ -237,7 +240,10 @@ class Matcher:
             found = found.unflatten(1, own)
             if own != frame.shape:
                 found = functional.interpolate(found[None], frame.shape, mode='bilinear')[0]
-            total += found / len(frame.scales)
+            total = found if total is None else total + found
+        assert total is not None, 'there is a map at least'
+        if len(frame.scales) > 1:
+            total /= len(frame.scales)
         if around is not None:
             total *= _near(around, frame.shape, self.settings.search)
         return total

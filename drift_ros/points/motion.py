@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +9,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 LEAST = 16  # px that it needs
-WINDOW = 15  # px of a side of what Lucas and Kanade compare
-STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.01)
 
 
 class Motion:
     """Takes points from one image of a stream to the next.
 
-    The flow is DIS (Kroeger et al. 2016) as OpenCV has it, there and back. Lucas and Kanade's
-    method then looks for the place in the whole images, within a pixel of the small ones.
+    The flow is DIS (Kroeger et al. 2016) as OpenCV has it, there and back. The way there is
+    computed down to every pixel; for the way back, which only confirms it, every second one does.
 
     Args:
         side: short side in px to which larger images are brought for the flow.
@@ -27,7 +23,8 @@ class Motion:
 
     def __init__(self, side: int = 240) -> None:
         self._side = side
-        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._forth = _dis(finest=0, steps=6, stride=6, smoothing=2)
+        self._back = _dis(finest=1, steps=8, stride=4, smoothing=1)
 
     def move(
         self, before: NDArray[np.uint8], now: NDArray[np.uint8], positions: Floats
@@ -47,13 +44,12 @@ class Motion:
         if min(height, width) < LEAST:
             return positions, np.full(len(positions), np.inf, np.float32)
         scale = max(1.0, min(height, width) / self._side)
-        whole = [np.asarray(cv2.cvtColor(i, cv2.COLOR_RGB2GRAY), np.uint8) for i in (before, now)]
-        small = [_small(image, scale) for image in whole]
+        small = [_small(image, scale) for image in (before, now)]
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)  # results depend on the stripes that threads take
         try:
-            forth = self._flow.calc(small[0], small[1], None)
-            back = self._flow.calc(small[1], small[0], None)
+            forth = self._forth.calc(small[0], small[1], None)
+            back = self._back.calc(small[1], small[0], None)
         finally:
             cv2.setNumThreads(threads)
         sides = small[0].shape[1], small[0].shape[0]
@@ -62,9 +58,20 @@ class Motion:
         end: Floats = np.asarray(start + at(forth, start), np.float32)
         trip = np.linalg.norm((end + at(back, end) - start) * ratio, axis=1)
         found: Floats = np.asarray((end + 0.5) * ratio - 0.5, np.float32)
-        found = _sharpened(whole, positions, found, float(ratio.max()))
         inside = ((found >= -0.5) & (found < [width - 0.5, height - 0.5])).all(1)
         return found, np.asarray(np.where(inside, trip, np.inf), np.float32)
+
+
+def _dis(finest: int, steps: int, stride: int, smoothing: int) -> cv2.DISOpticalFlow:
+    """DIS with steps of descent and of refinement, patches every `stride` px, down to the scale
+    2^-finest.
+    """
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow.setFinestScale(finest)
+    flow.setGradientDescentIterations(steps)
+    flow.setPatchStride(stride)
+    flow.setVariationalRefinementIterations(smoothing)
+    return flow
 
 
 def at(flow: Floats, positions: Floats) -> Floats:
@@ -78,32 +85,10 @@ def at(flow: Floats, positions: Floats) -> Floats:
     return np.asarray(found[:, 0], np.float32)
 
 
-def _small(grey: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+def _small(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    """(h, w) grey levels."""
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
     if scale > 1:
         size = (round(grey.shape[1] / scale), round(grey.shape[0] / scale))
         grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
     return grey
-
-
-def _sharpened(
-    images: Sequence[NDArray[np.uint8]], old: Floats, found: Floats, limit: float
-) -> Floats:
-    """Places (N, 2) in the second image that are known to within a limit in px, to a part of a
-    pixel; as they were where that leads farther.
-    """
-    if not len(old):
-        return found
-    start = np.array(found, np.float32).reshape(-1, 1, 2)
-    moved, status, _ = cv2.calcOpticalFlowPyrLK(
-        images[0],
-        images[1],
-        np.array(old, np.float32).reshape(-1, 1, 2),
-        start,
-        winSize=(WINDOW, WINDOW),
-        maxLevel=0,
-        criteria=STOP,
-        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
-    )
-    places = moved.reshape(-1, 2)
-    good = (status[:, 0] == 1) & (np.linalg.norm(places - found, axis=1) <= limit)
-    return np.asarray(np.where(good[:, None], places, found), np.float32)

@@ -68,6 +68,12 @@ class PointSettings(Settings):
         'flow is computed. Twice as much takes four times as long and finds more points to a '
         'pixel.',
     )
+    registration: bool = Field(
+        True,
+        description='Whether the image around the query is sought where its point was found, to a '
+        'part of a pixel: the point is where it lies and leads back from, and does not drift with '
+        'the flow. DiffTrack has nothing like it.',
+    )
     agreement: float = Field(
         0.1,
         ge=0,
@@ -77,7 +83,7 @@ class PointSettings(Settings):
         json_schema_extra={'dynamic': True},
     )
     trip: float = Field(
-        2.0,
+        3.0,
         gt=0,
         le=1000,
         description='Of `motion`: distance in px from its start at which flow there and back is '

@@ -140,3 +140,10 @@ def test_the_command_scores_a_tracker_on_a_pickle(tmp_path: Path) -> None:
     assert record['sequences']['moving']['delta16'] > 0.9
     assert 'moving' in result.output
     assert CliRunner().invoke(make_app(), [*arguments, '--queries', 'some']).exit_code == 2
+
+
+def test_the_command_knows_the_rendered_sets(tmp_path: Path) -> None:
+    arguments = ['evaluate', 'rendered-dots', '--layout', 'rendered-points', '--out', str(tmp_path)]
+    result = CliRunner().invoke(make_app(), [*arguments, '--features', 'no-motion'])
+    assert result.exit_code == 2
+    assert 'rendered-points-long' in result.output

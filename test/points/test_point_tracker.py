@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -85,6 +86,26 @@ def test_follows_a_moving_texture() -> None:
         points = found(tracker.step(texture(index)))
         assert points.visible.all()
         np.testing.assert_allclose(points.positions, QUERIES + np.array([4 * index, 0]), atol=2.1)
+
+
+def test_registration_ends_the_drift_of_the_flow() -> None:
+    rng = np.random.default_rng(7)
+    scene = cv2.resize(rng.uniform(60, 200, (20, 40, 3)), (200, 100), interpolation=cv2.INTER_CUBIC)
+    step = np.array([2.37, -0.43])
+    drifting, kept = make(points__registration=False), make()
+    for index in range(16):
+        move = np.array([[1, 0, 0], [0, 1, 0]], float)
+        move[:, 2] = step * index - [60, 20]
+        noise = rng.normal(0, 3, (64, 96, 3))
+        image = (cv2.warpAffine(scene, move, (96, 64)) + noise).clip(0, 255).astype(np.uint8)
+        frame = Frame(image, STAMP + index * PERIOD, 'camera', index)
+        errors = [
+            np.abs(found(each.step(frame, QUERIES if not index else None)).positions - where).max()
+            for each in (drifting, kept)
+            for where in [QUERIES + step * index]
+        ]
+    assert errors[1] < 0.1
+    assert errors[1] < errors[0] / 2
 
 
 def test_says_that_a_covered_point_is_not_visible_and_finds_it_again() -> None:

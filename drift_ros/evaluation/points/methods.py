@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from drift_ros.points.motion import at
 from drift_ros.settings import TrackerSettings, flatten
 from drift_ros.structures import FailedFrames, Frame
+
+if TYPE_CHECKING:
+    from drift_ros.features import FeatureExtractor
 
 PERIOD = 40_000_000  # ns between frames
 ROUND_TRIP = 1.5  # px; a flow that does not lead back this near ends in an occlusion
@@ -108,15 +111,22 @@ class ChainedFlow:
 
 
 class Ours:
-    """Our tracker, with the extractor that the settings name."""
+    """Our tracker.
 
-    def __init__(self, settings: TrackerSettings) -> None:
+    Args:
+        settings: of the tracker.
+        extractor: the one that the settings name, if it was made before.
+    """
+
+    def __init__(
+        self, settings: TrackerSettings, extractor: FeatureExtractor | None = None
+    ) -> None:
         from drift_ros import features
 
         # a benchmark asks for points wherever they appear; a stream must not grow without end
         points = settings.points.model_copy(update={'most': 100_000, 'most_frames': 1024})
         self._tracker = settings.model_copy(update={'points': points})
-        self._extractor = features.create(settings.features)
+        self._extractor = extractor or features.create(settings.features)
         self.name = settings.features.name
 
     @property

@@ -1,4 +1,6 @@
-"""`rendered-points`: rendered videos with occlusions and exact tracks, made from their seeds."""
+"""`rendered-points` and `rendered-points-long`: rendered videos with occlusions and exact tracks,
+made from their seeds.
+"""
 
 from __future__ import annotations
 
@@ -24,26 +26,30 @@ SETTINGS = RandomSettings(
     slow_crossings=0.2,
     noise=4,
 )
+SHORT, LONG = 'rendered-points', 'rendered-points-long'
+FRAMES = {SHORT: SETTINGS.frames, LONG: 96}  # of each video
 
 
-def names(split: HeldOut) -> list[str]:
-    """Names of the videos."""
-    return [f'rendered-points-{split}-{number:02d}' for number in range(VIDEOS)]
+def names(split: HeldOut, name: str = SHORT) -> list[str]:
+    """Names of the videos of a set."""
+    return [f'{name}-{split}-{number:02d}' for number in range(VIDEOS)]
 
 
-def clip(split: HeldOut, number: int, limit: int | None = None) -> PointClip:
+def clip(split: HeldOut, number: int, limit: int | None = None, name: str = SHORT) -> PointClip:
     """One of the videos.
 
     Args:
         split: `test` for reporting, `val` for choosing settings.
         number: of the video.
         limit: only this many frames; None: all.
+        name: of the set.
     """
-    rendered = random_scene(FIRST + number, SETTINGS, split).clip()
+    settings = SETTINGS.model_copy(update={'frames': FRAMES[name]})
+    rendered = random_scene(FIRST + number, settings, split).clip()
     size = (SETTINGS.height, SETTINGS.width)
     tracks = normalised(np.nan_to_num(rendered.points.positions, nan=-1e4), size)
     return PointClip(
-        names(split)[number],
+        names(split, name)[number],
         rendered.images[:limit],
         np.ascontiguousarray(tracks.transpose(1, 0, 2)[:, :limit]),
         np.ascontiguousarray(~rendered.points.visible.T[:, :limit]),
@@ -51,8 +57,8 @@ def clip(split: HeldOut, number: int, limit: int | None = None) -> PointClip:
 
 
 def clips(
-    split: HeldOut, limit: int | None = None, wanted: Container[str] = ()
+    split: HeldOut, limit: int | None = None, wanted: Container[str] = (), name: str = SHORT
 ) -> Iterator[PointClip]:
-    """The videos of the wanted names, or all, each made when it is asked for."""
-    chosen = [n for n, name in enumerate(names(split)) if not wanted or name in wanted]
-    return (clip(split, number, limit) for number in chosen)
+    """The videos of a set with the wanted names, or all, each made when it is asked for."""
+    chosen = [n for n, each in enumerate(names(split, name)) if not wanted or each in wanted]
+    return (clip(split, number, limit, name) for number in chosen)

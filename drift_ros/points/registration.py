@@ -1,0 +1,70 @@
+"""Where the patch around a point of one image is in another, to a part of a pixel."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+WINDOW = 21  # px of a side of the patches that are compared
+HALVINGS = 2  # of the images, from which the search begins
+STOP = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 10, 0.02)
+AROUND = 25  # px of a side of what contrast is measured in
+NOISE = 6.0  # grey levels; contrast as low as this is not raised
+CONTRAST = 40.0  # grey levels of the standard deviation that everything is brought to
+
+
+def flatten(image: Image) -> Image:
+    """Grey levels (H, W) of an image (H, W, 3) uint8 RGB without light and shade: less their mean
+    around each pixel, over their standard deviation there.
+    """
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
+    size = (AROUND, AROUND)
+    mean = cv2.blur(grey, size)
+    variance = cv2.max(cv2.sqrBoxFilter(grey, cv2.CV_32F, size) - mean * mean, 0)
+    flat = cv2.divide(grey - mean, cv2.sqrt(variance + NOISE**2), scale=CONTRAST)
+    return np.asarray(cv2.add(flat, 128.0, dtype=cv2.CV_8U), np.uint8)
+
+
+def register(
+    before: Image, now: Image, places: Floats, guesses: Floats, reach: NDArray[np.floating]
+) -> tuple[Floats, Floats]:
+    """Look for the patches around places of one image in another, there and back (Lucas and Kanade
+    1981).
+
+    Args:
+        before, now: (H, W) of `flatten`.
+        places: (N, 2) (x, y) in px of the patches.
+        guesses: (N, 2) where they are sought.
+        reach: (N,) px from there beyond which nothing is found.
+
+    Returns:
+        (N, 2) where they are, and (N,) how far from the places the way back from there ends, in px;
+        infinite for what was not found.
+    """
+    if not len(places):
+        return guesses, np.zeros(0, np.float32)
+    found, forth = _seek(before, now, places, guesses)
+    back, again = _seek(now, before, found, places + found - guesses)
+    good = forth & again & (np.linalg.norm(found - guesses, axis=1) <= reach)
+    trip = np.linalg.norm(back - places, axis=1)
+    return found, np.asarray(np.where(good, trip, np.inf), np.float32)
+
+
+def _seek(
+    before: Image, now: Image, places: Floats, guesses: Floats
+) -> tuple[Floats, NDArray[np.bool_]]:
+    found, status, _ = cv2.calcOpticalFlowPyrLK(
+        before,
+        now,
+        places.reshape(-1, 1, 2),
+        np.array(guesses, np.float32).reshape(-1, 1, 2),
+        winSize=(WINDOW, WINDOW),
+        maxLevel=HALVINGS,
+        criteria=STOP,
+        flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
+    )
+    return np.asarray(found[:, 0], np.float32), status[:, 0] == 1
