@@ -1,4 +1,4 @@
-# Everything from a bare Python (3.10 to 3.13), cmake and a C++ compiler. `make help` lists it.
+# Everything from a bare Python (3.10 to 3.14), cmake and a C++ compiler. `make help` lists it.
 
 PYTHON ?= python3
 OUT ?= demo

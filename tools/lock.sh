@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Resolves setup.py and requirements/*.in for Python 3.10 to 3.13 into requirements/lock.txt.
+# Resolves setup.py and requirements/*.in for Python 3.10 to 3.14 into requirements/lock.txt.
 # CUDA libraries are left to torch's own exact requirements, so that its CPU builds need none.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +10,6 @@ trap 'rm -rf "$work"' EXIT
     --extra dev --extra page --constraints requirements/constraints.txt \
     setup.py requirements/ros.in --output-file "$work/lock.txt"
 {
-    echo '# Exact versions for Python 3.10 to 3.13, made by `make lock`; edit setup.py or ros.in instead.'
+    echo '# Exact versions for Python 3.10 to 3.14, made by `make lock`; edit setup.py or ros.in instead.'
     grep -vE '^(nvidia-|cuda-|triton)' "$work/lock.txt"
 } > requirements/lock.txt

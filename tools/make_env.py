@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / 'requirements' / 'lock.txt'
-OLDEST, NEWEST = (3, 10), (3, 13)
+OLDEST, NEWEST = (3, 10), (3, 14)
 
 # Run inside the environment: the exported CMake targets of the message wheels name include
 # folders of the machine that built them, and CMake refuses a target whose folders are missing.
@@ -42,7 +42,7 @@ def main() -> int:
 
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         print(
-            f'Python 3.10 to 3.13 is needed, {sys.executable} is {sys.version.split()[0]}. '
+            f'Python 3.10 to 3.14 is needed, {sys.executable} is {sys.version.split()[0]}. '
             'Name another one: make env PYTHON=python3.12',
             file=sys.stderr,
         )
