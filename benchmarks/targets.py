@@ -1,19 +1,22 @@
 """What each part of tracking targets brings, on videos with exact truth, side by side.
 
-    python benchmarks/targets.py OUT --layout kubric-similar --data comes-back --split val
+    python benchmarks/targets.py OUT                     # before and after, all rendered test sets
+    python benchmarks/targets.py OUT --data comes-back --split val --features embedded --rows all
     python benchmarks/targets.py OUT --layout davis --data ../shared/data/davis/test
-    python benchmarks/targets.py OUT --fit
+    python benchmarks/targets.py OUT --data similar-2 --split val --rows compete --fit
 
 Every frame is described once and tracked by every row of the table, so that rows differ by nothing
-but their settings. OUT collects a file per video; what is done is not done again, and the tables
-are of all that is there. `--fit` fits the calibration of scores (tracking/confidence.py) to the
-masks of the row `compete`, which are published whatever their score is.
+but their settings; optical flow knows no settings of targets and has a row of its own. OUT collects
+a file per video; what is done is not done again, and the tables are of all that is there. `--fit`
+fits the calibration of scores (tracking/confidence.py) to the masks of the row `compete`, which are
+published whatever their score is.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,26 +30,32 @@ from drift_ros.descriptors import Descriptors
 from drift_ros.environment import machine
 from drift_ros.evaluation.datasets import open_dataset
 from drift_ros.evaluation.datasets.selection import Selection
-from drift_ros.evaluation.methods.ours import CAMERA, GivenMasks
+from drift_ros.evaluation.methods import flow
+from drift_ros.evaluation.methods.ours import GivenMasks, Ours, TrackerMethod
 from drift_ros.evaluation.metrics import Scorer, switches
 from drift_ros.evaluation.metrics.absences import absences
 from drift_ros.evaluation.metrics.calibration import calibration_error, reliability
-from drift_ros.evaluation.protocols import AnnotatedSequence
+from drift_ros.evaluation.protocols import AnnotatedSequence, Labels, Method
 from drift_ros.features.base import FeatureExtractor, Session, Window
-from drift_ros.prompts.prompt import Prompt
 from drift_ros.settings import TrackerSettings, build
-from drift_ros.structures import Frame, TrackingResult
 from drift_ros.tracking import Tracker, confidence
 
 OFF = {'targets.compete': False, 'targets.min_score': 0.0, 'targets.reacquire': 'none'}
 ROWS: dict[str, dict[str, Any]] = {
     'none': OFF,
     'compete': {**OFF, 'targets.compete': True},
-    'min_score': {**OFF, 'targets.compete': True, 'targets.min_score': 0.2},
+    'min_score': {**OFF, 'targets.compete': True, 'targets.min_score': 0.3},
     'all': {},
+    # what may be taken for a lost target
+    'size 1.4': {'targets.max_size_change': 1.4},
+    'size 2.5': {'targets.max_size_change': 2.5},
 }
-CERTAIN = 0.8
-EVIDENCE: dict[float, tuple[float, float, float]] = {}  # what scores of a frame are made from
+BEFORE_AFTER = ('none', 'all')
+FEATURES = ('embedded', 'embedded-image', 'patch', 'flow')
+SIMILAR = tuple(f'similar-{n}' for n in range(2, 7))
+DATA = ('passing', 'crossing', 'kubric-similar', *SIMILAR, 'comes-back', 'long')
+CERTAIN, ACTED_ON = 0.8, 0.5  # scores
+EVIDENCE: dict[float, tuple[float, ...]] = {}  # what scores of a frame are made from
 
 
 class Once(FeatureExtractor):
@@ -74,38 +83,50 @@ class Once(FeatureExtractor):
 
 
 class Row:
-    """One tracker on one sequence, and what it found."""
+    """One method on one sequence, and what it found; `once` is what its descriptors come from."""
 
-    def __init__(self, once: Once, sequence: AnnotatedSequence, values: dict[str, Any]) -> None:
-        chosen = {'features.name': once.name, 'window.length': 1, 'window.stride': 1, **values}
-        self._once = once
-        self._tracker = Tracker(once, GivenMasks(), build(TrackerSettings, chosen))
+    def __init__(self, method: Method, sequence: AnnotatedSequence, once: Once | None) -> None:
+        self._method, self._once = method, once
+        self._sequence = sequence
         self._scorer = Scorer(sequence.name, sequence.objects, sequence.given)
         self._sizes: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+        self._sure: dict[int, list[bool]] = defaultdict(list)
         self.masks: list[tuple[float, ...]] = []  # score, IoU, and what the score is made from
         self.seconds = 0.0
+        method.begin()
 
-    def step(self, frame: Frame, prompts: list[Prompt], truth: Any, scored: bool) -> None:
+    def step(self, index: int, image: Labels, truth: Labels) -> None:
         """Track a frame and hold it against its truth."""
         EVIDENCE.clear()
-        started, described = perf_counter(), self._once.seconds
-        (result,) = self._tracker.step(frame, prompts)
-        self.seconds += perf_counter() - started - (self._once.seconds - described)
-        assert isinstance(result, TrackingResult), result
-        if scored:
-            self._scorer.add(frame.index, truth, result.labels)
-        for obj in result.objects:
-            true, mask = truth == obj.id, result.labels == obj.id
-            both = int((true & mask).sum())
-            self._sizes[obj.id].append((int(true.sum()), obj.area, both))
-            if obj.visible and not result.prompted:
+        given = {id_: truth == id_ for id_ in self._sequence.given.get(index, ())}
+        started, described = perf_counter(), self._described
+        (found,) = self._method.step(index, self._sequence.stamps[index], image, given)
+        self.seconds += perf_counter() - started - (self._described - described)
+        labels, said = found[1], (found[2] if len(found) > 2 else {})
+        if index in self._sequence.scored:
+            self._scorer.add(index, truth, labels)
+        for id_ in self._sequence.objects:
+            true, mask = truth == id_, labels == id_
+            both, area = int((true & mask).sum()), int(mask.sum())
+            self._sizes[id_].append((int(true.sum()), area, both))
+            self._sure[id_].append(id_ not in said or said[id_].score >= ACTED_ON)
+            if id_ in said and area and not given:
+                score = said[id_].score
                 overlap = both / int((true | mask).sum())
-                self.masks.append((obj.score, overlap, *EVIDENCE.get(obj.score, ())))
+                self.masks.append((score, overlap, *EVIDENCE.get(score, ())))
+
+    @property
+    def _described(self) -> float:
+        return self._once.seconds if self._once else 0.0
 
     def record(self) -> dict[str, Any]:
         """What there is to say of the sequence."""
         score = self._scorer.score(0)
-        away = [a for s in self._sizes.values() for a in absences(*np.array(s).T)]
+        away, sure = [], []
+        for id_, sizes in self._sizes.items():
+            true, mask, both = np.array(sizes).T
+            away += absences(true, mask, both)
+            sure += absences(true, mask * self._sure[id_], both * self._sure[id_])
         return {
             'J': [float(np.mean(o.j)) for o in score.objects],
             'F': [float(np.mean(o.f)) for o in score.objects],
@@ -113,6 +134,7 @@ class Row:
             'away': len(away),
             'found': sum(a.found_in_time for a in away),
             'wrong': sum(a.wrong > 0 for a in away),
+            'sure': sum(a.wrong > 0 for a in sure),
             'masks': self.masks,
             'seconds': self.seconds,
         }
@@ -121,7 +143,7 @@ class Row:
 def _recording(score: Callable[..., float]) -> Callable[..., float]:
     def record(extractor: str, *evidence: float) -> float:
         found = score(extractor, *evidence)
-        EVIDENCE[found] = evidence  # type: ignore[assignment]
+        EVIDENCE[found] = evidence
         return found
 
     return record
@@ -131,13 +153,16 @@ def main() -> None:
     options = _options()
     confidence.score = _recording(confidence.score)
     options.out.mkdir(parents=True, exist_ok=True)
-    if options.data:
-        selection = Selection(split=options.split, limit=options.frames)
-        sequences = open_dataset(options.layout, options.data, selection).usable
-        settings = build(TrackerSettings, {'features.name': options.features}).features
-        extractor = features.create(settings)
-        for number in options.videos or range(len(sequences)):
-            _run(extractor, sequences[number], options)
+    for name in options.features:
+        extractor = None
+        if name != flow.NAME:
+            settings = build(TrackerSettings, {'features.name': name, 'features.device': 'cpu'})
+            extractor = features.create(settings.features)
+        for data in options.data:
+            selection = Selection(split=options.split, limit=options.frames)
+            sequences = open_dataset(options.layout, Path(data), selection).usable
+            for number in options.videos or range(len(sequences)):
+                _run(extractor, sequences[number], data, options)
     for title, records in _records(options.out):
         print(f'\n### {title}\n\n' + '\n'.join(_table(records)))
         if options.fit:
@@ -152,50 +177,63 @@ def _options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('out', type=Path)
-    parser.add_argument('--data', help='name of a rendered set, or a folder')
+    parser.add_argument('--data', nargs='*', default=DATA, help='rendered sets, or folders')
     parser.add_argument('--layout', default='kubric-similar')
     parser.add_argument('--split')
     parser.add_argument('--videos', type=int, nargs='+', help='their numbers')
     parser.add_argument('--frames', type=int, help='only the first ones')
-    parser.add_argument('--features', default='embedded')
+    parser.add_argument('--features', nargs='+', default=FEATURES)
     parser.add_argument('--fit', action='store_true')
-    parser.add_argument('--rows', nargs='+', default=list(ROWS), choices=ROWS)
+    parser.add_argument('--rows', nargs='+', default=BEFORE_AFTER, choices=ROWS)
     return parser.parse_args()
 
 
 def _run(
-    extractor: FeatureExtractor, sequence: AnnotatedSequence, options: argparse.Namespace
+    extractor: FeatureExtractor | None,
+    sequence: AnnotatedSequence,
+    data: str,
+    options: argparse.Namespace,
 ) -> None:
-    data = Path(options.data).name + (f' {options.split}' if options.split else '')
-    file = options.out / f'{options.features} {data} {sequence.name}.json'
+    """All rows on a video; without an extractor, optical flow."""
+    name = flow.NAME if extractor is None else extractor.name
+    title = re.sub('similar-[2-6]$', 'similar-2 to -6', Path(data).name)
+    title += f', {options.split}' if options.split else ''
+    file = options.out / f'{name} {title} {sequence.name}.json'
     if file.is_file():
         return
-    once = Once(extractor)
-    rows = {name: Row(once, sequence, ROWS[name]) for name in options.rows}
-    scored = set(sequence.scored)
-    for index, stamp in enumerate(sequence.stamps):
+    once = None if extractor is None else Once(extractor)
+    methods: dict[str, Method] = {'flow': flow.Flow().make()}
+    if once is not None:
+        methods = {row: _tracker(once, ROWS[row]) for row in options.rows}
+    rows = {row: Row(method, sequence, once) for row, method in methods.items()}
+    for index in range(len(sequence.stamps)):
         image, truth = sequence.image(index), sequence.truth(index)
-        given = sequence.given.get(index, ())
-        prompts = [Prompt(id=id_, mask=truth == id_) for id_ in given]
         for row in rows.values():
-            row.step(Frame(image, stamp, CAMERA, index), prompts, truth, index in scored)
+            row.step(index, image, truth)
     record = {
-        'title': f'{options.features}, {data}',
+        'title': title,
+        'features': name,
         'frames': len(sequence.stamps),
-        'describing': once.seconds,
-        'rows': {name: row.record() for name, row in rows.items()},
+        'describing': once.seconds if once else 0.0,
+        'rows': {row: found.record() for row, found in rows.items()},
     }
     file.write_text(json.dumps(record), encoding='utf-8')
-    print(file.stem, {n: round(100 * np.mean(r['J']), 1) for n, r in record['rows'].items()})
+    print(file.stem, {n: f'{100 * np.mean(r["J"]):.1f}' for n, r in record['rows'].items()})
+
+
+def _tracker(once: Once, values: dict[str, Any]) -> Method:
+    chosen = {'features.name': once.name, 'window.length': 1, 'window.stride': 1, **values}
+    settings = build(TrackerSettings, chosen)
+    return TrackerMethod(Tracker(once, GivenMasks(), settings), Ours(settings))
 
 
 def fit(masks: list[tuple[float, ...]]) -> confidence.Calibration:
     """Logistic regression of IoU > 0.5, with a little weight decay, by Newton's method."""
-    known = np.array([mask for mask in masks if len(mask) == 5])
+    known = np.array([mask for mask in masks if len(mask) == 6])
     soft = known[:, 2].clip(confidence.TINY, 1 - confidence.TINY)
     inputs = np.stack([np.ones(len(soft)), np.log(soft / (1 - soft)), *known[:, 3:].T], 1)
-    right, decay = known[:, 1] > 0.5, 1e-2 * np.diag([0.0, 1, 1, 1])
-    weights = np.zeros(4)
+    right, decay = known[:, 1] > 0.5, 1e-2 * np.diag([0.0, 1, 1, 1, 1])
+    weights = np.zeros(5)
     for _ in range(50):
         p = 1 / (1 + np.exp(-inputs @ weights))
         curvature = (inputs.T * (p * (1 - p))) @ inputs / len(p) + decay
@@ -213,29 +251,36 @@ def _records(out: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def _table(records: list[dict[str, Any]]) -> Iterator[str]:
-    """A line per row, over all objects of the videos."""
+    """A line per method and row, over all objects of the videos."""
     yield (
-        '| row | J&F | J | id switches | found in time | wrong one | masks of score >= 0.8 | '
+        '| features | row | J&F | J | id switches | found in time | wrong one | '
+        'with score >= 0.5 | score >= 0.8 | '
         'of those IoU > 0.5 | calibration error | ms per frame |'
     )
-    yield '|---' * 10 + '|'
-    frames = sum(record['frames'] for record in records)
-    describing = sum(record['describing'] for record in records)
-    for name in records[0]['rows']:
-        rows = [record['rows'][name] for record in records]
-        j, f = (100 * np.mean([v for row in rows for v in row[key]]) for key in 'JF')
-        away, found, wrong = (sum(row[key] for row in rows) for key in ('away', 'found', 'wrong'))
-        masks = np.array([mask[:2] for row in rows for mask in row['masks']])
-        sure = masks[:, 0] >= CERTAIN
-        good = 100 * float((masks[sure, 1] > 0.5).mean()) if sure.any() else float('nan')
-        spent = 1000 * (describing + sum(row['seconds'] for row in rows)) / frames
-        cells = [
-            f'`{name}`', f'{(j + f) / 2:.1f}', f'{j:.1f}', str(sum(r['switches'] for r in rows)),
-            f'{found} of {away}' if away else '', f'{wrong} of {away}' if away else '',
-            f'{100 * sure.mean():.0f} %', f'{good:.0f} %',
-            f'{calibration_error(reliability(masks[:, 0], masks[:, 1] > 0.5)):.3f}', f'{spent:.0f}',
-        ]  # fmt: skip
-        yield '| ' + ' | '.join(cells) + ' |'
+    yield '|---' * 12 + '|'
+    for name in dict.fromkeys(record['features'] for record in records):
+        chosen = [record for record in records if record['features'] == name]
+        frames = sum(record['frames'] for record in chosen)
+        describing = sum(record['describing'] for record in chosen)
+        for row in chosen[0]['rows']:
+            found = [record['rows'][row] for record in chosen]
+            seconds = describing + sum(each['seconds'] for each in found)
+            cells = [f'`{name}`', f'`{row}`', *_cells(found), f'{1000 * seconds / frames:.0f}']
+            yield '| ' + ' | '.join(cells) + ' |'
+
+
+def _cells(rows: list[dict[str, Any]]) -> list[str]:
+    j, f = (100 * np.mean([v for row in rows for v in row[key]]) for key in 'JF')
+    away, *times = (sum(row[k] for row in rows) for k in ('away', 'found', 'wrong', 'sure'))
+    cells = [f'{(j + f) / 2:.1f}', f'{j:.1f}', str(sum(row['switches'] for row in rows))]
+    cells += [f'{number} of {away}' if away else '' for number in times]
+    masks = np.array([mask[:2] for row in rows for mask in row['masks']])
+    if not len(masks):
+        return [*cells, '', '', '']
+    sure = masks[:, 0] >= CERTAIN
+    good = f'{100 * float((masks[sure, 1] > 0.5).mean()):.0f} %' if sure.any() else ''
+    error = calibration_error(reliability(masks[:, 0], masks[:, 1] > 0.5))
+    return [*cells, f'{100 * sure.mean():.0f} %', good, f'{error:.3f}']
 
 
 if __name__ == '__main__':

@@ -35,12 +35,13 @@ class TargetSettings(Settings):
         json_schema_extra={'dynamic': True},
     )
     min_score: float = Field(
-        0.2,
+        0.3,
         ge=0,
         le=1,
-        description='A mask whose score is lower, and of which less than half looks like the '
-        'target, is neither published nor remembered: the target counts as not visible. 0 keeps '
-        'all masks, as the papers do.',
+        description='Masks whose score is lower, and that do not agree with how the target looked '
+        'by half of their cells or by half of those of the target, are neither published nor '
+        'remembered once that lasts half a second: the target counts as not visible. 0 keeps all '
+        'masks, as the papers do.',
         json_schema_extra={'dynamic': True},
     )
     reacquire: Literal['none', 'near', 'anywhere'] = Field(
@@ -48,6 +49,16 @@ class TargetSettings(Settings):
         description='Where a target without a mask is searched by how it looked, beyond the window '
         'of the propagation: `none`, nowhere, as in the papers; `near`, around its predicted '
         'place, while it is occluded; `anywhere`, also in the whole image once it is lost.',
+        json_schema_extra={'dynamic': True},
+    )
+    max_size_change: float = Field(
+        1.18,
+        ge=1,
+        le=1000,
+        description='A lost target is taken for what is found only if all of that is in the image '
+        'and its area is at most this many times larger or smaller than the target was when it was '
+        'seen for certain. Larger values find what comes back nearer or farther away, and take a '
+        'twin for it more easily.',
         json_schema_extra={'dynamic': True},
     )
     max_deviation: float = Field(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,7 +21,8 @@ SAMPLES = 64  # cells of a mask that are compared
 EMPTY = 0.2  # share of a cell up to which targets do not count
 FOUND = 0.5  # of the target's cells: whose best match must lie in the place that is found
 MATCHES, TEMPERATURE = 10, 0.1  # of a cell, as in the propagation
-SMALLEST, LARGEST = 0.4, 1.3  # area at that place, in areas of the anchor
+CLEARLY = 0.1  # mean cosine by which a place must be ahead of another
+NONE = -2.0  # in place of a cosine
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,21 +31,24 @@ class Anchor:
 
     Attributes:
         number: of the frame.
+        features: (C, h, w) unit descriptors of the frame; anchors of one frame may share them.
+        label: (h, w) float32, the share of each cell that the target has.
+        mine, others: (h, w) bool, which cells show the target, and which no target at all.
+        view: rows and columns around the target.
         whole: (C, N) unit descriptors of the frame in N coarse cells.
         owned, empty: (N,) bool, which of them show the target, and which no target at all.
-        near: (C, a, b) unit descriptors around the target.
-        labels: (a, b) float32 there, the share of each cell that the target has.
-        background: (a, b) bool, where no target is.
         area: of the target in cells.
     """
 
     number: int
+    features: Tensor
+    label: Tensor
+    mine: Tensor
+    others: Tensor
+    view: tuple[slice, slice]
     whole: Tensor
     owned: Tensor
     empty: Tensor
-    near: Tensor
-    labels: Tensor
-    background: Tensor
     area: float
 
     @classmethod
@@ -52,7 +57,7 @@ class Anchor:
 
         Args:
             number: of the frame.
-            features: (C, h, w) its descriptors.
+            features: (C, h, w) its unit descriptors, which are kept.
             label: (h, w) the share of each cell that the target has, somewhere above 0.
             every: (h, w) the share that all targets have.
         """
@@ -63,15 +68,16 @@ class Anchor:
             first, last = int(places[0]), int(places[-1])
             margin = 1 + round(MARGIN * (last - first + 1))
             view.append(slice(max(0, first - margin), min(length, last + 1 + margin)))
-        box = label[view[0], view[1]]
         return cls(
             number,
+            features,
+            label,
+            mine,
+            every <= EMPTY,
+            (view[0], view[1]),
             unit(_coarse(features), 0).flatten(1),
             owned(_coarse(label[None])[0]).flatten(),
             (_coarse(every[None])[0] <= EMPTY).flatten(),
-            unit(features[:, view[0], view[1]].float(), 0).contiguous(),
-            box,
-            every[view[0], view[1]] <= EMPTY,
             float(mine.sum()),
         )
 
@@ -87,43 +93,57 @@ def owned(label: Tensor) -> Tensor:
     return label > min(0.5, float(label.max()) / 2)
 
 
-def agreement(features: Tensor, mask: Tensor, anchors: Sequence[Anchor]) -> float:
-    """How many cells of a mask resemble the target more than they do what is no target.
+class Match(NamedTuple):
+    """How well a mask and an anchor agree.
 
-    Other targets are left out: a twin resembles both alike.
+    Attributes:
+        forward: share of the mask's cells whose best match in the anchor's frame is the target,
+            not the background. Other targets are left out: a twin resembles both alike.
+        backward: share of the target's cells whose best match in the frame lies in the mask.
+    """
+
+    forward: float
+    backward: float
+
+
+def match(features: Tensor, mask: Tensor, anchor: Anchor) -> Match:
+    """Hold a mask against how its target looked.
 
     Args:
-        features: (C, h, w) descriptors of the frame.
+        features: (C, h, w) unit descriptors of the frame.
         mask: (h, w) bool, at least one cell.
-        anchors: of the target, at least one.
-
-    Returns:
-        The share of cells whose best match in the anchors is the target's.
     """
-    places = mask.flatten().nonzero()[:, 0]
-    cells = unit(features.flatten(1)[:, places[:: 1 + len(places) // SAMPLES]].float(), 0)
-    own, rest = [], []
-    for anchor in anchors:
-        products = anchor.near.flatten(1).T @ cells
-        own.append(_best(products, owned(anchor.labels).flatten()))
-        rest.append(_best(products, anchor.background.flatten()))
-        rest.append(_best(anchor.whole.T @ cells, anchor.empty))
-    return float((torch.stack(own).amax(0) > torch.stack(rest).amax(0)).float().mean())
+    then, now, inside = anchor.features.flatten(1), features.flatten(1), mask.flatten()
+    forward = then.T @ _some(now, inside)
+    backward = now.T @ _some(then, anchor.mine.flatten())
+    ours = _best(forward, anchor.mine.flatten()) > _best(forward, anchor.others.flatten())
+    found = _best(backward, inside) >= _best(backward, ~inside)
+    return Match(float(ours.float().mean()), float(found.float().mean()))
 
 
-def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> Tensor | None:
+def _some(cells: Tensor, mask: Tensor) -> Tensor:
+    """(C, n) at most `SAMPLES` of the cells (C, N) of a mask (N,), evenly spread."""
+    places = mask.nonzero()[:, 0]
+    return cells[:, places[:: 1 + len(places) // SAMPLES]]
+
+
+def search(
+    features: Tensor, anchors: Sequence[Anchor], free: Tensor, smallest: float, largest: float
+) -> Tensor | None:
     """Where in a frame a target is that may be anywhere.
 
     The whole frame is compared with the anchors in coarse cells: a cell looks like the target if
-    its best match in them is the target's. Of connected places that do, the one counts that most of
-    the target's cells find in turn (forward and backward matches agree), if those are half of them.
-    There, labels are propagated from the anchor's box in full resolution; what they show must have
-    about the target's size.
+    its best match in them is the target's. Connected places that do are candidates, if half of the
+    target's cells find them in turn before all that does not look like it (forward and backward
+    matches agree). In each, labels are propagated from the anchor's box in full resolution; what
+    they show must have a size that the target had. If several places are left, one must resemble
+    the target clearly more than all others.
 
     Args:
         features: (C, h, w) descriptors of the frame.
         anchors: of the target, at least one.
         free: (h, w) bool, where it may be.
+        smallest, largest: area of what is found, in those of the smallest and the largest anchor.
 
     Returns:
         (h, w) float32 soft label of the target; None if it was not found.
@@ -138,40 +158,57 @@ def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> Tensor 
     if count < 2:
         return None
     place_of = torch.from_numpy(places.ravel()).to(features.device).long()
-    share, place, anchor = 0.0, 0, anchors[0]
-    for candidate, products in pairs:
-        back = products[candidate.owned].masked_fill(~may.flatten(), -2).argmax(1)
-        votes = torch.bincount(place_of[back], minlength=count)[1:] / len(back)
-        if float(votes.max()) > share:
-            share, place, anchor = float(votes.max()), 1 + int(votes.argmax()), candidate
-    if share < FOUND:
-        return None
-    rows, columns = np.nonzero(places == place)
+    seen = may.flatten()
+    each = torch.stack([_returned(p[a.owned, :][:, seen], place_of[seen], count) for a, p in pairs])
+    similarity, which = each.max(0)
+    areas = [anchor.area for anchor in anchors]
     factor = _factor(free.shape)
-    middle = (factor * (rows.mean() + 0.5), factor * (columns.mean() + 0.5))
-    label = _label(features, anchors, _box(anchor, middle, free.shape)) * free
-    ratio = float((label > 0.5).sum()) / anchor.area
-    return label if SMALLEST <= ratio <= LARGEST else None
+    found: list[tuple[float, Tensor]] = []
+    for place in (similarity > NONE).nonzero()[:, 0].tolist():
+        rows, columns = np.nonzero(places == place + 1)
+        middle = (factor * (rows.mean() + 0.5), factor * (columns.mean() + 0.5))
+        anchor = anchors[int(which[place])]
+        label = _label(features, anchors, _box(anchor, middle, free.shape)) * free
+        if smallest * min(areas) <= float((label > 0.5).sum()) <= largest * max(areas):
+            found.append((float(similarity[place]), label))
+    found.sort(key=lambda pair: -pair[0])
+    if not found or (len(found) > 1 and found[0][0] - found[1][0] < CLEARLY):
+        return None
+    return found[0][1]
+
+
+def _returned(products: Tensor, place_of: Tensor, count: int) -> Tensor:
+    """(count - 1,) how much each place resembles the target: the mean cosine of the target's cells
+    with their best matches in it; `NONE` where less than half of them find it.
+
+    Args:
+        products: (n, N) of the target's cells with those of the frame.
+        place_of: (N,) number of the place of each of these, 0 for what does not look like it.
+    """
+    best = products.new_full((len(products), count), NONE)
+    best = best.scatter_reduce(1, place_of.expand(len(products), -1), products, 'amax')
+    share = (best[:, 1:] > best[:, :1]).float().mean(0)
+    return torch.where(share >= FOUND, best[:, 1:].mean(0), NONE)
 
 
 def _box(anchor: Anchor, middle: tuple[float, float], grid: Sequence[int]) -> tuple[slice, slice]:
     """Rows and columns about a place in cells, as large as what is kept around the target."""
+    sides = (height, width) = anchor.label[anchor.view].shape
     first = [
         int(min(max(0, round(place - length / 2)), limit - length))
-        for place, length, limit in zip(middle, anchor.near.shape[1:], grid, strict=True)
+        for place, length, limit in zip(middle, sides, grid, strict=True)
     ]
-    height, width = anchor.near.shape[1:]
     return slice(first[0], first[0] + height), slice(first[1], first[1] + width)
 
 
 def _label(features: Tensor, anchors: Sequence[Anchor], box: tuple[slice, slice]) -> Tensor:
     """(h, w) soft label of a target in a box, of the best matches in its anchors; 0 elsewhere."""
-    cells = unit(features[:, box[0], box[1]].float(), 0)
+    cells = features[:, box[0], box[1]]
     keys, labels = [], []
     for anchor in anchors:
         rest = anchor.whole[:, anchor.empty]
-        keys += [anchor.near.flatten(1), rest]
-        labels += [anchor.labels.flatten(), torch.zeros_like(rest[0])]
+        keys += [anchor.features[:, anchor.view[0], anchor.view[1]].flatten(1), rest]
+        labels += [anchor.label[anchor.view].flatten(), torch.zeros_like(rest[0])]
     products = torch.cat(keys, 1).T @ cells.flatten(1)
     best = products.topk(min(MATCHES, len(products)), 0)
     weights = (best.values / TEMPERATURE).softmax(0)
@@ -181,8 +218,8 @@ def _label(features: Tensor, anchors: Sequence[Anchor], box: tuple[slice, slice]
 
 
 def _best(products: Tensor, rows: Tensor) -> Tensor:
-    """(n,) the largest in some rows of (N, n) cosines; -2 if there are none."""
-    return products.masked_fill(~rows[:, None], -2).amax(0)
+    """(n,) the largest in some rows of (N, n) cosines; `NONE` if there are none."""
+    return products.masked_fill(~rows[:, None], NONE).amax(0)
 
 
 def _coarse(maps: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 import cv2
@@ -12,16 +13,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from drift_ros.descriptors import Descriptors
+from drift_ros.propagation import unit
 from drift_ros.settings import TargetSettings
 from drift_ros.structures import TargetState, TrackedObject
 from drift_ros.tracking import confidence
-from drift_ros.tracking.anchors import Anchor, agreement, owned, search
+from drift_ros.tracking.anchors import Anchor, match, owned, search
 from drift_ros.tracking.states import Track
 
 EVERY = 5  # frames from one last certain view to the next
 AGREED = 0.5  # share of a mask that looks like the target, from which on it is believed
 CERTAIN = 0.8  # score from which on a view is certain
 DEVIATIONS = 3.0  # of its predicted place, within which an occluded target is searched
+PARTLY = (0.4, 1.3)  # sizes that are taken near the predicted place
 CLEAR = 0.1  # by how much |log| of the ratio of areas must be smaller than for a rival
 SEARCHED = {
     'none': (),
@@ -85,11 +88,12 @@ class Appearance:
         if not anchors:
             return obj.score, True
         mask = owned(_shares(labels == obj.id, descriptors))
-        agree = agreement(_features(descriptors), mask, anchors)
-        area = float(mask.sum())
+        features, area = _features(descriptors), float(mask.sum())
+        found = [match(features, mask, anchor) for anchor in anchors]
+        forward, backward = (max(shares) for shares in zip(*found, strict=True))
         change = min(anchor.change(area) for anchor in anchors)
-        score = confidence.score(self._extractor, obj.score, agree, change)
-        return score, score >= self._settings.min_score or agree >= AGREED
+        score = confidence.score(self._extractor, obj.score, forward, backward, change)
+        return score, score >= self._settings.min_score or min(forward, backward) >= AGREED
 
     def observe(
         self,
@@ -108,15 +112,17 @@ class Appearance:
             objects: every target, with its score.
             prompted: ids of those that were given in this frame.
         """
+        features: Tensor | None = None
         for obj in objects:
             given = obj.id in prompted
             if given:
                 self._given.pop(obj.id, None)
                 self._last.pop(obj.id, None)
             if obj.visible and (given or (number % EVERY == 0 and _certain(obj, labels))):
+                features = _features(descriptors) if features is None else features
                 anchor = Anchor.of(
                     number,
-                    _features(descriptors),
+                    features,
                     _shares(labels == obj.id, descriptors),
                     _shares(labels > 0, descriptors),
                 )
@@ -162,44 +168,44 @@ class Appearance:
         free = soft[1:].sum(0) - soft[slot] < 0.5
         if track.state == TargetState.OCCLUDED:
             free &= _around(track, size, soft)
-        label = search(_features(descriptors), self._anchors(target), free)
+        largest = self._settings.max_size_change
+        sizes = PARTLY if track.state == TargetState.OCCLUDED else (1 / largest, largest)
+        label = search(_features(descriptors), self._anchors(target), free, *sizes)
         rivals = [
             other
             for other in missing
             if other != target and alike is not None and alike[slots[other], slot]
         ]
-        if label is None or not self._shows(label > 0.5, target, rivals):
+        lost = track.state == TargetState.LOST
+        if label is None or ((lost or rivals) and not _whole(label > 0.5)):
+            return soft
+        if not self._fits_best(float((label > 0.5).sum()), target, rivals):
             return soft
         soft = soft * (1 - label)
         soft[slot] += label
         return soft
 
-    def _shows(self, mask: Tensor, target: int, rivals: Sequence[int]) -> bool:
-        """Whether a mask (h, w) that looks like a target shows it and none of those that look the
-        same and are missing, too: only its size can tell, once it is seen as a whole.
+    def _fits_best(self, area: float, target: int, rivals: Sequence[int]) -> bool:
+        """Whether an area in cells is clearly that of a target, and not of those that look the same
+        and are missing, too.
         """
-        if not rivals:
-            return True
-        if bool(torch.cat([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).any()):
-            return False
-        area = float(mask.sum())
         change, *others = (
             min(anchor.change(area) for anchor in self._anchors(each)) for each in (target, *rivals)
         )
-        return change + CLEAR < min(others)
+        return change + CLEAR < min(others, default=math.inf)
 
     def _anchors(self, target: int) -> list[Anchor]:
         return [anchors[target] for anchors in (self._given, self._last) if target in anchors]
 
 
 def _features(descriptors: Descriptors) -> Tensor:
-    """(C, h, w) what anchors are made of: keys, of the first head if there are several, on the grid
-    of labels.
+    """(C, h, w) what anchors are made of: keys of unit length, of the first head if there are
+    several, on the grid of labels.
     """
     features = descriptors.keys[0]
     if features.shape[2:] != descriptors.grid:
         features = functional.interpolate(features, descriptors.grid)
-    return features[0]
+    return unit(features[0].float(), 0)
 
 
 def _shares(mask: NDArray[np.bool_], descriptors: Descriptors) -> Tensor:
@@ -215,6 +221,11 @@ def _certain(obj: TrackedObject, labels: Labels) -> bool:
     roi, (height, width) = obj.roi, labels.shape
     inside = roi.x > 0 and roi.y > 0 and roi.x + roi.width < width and roi.y + roi.height < height
     return inside and obj.score >= CERTAIN
+
+
+def _whole(mask: Tensor) -> bool:
+    """Whether a mask (h, w) ends before the border."""
+    return not bool(torch.cat([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).any())
 
 
 def _around(track: Track, size: tuple[int, int], like: Tensor) -> Tensor:

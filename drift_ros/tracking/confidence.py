@@ -15,23 +15,25 @@ class Calibration:
     Attributes:
         bias: of the log odds.
         soft: factor of the log odds of the mean soft label over the mask.
-        agreement: factor of the share of the mask's cells whose best match in the anchors is the
-            target's.
+        forward: factor of the share of the mask's cells that find the target in an anchor.
+        backward: factor of the share of the target's cells that find the mask.
         change: factor of |log(area / area in the anchor that is nearest in area)|.
     """
 
     bias: float
     soft: float
-    agreement: float
+    forward: float
+    backward: float
     change: float
 
-    def probability(self, soft: float, agreement: float, change: float) -> float:
-        """Of a mask, from the three."""
+    def probability(self, soft: float, forward: float, backward: float, change: float) -> float:
+        """Of a mask, from the four."""
         certain = min(max(soft, TINY), 1 - TINY)
         odds = (
             self.bias
             + self.soft * math.log(certain / (1 - certain))
-            + self.agreement * agreement
+            + self.forward * forward
+            + self.backward * backward
             + self.change * change
         )
         return 1 / (1 + math.exp(-min(max(odds, -30.0), 30.0)))
@@ -39,19 +41,20 @@ class Calibration:
 
 # Logistic regression on 1,635 masks of rendered videos for choosing (docs/methods.md), each held
 # against the frame that the target was prompted on. `benchmarks/targets.py --fit` fits anew.
-EMBEDDED = Calibration(-2.57, 1.52, 2.99, -2.42)
+EMBEDDED = Calibration(-2.97, 1.19, 1.26, 1.81, -0.86)
 CALIBRATIONS = {'embedded': EMBEDDED, 'embedded-image': EMBEDDED}
 
 
-def score(extractor: str, soft: float, agreement: float, change: float) -> float:
+def score(extractor: str, soft: float, forward: float, backward: float, change: float) -> float:
     """The score of a mask in [0, 1].
 
     Args:
         extractor: its name. Only those in `CALIBRATIONS` give a probability; for others the score
-            is the mean soft label times the agreement, which ranks masks and is no more than that.
-        soft, agreement, change: see `Calibration`.
+            is the mean soft label times the smaller of the two shares, which ranks masks and is no
+            more than that.
+        soft, forward, backward, change: see `Calibration`.
     """
     calibration = CALIBRATIONS.get(extractor)
     if calibration is None:
-        return soft * agreement
-    return calibration.probability(soft, agreement, change)
+        return soft * min(forward, backward)
+    return calibration.probability(soft, forward, backward, change)

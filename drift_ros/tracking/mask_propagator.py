@@ -36,6 +36,8 @@ from drift_ros.tracking.targets import Targets
 from drift_ros.tracking.upsampling import joint_bilateral_labels
 from drift_ros.tracking.window_buffer import BufferedFrame
 
+PATIENCE = 500_000_000  # ns after which masks that are not believed are dropped
+
 Labels = NDArray[np.uint8]
 OnReference = Callable[[BufferedFrame, Descriptors, Tensor], None]
 
@@ -47,10 +49,12 @@ class Masks:
     Attributes:
         labels: (H, W) uint8 ids, 0 = background.
         objects: every target, ordered by id.
+        doubtful: ids of those whose masks are not believed.
     """
 
     labels: Labels
     objects: tuple[TrackedObject, ...] = ()
+    doubtful: tuple[int, ...] = ()
 
 
 class MaskReadout:
@@ -208,7 +212,9 @@ class MaskPropagator:
         checkpoint()
         expected = self._states.expect(entry.number, entry.frame)
         found = self._find(entry, descriptors, expected)
-        objects = self._states.observe(entry.number, entry.frame, found.objects, entry.prompts)
+        objects = self._states.observe(
+            entry.number, entry.frame, found.objects, entry.prompts, found.doubtful
+        )
         self._appearance.observe(entry.number, descriptors, found.labels, objects, entry.prompts)
         return replace(found, objects=objects)
 
@@ -230,7 +236,7 @@ class MaskPropagator:
             scores = {obj.id: obj.score for obj in found.objects}
             return self._take_prompts(entry, descriptors, found.labels, scores)
         found, soft = self._refine(entry, found, soft)
-        found, soft = self._judge(descriptors, found, soft)
+        found, soft = self._judge(entry, descriptors, found, soft, expected)
         self.memory.add_recent(entry.number, descriptors, soft)
         return found
 
@@ -285,8 +291,17 @@ class MaskPropagator:
         maps = [self._targets.to_slots(each.labels) for each in (refined, found)]
         return refined, corrected(soft, *maps)
 
-    def _judge(self, descriptors: Descriptors, found: Masks, soft: Tensor) -> tuple[Masks, Tensor]:
-        """Masks with their scores; those that are not believed are neither shown nor remembered."""
+    def _judge(
+        self,
+        entry: BufferedFrame,
+        descriptors: Descriptors,
+        found: Masks,
+        soft: Tensor,
+        expected: Mapping[int, Track],
+    ) -> tuple[Masks, Tensor]:
+        """Masks with their scores; those that were not believed for long are neither shown nor
+        remembered.
+        """
         judged = {
             obj.id: self._appearance.judge(descriptors, found.labels, obj)
             for obj in found.objects
@@ -294,15 +309,18 @@ class MaskPropagator:
         }
         scores = {id_: score for id_, (score, _) in judged.items()}
         doubtful = [id_ for id_, (_, believed) in judged.items() if not believed]
-        if not doubtful:
+        patient = entry.frame.stamp - PATIENCE
+        gone = [i for i in doubtful if i not in expected or expected[i].believed < patient]
+        if not gone:
             objects = (replace(o, score=scores.get(o.id, 0.0)) for o in found.objects)
-            return replace(found, objects=tuple(objects)), soft
-        slots = [self._slots[id_] for id_ in doubtful]
+            return Masks(found.labels, tuple(objects), tuple(doubtful)), soft
+        slots = [self._slots[id_] for id_ in gone]
         soft = soft.clone()
         soft[0] += soft[slots].sum(0)
         soft[slots] = 0
-        found.labels[np.isin(found.labels, doubtful)] = 0
-        return self._readout.measure(found.labels, scores), soft
+        found.labels[np.isin(found.labels, gone)] = 0
+        measured = self._readout.measure(found.labels, scores)
+        return replace(measured, doubtful=tuple(doubtful)), soft
 
     @property
     def _slots(self) -> dict[int, int]:

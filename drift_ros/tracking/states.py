@@ -23,6 +23,7 @@ class Track:
     Attributes:
         motion: where it is, or must be.
         seen: stamp in ns of the frame in which it was last visible.
+        believed: likewise of the one in which its mask was last believed.
         extent: width and height in px of its box then.
         centre: (x, y) in px from its centroid to the middle of its box then.
         state: after that frame.
@@ -30,6 +31,7 @@ class Track:
 
     motion: Motion
     seen: int
+    believed: int
     extent: tuple[int, int]
     centre: tuple[float, float]
     state: TargetState
@@ -79,6 +81,7 @@ class TargetStates:
         frame: Frame,
         objects: Sequence[TrackedObject],
         prompted: Collection[int] = (),
+        doubtful: Collection[int] = (),
     ) -> tuple[TrackedObject, ...]:
         """Take in what was measured in the next frame.
 
@@ -87,6 +90,7 @@ class TargetStates:
             frame: it.
             objects: every target; ids that are missing are forgotten.
             prompted: ids of those that were given in this frame: their motion starts anew.
+            doubtful: ids of those whose masks are not believed.
 
         Returns:
             The objects with their states.
@@ -97,7 +101,10 @@ class TargetStates:
         for obj in objects:
             before = expected.get(obj.id) if obj.id not in prompted else None
             if obj.visible:
-                tracks[obj.id] = _seen(obj, before.motion if before else None, frame.stamp)
+                track = _seen(obj, before.motion if before else None, frame.stamp)
+                if before and obj.id in doubtful:
+                    track = replace(track, believed=before.believed)
+                tracks[obj.id] = track
             elif before:
                 obj, tracks[obj.id] = self._unseen(obj, before, frame)
             found.append(obj)
@@ -164,7 +171,7 @@ def _seen(obj: TrackedObject, expected: Motion | None, stamp: int) -> Track:
     roi = obj.roi
     middle = (roi.x + (roi.width - 1) / 2, roi.y + (roi.height - 1) / 2)
     centre = (middle[0] - obj.centroid[0], middle[1] - obj.centroid[1])
-    return Track(motion, stamp, (roi.width, roi.height), centre, TargetState.VISIBLE)
+    return Track(motion, stamp, stamp, (roi.width, roi.height), centre, TargetState.VISIBLE)
 
 
 def _clipped(track: Track, place: Vector, size: tuple[int, int]) -> Roi:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from drift_ros.tracking import confidence
-from drift_ros.tracking.anchors import Anchor, agreement, owned, search
+from drift_ros.tracking.anchors import Anchor, match, owned, search
 
 GRID = (40, 60)  # more cells than a frame is searched in
 LOOKS = torch.nn.functional.normalize(
@@ -25,7 +25,7 @@ def frame(*things: tuple[int, int, int, int, int]) -> tuple[Tensor, Tensor]:
     behind = torch.randn((*GRID, 48), generator=torch.Generator().manual_seed(1)) / 48**0.5
     noise = torch.randn((*GRID, 48), generator=torch.Generator().manual_seed(len(things)))
     features = torch.where((looks > 0)[..., None], LOOKS[looks], behind) + 0.03 * noise
-    return features.permute(2, 0, 1), looks
+    return torch.nn.functional.normalize(features, dim=2).permute(2, 0, 1), looks
 
 
 def anchor(*things: tuple[int, int, int, int, int]) -> Anchor:
@@ -42,43 +42,56 @@ def overlap(label: Tensor, looks: Tensor) -> float:
 
 
 ANYWHERE = torch.ones(GRID, dtype=torch.bool)
+SIZES = 0.4, 1.3
+
+
+def find(
+    features: Tensor, free: Tensor = ANYWHERE, sizes: tuple[float, float] = SIZES
+) -> Tensor | None:
+    return search(features, [KNOWN], free, *sizes)
+
+
 KNOWN = anchor((1, 4, 4, 8, 8), (2, 20, 4, 8, 8))
 
 
 @pytest.mark.parametrize('place', [(4, 4), (21, 37), (32, 52)])
 def test_a_target_is_found_anywhere_in_full_resolution(place: tuple[int, int]) -> None:
     features, looks = frame((1, *place, 8, 8), (2, 20, 4, 8, 8), (3, 4, 24, 6, 9))
-    label = search(features, [KNOWN], ANYWHERE)
+    label = find(features)
     assert label is not None and overlap(label, looks) > 0.85
 
 
 def test_nothing_is_found_where_there_is_no_such_thing() -> None:
     features, _ = frame((2, 20, 30, 8, 8), (3, 4, 24, 6, 9))
-    assert search(features, [KNOWN], ANYWHERE) is None
+    assert find(features) is None
 
 
 def test_nothing_is_found_where_it_may_not_be() -> None:
     features, looks = frame((1, 21, 37, 8, 8))
-    assert search(features, [KNOWN], looks != 1) is None
+    assert find(features, looks != 1) is None
 
 
 @pytest.mark.parametrize(('height', 'found'), [(2, False), (8, True), (14, False)])
 def test_it_must_have_the_size_that_it_had(height: int, found: bool) -> None:
     features, _ = frame((1, 12, 30, height, 8))
-    assert (search(features, [KNOWN], ANYWHERE) is not None) == found
+    assert (find(features) is not None) == found
 
 
 def test_half_of_it_is_enough() -> None:
     features, looks = frame((1, 12, 56, 8, 4))
-    label = search(features, [KNOWN], ANYWHERE)
+    label = find(features)
     assert label is not None and overlap(label, looks) > 0.85
 
 
-def test_agreement_is_the_share_that_looks_like_it() -> None:
+def test_a_mask_agrees_as_far_as_its_cells_and_those_of_the_target_find_each_other() -> None:
     features, looks = frame((1, 10, 10, 8, 8), (2, 10, 18, 8, 8))
-    assert agreement(features, looks == 1, [KNOWN]) == 1
-    assert agreement(features, looks == 2, [KNOWN]) == 0
-    assert agreement(features, looks > 0, [KNOWN]) == pytest.approx(0.5, abs=0.1)
+    assert match(features, looks == 1, KNOWN) == (1, 1)
+    assert match(features, looks == 2, KNOWN) == (0, 0)
+    more = match(features, looks > 0, KNOWN)
+    assert more.forward == pytest.approx(0.5, abs=0.1) and more.backward == 1
+    half = looks == 1
+    half[:, 14:] = False
+    assert match(features, half, KNOWN) == (1, pytest.approx(0.5, abs=0.25))
 
 
 def test_a_twin_that_is_a_target_does_not_count_against_it() -> None:
@@ -86,7 +99,20 @@ def test_a_twin_that_is_a_target_does_not_count_against_it() -> None:
     mine = torch.zeros(GRID)
     mine[4:12, 4:12] = 1
     both = Anchor.of(0, features, mine, (looks == 1).float())
-    assert agreement(features, mine > 0, [both]) == 1
+    assert match(features, mine > 0, both).forward == 1
+
+
+def test_of_two_that_fit_neither_is_taken() -> None:
+    """A twin that is no target: where nothing tells, the target stays lost."""
+    two, _ = frame((1, 4, 4, 8, 8), (1, 20, 40, 8, 8))
+    assert find(two) is None
+
+
+def test_of_two_that_look_the_same_the_one_of_the_right_size_is_taken() -> None:
+    features, looks = frame((1, 4, 4, 8, 6), (1, 20, 40, 8, 8))
+    looks[:, :20] = 0
+    label = find(features, sizes=(0.85, 1.18))
+    assert label is not None and overlap(label, looks) > 0.85
 
 
 def test_a_target_smaller_than_a_cell_owns_one() -> None:
@@ -98,9 +124,10 @@ def test_a_target_smaller_than_a_cell_owns_one() -> None:
 
 def test_scores_rise_with_what_speaks_for_a_mask() -> None:
     for name in ('embedded', 'patch'):
-        sure = confidence.score(name, 0.95, 1.0, 0.0)
+        sure = confidence.score(name, 0.95, 1.0, 1.0, 0.0)
         assert 0.8 < sure <= 1
-        assert confidence.score(name, 0.3, 1.0, 0.0) < sure
-        assert confidence.score(name, 0.95, 0.2, 0.0) < sure
-    assert confidence.score('embedded', 0.95, 1.0, 2.0) < 0.8
-    assert 0 <= confidence.score('embedded', 0.0, 0.0, 9.0) < 0.01
+        assert confidence.score(name, 0.3, 1.0, 1.0, 0.0) < sure
+        assert confidence.score(name, 0.95, 0.2, 1.0, 0.0) < sure
+        assert confidence.score(name, 0.95, 1.0, 0.2, 0.0) < sure
+    assert confidence.score('embedded', 0.95, 1.0, 1.0, 3.0) < 0.8
+    assert 0 <= confidence.score('embedded', 0.0, 0.0, 0.0, 9.0) < 0.01

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import pytest
-from clips import SIZE, clip_frame, iou, make_tracker, square
+from clips import PERIOD, SIZE, clip_frame, iou, make_tracker, square
 from numpy.typing import NDArray
 
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.structures import TargetState, TrackingResult
-from drift_ros.tracking import Tracker, appearance, confidence
+from drift_ros.tracking import Tracker, appearance, confidence, mask_propagator
+from drift_ros.tracking.anchors import Match
 
 RED, BLUE, GREEN = (230, 20, 20), (20, 20, 230), (30, 160, 60)
 Scene = Mapping[tuple[int, int], tuple[int, int, int]]
@@ -77,6 +78,23 @@ def test_something_alike_of_another_size_is_not_taken_for_it(side: int) -> None:
     assert not results[-1].labels.any()
 
 
+@pytest.mark.parametrize(('most', 'found'), [(1.18, False), (2.0, True)])
+def test_how_much_its_size_may_have_changed(most: float, found: bool) -> None:
+    gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
+    tracker = red(targets__max_size_change=most)
+    results = track(tracker, [*gone, *[picture({(40, 12): RED}, 20)] * 2])
+    assert results[-1].labels.any() == found
+
+
+def test_what_the_border_cuts_off_is_not_taken() -> None:
+    gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
+    inside, cut = picture({(80, 40): RED}), picture({(72, 52): RED})
+    tracker = red(targets__max_size_change=2.0)
+    results = track(tracker, [*gone, cut, cut, inside, picture({(76, 40): RED})])
+    assert not results[-4].labels.any() and not results[-3].labels.any()
+    assert came_back(results, (76, 40)) > 0.8
+
+
 def test_a_twin_that_is_tracked_keeps_its_id() -> None:
     prompts = [Prompt(id=1, mask=square(*HERE)), Prompt(id=2, mask=square(*THERE))]
     tracker = make_tracker(initial_prompts=prompts)
@@ -107,24 +125,31 @@ def test_an_occluded_target_is_not_searched_far_away() -> None:
     assert results[-1].objects[0].state == TargetState.OCCLUDED
 
 
-def test_a_doubtful_mask_is_neither_shown_nor_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mask_that_stays_doubtful_is_neither_shown_nor_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Of that target alone; here a mask is doubtful that is much smaller than the target was, and
     nothing looks like it.
     """
-    monkeypatch.setattr(appearance, 'agreement', lambda *_: 0.0)
+    monkeypatch.setattr(appearance, 'match', lambda *_: Match(0.0, 0.0))
     monkeypatch.setattr(confidence, 'score', lambda *known: max(0.0, 0.9 - 0.4 * known[-1]))
+    monkeypatch.setattr(mask_propagator, 'PATIENCE', 3 * PERIOD)
     prompts = [Prompt(id=1, mask=square(*HERE)), Prompt(id=2, mask=square(*THERE))]
-    scenes = [picture({HERE: RED, THERE: BLUE})] * 2 + [picture({HERE: RED})] * 2
-    scenes[2][square(*THERE, 4)] = scenes[3][square(*THERE, 4)] = BLUE
-    for least, shown in ((0.0, [1, 1, 1, 1]), (0.2, [1, 1, 0, 0])):
+    small = picture({HERE: RED})
+    small[square(*THERE, 4)] = BLUE
+    scenes = [picture({HERE: RED, THERE: BLUE})] * 2 + [small] * 5
+    for least, kept in ((0.0, 7), (0.2, 5)):
         tracker = make_tracker(initial_prompts=prompts, targets__min_score=least)
-        results = track(tracker, scenes)
-        assert [int(r.objects[1].visible) for r in results] == shown
-        assert all(r.objects[0].visible for r in results)
-        remembered = tracker._masks.memory.labels[-1].amax((1, 2))  # of the last frame
-        assert float(remembered[1]) > 0.9
-        assert (float(remembered[2]) > 0.5) == bool(shown[-1])
-    assert results[-1].objects[1].state == TargetState.OCCLUDED
+        for index, image in enumerate(scenes):
+            (result,) = tracker.step(clip_frame(index, image=image))
+            assert isinstance(result, TrackingResult)
+            assert result.objects[0].visible
+            assert result.objects[1].visible == (index < kept)
+            newest = int(np.argmax(tracker._masks.memory.frames))
+            remembered = tracker._masks.memory.labels[newest].amax((1, 2))
+            assert float(remembered[1]) > 0.9
+            assert (float(remembered[2]) > 0.5) == (index < kept)
+    assert result.objects[1].state == TargetState.OCCLUDED
 
 
 def test_anchors_go_with_what_is_forgotten() -> None:
