@@ -33,7 +33,7 @@ def joint_bilateral_labels(
     Returns:
         (H, W) uint8 slots in 0..K-1; the lowest slot wins ties.
     """
-    scores = normalised(soft.cpu())
+    scores = _normalised(soft.cpu())
     cells = scores.argmax(0).to(torch.uint8).numpy()
     height, width = cells.shape
     fine, size = (width * stride, height * stride), image.shape[1::-1]
@@ -50,7 +50,7 @@ def joint_bilateral_labels(
     return slots if size == fine else cv2.resize(slots, size, interpolation=cv2.INTER_NEAREST_EXACT)
 
 
-def normalised(soft: Tensor) -> Tensor:
+def _normalised(soft: Tensor) -> Tensor:
     """Each channel of (K, h, w) brought to 0..1, unless it has no mass or no contrast."""
     low, high = soft.amin((1, 2), keepdim=True), soft.amax((1, 2), keepdim=True)
     scalable = (high > 0) & (high > low)
