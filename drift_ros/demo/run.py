@@ -334,6 +334,7 @@ def _score(
         generation=played.generation,
         last=played.last,
         name=source.name,
+        played=True,
     )
     live = score_recording(request)
     pace = (

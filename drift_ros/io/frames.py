@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice, pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal, Protocol
 
 import cv2
@@ -27,6 +30,7 @@ from drift_ros.structures import Frame
 
 FIRST_STAMP = 10**9
 DEFAULT_FPS = 24.0
+LOOKED_AT = 50  # images of a bag that tell its rate
 FRAME_ID = 'camera'
 PICTURES = ('.jpg', '.jpeg', '.png')
 
@@ -40,7 +44,7 @@ class Source(Protocol):
         name: for people: the name of the file or folder, of a bag with the topic.
         count: number of frames, also of broken ones; of a video as its header says; None if
             unknown.
-        fps: frames per second; of a bag the mean.
+        fps: frames per second; of a bag that of most of its first images, whatever else is in it.
         skipped: why frames were left out; bounded, with the number of all in `total`.
     """
 
@@ -114,8 +118,7 @@ class BagSource(Closing):
             raise
         self.name = f'{path.name} {self.topic}'
         self.count: int | None = self.reader.count(self.topic)
-        seconds = self.reader.duration_ns / 1e9
-        self.fps = (self.count - 1) / seconds if seconds and self.count > 1 else DEFAULT_FPS
+        self.fps = rate(self._first_times())
         self.skipped = self.reader.skipped
 
     def frames(self) -> Iterator[Frame]:
@@ -125,6 +128,13 @@ class BagSource(Closing):
     def close(self) -> None:
         """Close the bag."""
         self.reader.close()
+
+    def _first_times(self) -> list[int]:
+        times: list[int] = []
+        with suppress(SourceError):  # a damaged bag is read as far as it goes
+            for _, _, time, _ in islice(self.reader.raw([self.topic]), LOOKED_AT):
+                times.append(time)
+        return times
 
 
 class FolderSource(Closing):
@@ -234,6 +244,14 @@ def natural(file: Path) -> tuple[list[tuple[int, str]], str]:
     parts = re.split(r'(\d+)', file.name)
     key = [(int(part), '') if number % 2 else (0, part) for number, part in enumerate(parts)]
     return key, file.name
+
+
+def rate(times: Sequence[int]) -> float:
+    """Frames per second by the median of the intervals between times in ns, so that pauses do not
+    count; DEFAULT_FPS where no two follow on each other.
+    """
+    intervals = [later - earlier for earlier, later in pairwise(times) if later > earlier]
+    return 1e9 / median(intervals) if intervals else DEFAULT_FPS
 
 
 def _frame(rgb: NDArray[np.uint8], index: int, fps: float) -> Frame:

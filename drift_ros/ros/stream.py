@@ -303,7 +303,7 @@ class Stream(Generic[Message]):
             # `load` is the one command that needs no tracker
             result = command.run(self._tracker)  # type: ignore[arg-type]
         except Exception as error:
-            _free_memory(error)
+            self._free_memory(error)
             command.answer.set_exception(error)
             return
         with self._changed:
@@ -370,7 +370,7 @@ class Stream(Generic[Message]):
     def _failed(self, what: str, error: Exception) -> None:
         if self.worker.stopping:
             return
-        _free_memory(error)
+        self._free_memory(error)
         self.counters.errors += 1
         self._on_error(what, error)
 
@@ -424,16 +424,19 @@ class Stream(Generic[Message]):
         self._frames -= 1
         self.counters.dropped += 1
 
-
-def _free_memory(error: Exception) -> None:
-    """Give cached device memory back after an out-of-memory error, and say how much there is."""
-    if not isinstance(error, torch.OutOfMemoryError) or not torch.cuda.is_available():
-        return
-    torch.cuda.empty_cache()
-    free, total = torch.cuda.mem_get_info()
-    log.error(
-        'the device ran out of memory: %.2f of %.2f GiB are free after giving back what was '
-        'cached; lower features.resolution or window.length, or use float16',
-        free / 2**30,
-        total / 2**30,
-    )
+    def _free_memory(self, error: Exception) -> None:
+        """Give cached memory back after an out-of-memory error, and say how much there is."""
+        if not isinstance(error, torch.OutOfMemoryError) or not torch.cuda.is_available():
+            return
+        torch.cuda.empty_cache()
+        where = self._tracker.extractor.device if self._tracker else torch.device('cpu')
+        if where.type != 'cuda':
+            return
+        free, total = torch.cuda.mem_get_info(where)
+        log.error(
+            '%s ran out of memory: %.2f of %.2f GiB are free after giving back what was '
+            'cached; lower features.resolution or window.length, or use float16',
+            where,
+            free / 2**30,
+            total / 2**30,
+        )

@@ -43,8 +43,8 @@ def test_tables_and_files(bags: tuple[Path, Path], tmp_path: Path) -> None:
         'frames after the first prompt: 5',
         'without a result: 1 (20.0 %)',
         'with a truth: 5, 1 of them without a result',
-        'latency from the stamp of the image: median 25.0 ms, 95 % 25.0 ms, highest 25.0 ms',
-        'latency from its arrival at the recorder: median 20.0 ms',
+        'latency from the stamp of an image: median 25.0 ms, 95 % 25.0 ms, highest 25.0 ms',
+        'latency from the arrival of an image at the recorder: median 20.0 ms',
     ):
         assert line in result.output
     found = read_results(out)

@@ -106,6 +106,7 @@ def test_from_scene_to_report_over_dds(tmp_path, installed, console):
         assert any(value is not None for value in found.values)
         assert all(value < 0.1 for value in found.values[:1] if value is not None)
     assert live.from_arrival is not None and live.from_arrival.median > 0
+    assert not live.notes
     content = json.loads((out / 'results.json').read_text())
     assert content['diagnostics']['features'] == 'embedded'
     assert content['settings']['features.name'] == 'embedded'

@@ -142,6 +142,21 @@ def test_a_bag(tmp_path: Path) -> None:
         open_source(tmp_path / 'bag', topic='/other')
 
 
+def test_the_rate_of_a_bag_is_that_of_its_images(tmp_path: Path) -> None:
+    """Images at 20 Hz, with a pause, in a bag whose other topic goes on for a minute."""
+    with BagWriter(tmp_path / 'bag') as bag:
+        for tick in (0, 1, 2, 3, 100, 101, 102):
+            stamp = 10**18 + tick * 50_000_000
+            image = messages.image(picture(1), 'rgb8', stamp, 'optical')
+            bag.write('/camera/image', messages.IMAGE, image, stamp)
+        for second in range(60):
+            stamp = 10**18 + second * 10**9
+            info = messages.camera_info(1, 1, 1, 1, 48, 32, stamp, 'optical')
+            bag.write('/camera/camera_info', messages.CAMERA_INFO, info, stamp)
+    with open_source(tmp_path / 'bag') as source:
+        assert source.fps == pytest.approx(20)
+
+
 def test_what_is_no_source(tmp_path: Path) -> None:
     with pytest.raises(
         SourceError, match=r'there is nothing at .*nothing: expected a bag, a video'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -270,6 +271,23 @@ def test_only_the_frames_of_a_failed_window_go_unpublished() -> None:
     assert [type(error) for _, error in errors] == [torch.OutOfMemoryError]
     assert stream.counters.errors == 1
     assert stream.worker.stop(WAIT)
+
+
+def test_the_device_that_ran_out_of_memory_is_named(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def scarce(frame: Frame, upcoming: object = None) -> list[TrackingResult]:
+        raise torch.OutOfMemoryError('tried to allocate 2.00 GiB')
+
+    memory = {torch.device('cuda:1'): (2**30, 8 * 2**30)}
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    monkeypatch.setattr(torch.cuda, 'empty_cache', lambda: None)
+    monkeypatch.setattr(torch.cuda, 'mem_get_info', lambda device=None: memory[device])
+    rig.tracker.extractor = SimpleNamespace(device=torch.device('cuda:1'))
+    rig.tracker.step = scarce
+    rig.stream.put(1)
+    until(lambda: len(rig.errors) == 1)
+    assert 'cuda:1 ran out of memory: 1.00 of 8.00 GiB are free' in caplog.text
 
 
 @pytest.mark.parametrize('what', ['interrupt', 'flush'])

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from clips import PERIOD, GivenMasks
+from clips import PERIOD, Colours, GivenMasks
 
 from drift_ros.errors import PromptError
 from drift_ros.features.patch import PatchExtractor
 from drift_ros.points import PointTracker
 from drift_ros.prompts.prompt import Prompt
+from drift_ros.propagation import FeatureAffinity
 from drift_ros.reference import marks
 from drift_ros.settings import TrackerSettings, build, fields
 from drift_ros.tracking import Frame, Tracker, TrackingResult
@@ -55,13 +56,15 @@ CHANGED: dict[str, Any] = {
     'points.tolerance': 0.01,
     'points.refresh': 0.0,
 }
-OTHERS = {  # what this scene does not show
+ABSENCE: dict[str, Any] = {
+    'targets.min_score': 0.0,
+    'targets.max_size_change': 2.0,
+    'targets.reacquire': 'none',
+}
+OTHERS = {  # what these scenes do not show
     'propagation.attention_window',
     'adaptation.budget',
     'refinement.margin',
-    'targets.min_score',
-    'targets.max_size_change',
-    'targets.reacquire',
     'points.most',
     'points.most_frames',
     'stream.backward_jump',
@@ -138,20 +141,74 @@ def test_a_changed_setting_counts_from_the_next_frame_on(name: str) -> None:
     assert run(tracker_with(start(name))) != wanted, 'the scene does not show it'
 
 
+def absence(k: int, doubt: bool) -> np.ndarray:
+    """A square that goes away and comes back: larger on a plain wall, which leaves no mask; or on
+    one that its mask stays on.
+    """
+    image = texture(1, 64, 96) // 2 if doubt else np.full((64, 96, 3), (30, 160, 60), np.uint8)
+    side = 16 if doubt or k < 3 else 20
+    if k not in (3, 4):
+        x, y = (8, 24) if k < 3 else (64, 40)
+        image[y : y + side, x : x + side] = texture(3, 16, 16) if doubt else (230, 20, 20)
+    return image
+
+
+def run_absence(values: dict[str, Any], doubt: bool, later: TrackerSettings | None) -> list[str]:
+    """All that is published of it, 5 frames per second; `later` is taken over after the first."""
+    lost_at_once = {'targets.max_deviation': 0.0}
+    tracker = tracker_with(lost_at_once | values, None if doubt else Colours())
+    mask = np.zeros((64, 96), bool)
+    mask[24:40, 8:24] = True
+    given, seen = [Prompt(id=1, mask=mask)], []
+    for k in range(FRAMES):
+        for result in tracker.step(Frame(absence(k, doubt), k * 10**9 // 5, 'camera', k), given):
+            assert isinstance(result, TrackingResult)
+            seen.append(f'{result.labels.tobytes().hex()} {result.objects}')
+        if later is not None:
+            tracker.update(later)
+        given = []
+    return seen
+
+
+@pytest.mark.parametrize('name', ABSENCE)
+def test_where_a_target_is_searched_and_believed_may_change(name: str) -> None:
+    doubt = name == 'targets.min_score'
+    start = {'targets.max_size_change': 2.0} if name == 'targets.reacquire' else {}
+    changed = start | {name: ABSENCE[name]}
+    wanted = run_absence(changed, doubt, None)
+    later = build(TrackerSettings, START | {'targets.max_deviation': 0.0} | changed)
+    assert run_absence(start, doubt, later) == wanted
+    assert run_absence(start, doubt, None) != wanted, 'the scene does not show it'
+
+
 def test_other_settings_count_too() -> None:
-    tracker = tracker_with({})
+    tracker = tracker_with(REFINED)
     points = PointTracker(tracker)
     tracker.step(frame(5))
-    later = {'points.most': 1, 'stream.backward_jump': 9.0, 'adaptation.budget': 3.0}
+    later = REFINED | {
+        'points.most': 2,
+        'points.most_frames': 1,
+        'stream.backward_jump': 9.0,
+        'adaptation.budget': 3.0,
+        'propagation.attention_window': True,
+        'refinement.margin': 0.3,
+    }
     tracker.update(tracker_with(later).settings)
-    with pytest.raises(PromptError, match=r'points\.most is 1'):
+    with pytest.raises(PromptError, match=r'points\.most is 2'):
         points.set_points(QUERIES)
+    points.set_points(QUERIES[:1])
+    tracker.step(frame(6))
+    with pytest.raises(PromptError, match=r'points\.most_frames is 1'):
+        points.set_points(QUERIES[1:2], keep_existing=True)
     tracker.step(frame(0))
     assert tracker.stats.late == 1
     assert tracker.stats.restarts == 0
     assert tracker.adapter.budget == 3.0
+    assert isinstance(tracker._affinity, FeatureAffinity) and tracker._refiner is not None
+    assert tracker._affinity.settings.attention_window
+    assert tracker._refiner.settings.margin == 0.3
 
 
 def test_every_setting_that_may_change_is_tried() -> None:
     dynamic = {name for name, info in fields(TrackerSettings) if marks(info).get('dynamic')}
-    assert dynamic == {*CHANGED, *OTHERS}
+    assert dynamic == {*CHANGED, *ABSENCE, *OTHERS}

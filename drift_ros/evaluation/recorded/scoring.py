@@ -39,6 +39,8 @@ class Request:
         count_dropped: whether a frame without a result is scored as one with an empty result.
         last: stamp in ns of the last frame that counts; None: all do.
         name: of the run; '': that of the bag of the truth.
+        played: whether the images are known to have been played from a bag, with stamps of the past
+            that say nothing of latency.
     """
 
     recorded: Path
@@ -53,6 +55,7 @@ class Request:
     count_dropped: bool = False
     last: int | None = None
     name: str = ''
+    played: bool = False
 
     @property
     def bags(self) -> list[Path]:
@@ -143,7 +146,7 @@ def score_recording(request: Request) -> LiveScore:
     from_stamp = latency(shown, {stamp: stamp for stamp in shown}, results.received)
     live = from_stamp is None or any(from_stamp.values)  # else all came at their very stamps
     problem = clock_problem(from_stamp)
-    if problem:
+    if problem and not request.played:
         notes.append(problem)
     if aligned.left_out:
         notes.append(f'objects that were never prompted are left out: {listed(aligned.left_out)}')

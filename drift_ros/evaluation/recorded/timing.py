@@ -82,7 +82,8 @@ def clock_problem(found: Distribution | None) -> str:
         return 'results were written at the stamps of their images: this was no live run'
     if min(known) < 0 or found.median > SAME_CLOCK:
         return (
-            f'stamps and times of receipt are of different clocks ({found.median:+.0f} s apart): '
-            'a bag was played without simulated time, or the camera has a clock of its own'
+            f'the images are stamped by another clock than the recorder has ({found.median:+.0f} s '
+            'apart: a played bag, or a camera with a clock of its own), so latency from the stamp '
+            'is not known'
         )
     return ''

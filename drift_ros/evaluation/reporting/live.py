@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-UNKNOWN = 'not known'
-
 
 def live_facts(live: Mapping[str, Any]) -> dict[str, str]:
     """Facts for people.
@@ -26,8 +24,7 @@ def live_facts(live: Mapping[str, Any]) -> dict[str, str]:
             f'{live["frames_with_truth"]}, {live["frames_with_truth_dropped"]} of them without a '
             'result'
         ),
-        'latency from the stamp of the image': _in(live['latency_from_stamp'], 1000, 'ms'),
-        'latency from its arrival at the recorder': _in(live['latency_from_arrival'], 1000, 'ms'),
+        **_latency(live),
         **{
             f'position error of object {id_}': _in(found, 100, 'cm')
             for id_, found in live.get('position_error', {}).items()
@@ -45,8 +42,16 @@ def live_facts(live: Mapping[str, Any]) -> dict[str, str]:
     return facts
 
 
-def _in(found: Mapping[str, float] | None, scale: float, unit: str) -> str:
-    if found is None:
-        return UNKNOWN
+def _latency(live: Mapping[str, Any]) -> dict[str, str]:
+    """What is known of it; a note says why the rest is not."""
+    since = {
+        'latency from the stamp of an image': live['latency_from_stamp'],
+        'latency from the arrival of an image at the recorder': live['latency_from_arrival'],
+    }
+    known = {name: _in(found, 1000, 'ms') for name, found in since.items() if found is not None}
+    return known or {'latency': 'not known'}
+
+
+def _in(found: Mapping[str, float], scale: float, unit: str) -> str:
     names = {'median': 'median', 'p95': '95 %', 'highest': 'highest'}
     return ', '.join(f'{name} {scale * found[key]:.1f} {unit}' for key, name in names.items())

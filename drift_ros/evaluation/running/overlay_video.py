@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from drift_ros.evaluation.protocols import AnnotatedSequence, Labels
 from drift_ros.io.closing import Closing
-from drift_ros.io.frames import DEFAULT_FPS
+from drift_ros.io.frames import rate
 from drift_ros.io.video import VideoWriter
 from drift_ros.io.writers import save_picture
 from drift_ros.tracking.measure import measure
@@ -29,9 +29,7 @@ class OverlayVideo(Closing):
 
     def __init__(self, folder: Path, sequence: AnnotatedSequence) -> None:
         self._folder, self._objects, self._frames = folder, sequence.objects, sequence.frames
-        stamps = sequence.stamps
-        seconds = (stamps[-1] - stamps[0]) / 1e9
-        self._rate = (len(stamps) - 1) / seconds if seconds > 0 else DEFAULT_FPS
+        self._rate = rate(sequence.stamps)
         count = len(self._frames)
         self._tiled = set(np.linspace(0, count - 1, min(TILES, count)).round().astype(int).tolist())
         self._tiles: list[tuple[Picture, str]] = []

@@ -257,7 +257,8 @@ def test_stamps_of_another_clock_give_no_latency(tmp_path: Path, truth: Path, la
     assert found.from_stamp is None
     assert found.from_arrival is not None
     assert found.from_arrival.median == pytest.approx(0.025)
-    assert 'different clocks' in found.notes[0]
+    assert 'stamped by another clock' in found.notes[0]
+    assert not score(tmp_path / 'live', truth, played=True).notes
 
 
 # -- stamps and sizes -----------------------------------------------------------------------------
