@@ -43,6 +43,15 @@ class DepthSettings(Settings):
         description='Smallest number of mask pixels with a depth measurement that give a position.',
         json_schema_extra=DYNAMIC | CAMERA,
     )
+    gap: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description='What of a mask is before or behind most of the target, with a gap in depth of '
+        'more than this part of the distance between them, is taken for what the mask spills over, '
+        'and left out of positions, cloud and boxes. 0 keeps all.',
+        json_schema_extra=DYNAMIC | CAMERA,
+    )
 
 
 class NodeSettings(TrackerSettings):

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+SPARSE = 0.004  # share of the points that is next to none, of those in one step
+MOST_STEPS = 1000  # from the median depth
+
 
 @dataclass(frozen=True, slots=True)
 class Intrinsics:
@@ -82,6 +85,32 @@ def points(
     x = (columns + corner[0] - camera.cx) / camera.fx * z
     y = (rows + corner[1] - camera.cy) / camera.fy * z
     return np.stack([x, y, z], 1)
+
+
+def nearby(measured: NDArray[np.float64], gap: float) -> NDArray[np.float64]:
+    """The points of an object without what its mask spills over: those that are in depth on one
+    stretch with most of them.
+
+    Args:
+        measured: (n, 3) in m.
+        gap: how long a stretch must be in which there are next to no points (depth cameras put some
+            between an object and what is behind it) to end it, in parts of the median depth; 0
+            leaves all.
+    """
+    if not gap or not len(measured):
+        return measured
+    depth = measured[:, 2]
+    middle = float(np.median(depth))
+    steps = np.floor((depth - middle) / (gap * middle) + 0.5)
+    steps = np.clip(steps, -MOST_STEPS, MOST_STEPS).astype(np.int64) + MOST_STEPS
+    counts = np.bincount(steps, minlength=2 * MOST_STEPS + 1)
+    empty = np.flatnonzero(counts <= SPARSE * len(measured))
+    place = int(np.searchsorted(empty, MOST_STEPS))
+    first = empty[place - 1] if place else -1
+    last = empty[place] if place < len(empty) else len(counts)
+    if last == MOST_STEPS:  # points all over the place
+        return measured
+    return measured[(steps > first) & (steps < last)]
 
 
 def position(

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from drift_ros.errors import FrameError
 from drift_ros.io.depth import to_metres
 from drift_ros.io.message_fields import Position
-from drift_ros.node_settings import NodeSettings
+from drift_ros.node_settings import DepthSettings, NodeSettings
 from drift_ros.ros import geometry
 from drift_ros.ros.pairing import DepthPairing, Stamped
 from drift_ros.ros.stamps import nanoseconds
@@ -34,22 +34,26 @@ class Measured:
         result: of the image.
         metres: (H, W) float32 depth in m.
         camera: of the image.
-        min_pixels: smallest number of measured pixels that give a position.
+        settings: how depth is used.
     """
 
     result: TrackingResult
     metres: NDArray[np.float32]
     camera: geometry.Intrinsics
-    min_pixels: int
+    settings: DepthSettings
 
     def points(self, obj: TrackedObject) -> NDArray[np.float64]:
-        """(n, 3) points of a visible object in m in the optical frame."""
+        """(n, 3) points of a visible object in m in the optical frame, without what its mask spills
+        over.
+        """
         depth = self.metres[obj.roi.slices]
-        return geometry.points(self.result.mask(obj), depth, self.camera, (obj.roi.x, obj.roi.y))
+        corner = (obj.roi.x, obj.roi.y)
+        found = geometry.points(self.result.mask(obj), depth, self.camera, corner)
+        return geometry.nearby(found, self.settings.gap)
 
     def position(self, obj: TrackedObject) -> Position | None:
         """Where a visible object is; None if it is not known."""
-        return geometry.position(self.points(obj), self.min_pixels)
+        return geometry.position(self.points(obj), self.settings.min_pixels)
 
 
 class Positions:
@@ -166,7 +170,7 @@ class Positions:
         except FrameError as error:
             raise FrameError(f'topic depth: {error}') from None
 
-        return Measured(result, metres, camera, self.settings.min_pixels)
+        return Measured(result, metres, camera, self.settings)
 
     def _camera(self, result: TrackingResult) -> geometry.Intrinsics:
         info = self._info

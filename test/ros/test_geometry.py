@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 
 from drift_ros.ros import geometry
-from drift_ros.ros.geometry import Intrinsics, box, intrinsics, points
+from drift_ros.ros.geometry import Intrinsics, box, intrinsics, nearby, points
 
 CAMERA = Intrinsics(500.0, 400.0, 320.0, 240.0, (480, 640))
 
@@ -70,6 +70,39 @@ def test_a_box_leaves_out_what_spills_over_the_border() -> None:
     centre, size = box(points(mask, depth, CAMERA))
     assert centre == pytest.approx([0.4, -0.65, 2.0], abs=0.01)
     assert size == pytest.approx([40 / 500 * 2, 20 / 400 * 2, 0], abs=0.01)
+
+
+def stretch(begin: float, end: float, count: int) -> np.ndarray:
+    depth = np.linspace(begin, end, count)
+    return np.stack([depth, depth, depth], 1)
+
+
+def test_what_the_mask_spills_over_is_left_out() -> None:
+    ball, wall, hand = stretch(1.4, 1.55, 800), stretch(2.9, 3.1, 250), stretch(0.5, 0.52, 60)
+    between = stretch(1.55, 2.9, 30)  # what depth cameras put there
+    found = nearby(np.concatenate([wall, ball, between, hand]), 0.02)
+    assert len(ball) <= len(found) <= len(ball) + 2
+    assert found[:, 2].max() < 1.65 and found[:, 2].min() == 1.4
+    assert len(nearby(np.concatenate([wall, ball]), 0.0)) == 1050
+
+
+def test_a_side_that_leads_away_from_a_front_is_kept() -> None:
+    box = np.concatenate([stretch(1.0, 1.01, 9500), stretch(1.01, 1.2, 500)])
+    assert nearby(box, 0.02)[:, 2].max() > 1.18
+
+
+@pytest.mark.parametrize('gap', [0.001, 0.02, 1.0])
+def test_a_surface_that_leads_away_is_kept(gap: float) -> None:
+    table = stretch(0.8, 2.4, 50_000)
+    np.testing.assert_array_equal(nearby(table, gap), table)
+
+
+def test_few_points_or_scattered_ones_are_kept() -> None:
+    few = stretch(1.0, 1.0, 3)
+    np.testing.assert_array_equal(nearby(few, 0.02), few)
+    scattered = stretch(1.0, 1000.0, 1000)
+    np.testing.assert_array_equal(nearby(scattered, 0.0001), scattered)
+    assert not len(nearby(np.zeros((0, 3)), 0.02))
 
 
 def test_too_few_pixels_give_no_position() -> None:
