@@ -3,13 +3,11 @@
     python benchmarks/targets.py OUT                     # before and after, all rendered test sets
     python benchmarks/targets.py OUT --data comes-back --split val --features embedded --rows all
     python benchmarks/targets.py OUT --layout davis --data ../shared/data/davis/test
-    python benchmarks/targets.py OUT --data similar-2 --split val --rows compete --fit
 
 Every frame is described once and tracked by every row of the table, so that rows differ by nothing
 but their settings; optical flow knows no settings of targets and has a row of its own. OUT collects
-a file per video; what is done is not done again, and the tables are of all that is there. `--fit`
-fits the calibration of scores (tracking/confidence.py) to the masks of the row `compete`, which are
-published whatever their score is.
+a file per video; what is done is not done again, and the tables are of all that is there.
+calibration.py fits the calibration of scores to what is there.
 """
 
 from __future__ import annotations
@@ -36,6 +34,7 @@ from drift_ros.evaluation.metrics import Scorer, switches
 from drift_ros.evaluation.metrics.absences import absences
 from drift_ros.evaluation.metrics.calibration import calibration_error, reliability
 from drift_ros.evaluation.protocols import AnnotatedSequence, Labels, Method
+from drift_ros.evaluation.running.memory import resident_memory
 from drift_ros.features.base import FeatureExtractor, Session, Window
 from drift_ros.settings import TrackerSettings, build
 from drift_ros.tracking import Tracker, confidence
@@ -54,6 +53,7 @@ BEFORE_AFTER = ('none', 'all')
 FEATURES = ('embedded', 'embedded-image', 'patch', 'flow')
 SIMILAR = tuple(f'similar-{n}' for n in range(2, 7))
 DATA = ('passing', 'crossing', 'kubric-similar', *SIMILAR, 'comes-back', 'long')
+MARKS = 500  # frames from one look at the memory to the next
 CERTAIN, ACTED_ON = 0.8, 0.5  # scores
 EVIDENCE: dict[float, tuple[float, ...]] = {}  # what scores of a frame are made from
 
@@ -161,14 +161,15 @@ def main() -> None:
         for data in options.data:
             selection = Selection(split=options.split, limit=options.frames)
             sequences = open_dataset(options.layout, Path(data), selection).usable
-            for number in options.videos or range(len(sequences)):
-                _run(extractor, sequences[number], data, options)
+            for number, sequence in enumerate(sequences):
+                if number in (options.videos or [number]):
+                    _run(extractor, sequence, data, options)
     for title, records in _records(options.out):
         print(f'\n### {title}\n\n' + '\n'.join(_table(records)))
-        if options.fit:
-            print(
-                f'calibration: {fit([m for r in records for m in r["rows"]["compete"]["masks"]])}'
-            )
+        for record in records:
+            if record.get('memory'):
+                sizes = ', '.join(f'{mib} after {n}' for n, mib in record['memory'].items())
+                print(f'\n`{record["features"]}`, MiB of all rows, frames: {sizes}')
     print(', '.join(f'{key}: {value}' for key, value in machine().items()))
 
 
@@ -180,10 +181,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument('--data', nargs='*', default=DATA, help='rendered sets, or folders')
     parser.add_argument('--layout', default='kubric-similar')
     parser.add_argument('--split')
-    parser.add_argument('--videos', type=int, nargs='+', help='their numbers')
+    parser.add_argument('--videos', type=int, nargs='+', help='their numbers, where a set has them')
     parser.add_argument('--frames', type=int, help='only the first ones')
     parser.add_argument('--features', nargs='+', default=FEATURES)
-    parser.add_argument('--fit', action='store_true')
     parser.add_argument('--rows', nargs='+', default=BEFORE_AFTER, choices=ROWS)
     return parser.parse_args()
 
@@ -206,7 +206,10 @@ def _run(
     if once is not None:
         methods = {row: _tracker(once, ROWS[row]) for row in options.rows}
     rows = {row: Row(method, sequence, once) for row, method in methods.items()}
+    memory: dict[int, int] = {}
     for index in range(len(sequence.stamps)):
+        if index % MARKS == MARKS - 1:
+            memory[index + 1] = (resident_memory() or 0) >> 20
         image, truth = sequence.image(index), sequence.truth(index)
         for row in rows.values():
             row.step(index, image, truth)
@@ -215,6 +218,7 @@ def _run(
         'features': name,
         'frames': len(sequence.stamps),
         'describing': once.seconds if once else 0.0,
+        'memory': memory,
         'rows': {row: found.record() for row, found in rows.items()},
     }
     file.write_text(json.dumps(record), encoding='utf-8')
@@ -225,20 +229,6 @@ def _tracker(once: Once, values: dict[str, Any]) -> Method:
     chosen = {'features.name': once.name, 'window.length': 1, 'window.stride': 1, **values}
     settings = build(TrackerSettings, chosen)
     return TrackerMethod(Tracker(once, GivenMasks(), settings), Ours(settings))
-
-
-def fit(masks: list[tuple[float, ...]]) -> confidence.Calibration:
-    """Logistic regression of IoU > 0.5, with a little weight decay, by Newton's method."""
-    known = np.array([mask for mask in masks if len(mask) == 6])
-    soft = known[:, 2].clip(confidence.TINY, 1 - confidence.TINY)
-    inputs = np.stack([np.ones(len(soft)), np.log(soft / (1 - soft)), *known[:, 3:].T], 1)
-    right, decay = known[:, 1] > 0.5, 1e-2 * np.diag([0.0, 1, 1, 1, 1])
-    weights = np.zeros(5)
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-inputs @ weights))
-        curvature = (inputs.T * (p * (1 - p))) @ inputs / len(p) + decay
-        weights -= np.linalg.solve(curvature, inputs.T @ (p - right) / len(p) + decay @ weights)
-    return confidence.Calibration(*weights.round(2).tolist())
 
 
 def _records(out: Path) -> Iterator[tuple[str, list[dict[str, Any]]]]:

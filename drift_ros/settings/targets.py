@@ -48,17 +48,18 @@ class TargetSettings(Settings):
         'anywhere',
         description='Where a target without a mask is searched by how it looked, beyond the window '
         'of the propagation: `none`, nowhere, as in the papers; `near`, around its predicted '
-        'place, while it is occluded; `anywhere`, also in the whole image once it is lost.',
+        'place, while it is occluded; `anywhere`, in the whole image while it is occluded or lost '
+        'or its score is below 0.5.',
         json_schema_extra={'dynamic': True},
     )
     max_size_change: float = Field(
-        1.18,
+        1.22,
         ge=1,
         le=1000,
-        description='A lost target is taken for what is found only if all of that is in the image '
-        'and its area is at most this many times larger or smaller than the target was when it was '
-        'seen for certain. Larger values find what comes back nearer or farther away, and take a '
-        'twin for it more easily.',
+        description='A target that is searched in the whole image is taken only for what does not '
+        'reach its border and has an area that is at most this many times larger or smaller than '
+        'the target was when it was seen for certain. Larger values find what comes back nearer or '
+        'farther away, and take a twin for it more easily.',
         json_schema_extra={'dynamic': True},
     )
     max_deviation: float = Field(

@@ -21,7 +21,7 @@ SAMPLES = 64  # cells of a mask that are compared
 EMPTY = 0.2  # share of a cell up to which targets do not count
 FOUND = 0.5  # of the target's cells: whose best match must lie in the place that is found
 MATCHES, TEMPERATURE = 10, 0.1  # of a cell, as in the propagation
-CLEARLY = 0.1  # mean cosine by which a place must be ahead of another
+TWIN = 0.7  # cosine with a cell of the target, from which on a cell is no background
 NONE = -2.0  # in place of a cosine
 
 
@@ -33,11 +33,12 @@ class Anchor:
         number: of the frame.
         features: (C, h, w) unit descriptors of the frame; anchors of one frame may share them.
         label: (h, w) float32, the share of each cell that the target has.
-        mine, others: (h, w) bool, which cells show the target, and which no target at all.
+        mine, others: (h, w) bool, which cells show the target, and which no target at all, nor
+            anything that looks the same: a twin that is no target would make it background, too.
         view: rows and columns around the target.
         whole: (C, N) unit descriptors of the frame in N coarse cells.
-        owned, empty: (N,) bool, which of them show the target, and which no target at all.
-        area: of the target in cells.
+        owned, empty: (N,) bool, likewise which of them.
+        area: of the target in cells, the sum of its shares.
     """
 
     number: int
@@ -68,17 +69,21 @@ class Anchor:
             first, last = int(places[0]), int(places[-1])
             margin = 1 + round(MARGIN * (last - first + 1))
             view.append(slice(max(0, first - margin), min(length, last + 1 + margin)))
+        whole = unit(_coarse(features), 0).flatten(1)
+        coarse = owned(_coarse(label[None])[0]).flatten()
+        twin = _like(features.flatten(1), mine.flatten()).view(mine.shape)
+        empty = (_coarse(every[None])[0] <= EMPTY).flatten()
         return cls(
             number,
             features,
             label,
             mine,
-            every <= EMPTY,
+            (every <= EMPTY) & ~twin,
             (view[0], view[1]),
-            unit(_coarse(features), 0).flatten(1),
-            owned(_coarse(label[None])[0]).flatten(),
-            (_coarse(every[None])[0] <= EMPTY).flatten(),
-            float(mine.sum()),
+            whole,
+            coarse,
+            empty & ~_like(whole, coarse),
+            float(label.sum()),
         )
 
     def change(self, area: float) -> float:
@@ -127,26 +132,46 @@ def _some(cells: Tensor, mask: Tensor) -> Tensor:
     return cells[:, places[:: 1 + len(places) // SAMPLES]]
 
 
-def search(
-    features: Tensor, anchors: Sequence[Anchor], free: Tensor, smallest: float, largest: float
-) -> Tensor | None:
-    """Where in a frame a target is that may be anywhere.
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where a target may be.
+
+    Attributes:
+        label: (h, w) float32 soft label of the target there.
+        similarity: mean cosine of the target's cells with their best matches there.
+        area: in cells, the sum of the label.
+        middle: (y, x) of it in cells.
+        whole: whether it ends before the border of the frame.
+    """
+
+    label: Tensor
+    similarity: float
+    area: float
+    middle: tuple[float, float]
+    whole: bool
+
+    @classmethod
+    def of(cls, label: Tensor, similarity: float) -> Place:
+        """The place of a label that is above 0.5 somewhere."""
+        mask = label > 0.5
+        rows, columns = mask.nonzero().float().mean(0).tolist()
+        border = torch.cat([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+        whole = not bool(border.any())
+        return cls(label, similarity, float(label.sum()), (rows, columns), whole)
+
+
+def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> list[Place]:
+    """Where in a frame a target may be that may be anywhere.
 
     The whole frame is compared with the anchors in coarse cells: a cell looks like the target if
-    its best match in them is the target's. Connected places that do are candidates, if half of the
+    its best match in them is the target's. Connected places that do are taken, if half of the
     target's cells find them in turn before all that does not look like it (forward and backward
-    matches agree). In each, labels are propagated from the anchor's box in full resolution; what
-    they show must have a size that the target had. If several places are left, one must resemble
-    the target clearly more than all others.
+    matches agree). In each, labels are propagated from the anchor's box in full resolution.
 
     Args:
         features: (C, h, w) descriptors of the frame.
         anchors: of the target, at least one.
         free: (h, w) bool, where it may be.
-        smallest, largest: area of what is found, in those of the smallest and the largest anchor.
-
-    Returns:
-        (h, w) float32 soft label of the target; None if it was not found.
     """
     may = _coarse(free[None].float())[0] > 0.5
     cells = unit(_coarse(features), 0).flatten(1)
@@ -156,25 +181,21 @@ def search(
     looks = (own > rest).view(may.shape) & may
     count, places = cv2.connectedComponents(looks.cpu().numpy().astype(np.uint8), connectivity=8)
     if count < 2:
-        return None
+        return []
     place_of = torch.from_numpy(places.ravel()).to(features.device).long()
     seen = may.flatten()
     each = torch.stack([_returned(p[a.owned, :][:, seen], place_of[seen], count) for a, p in pairs])
     similarity, which = each.max(0)
-    areas = [anchor.area for anchor in anchors]
     factor = _factor(free.shape)
-    found: list[tuple[float, Tensor]] = []
+    found: list[Place] = []
     for place in (similarity > NONE).nonzero()[:, 0].tolist():
         rows, columns = np.nonzero(places == place + 1)
         middle = (factor * (rows.mean() + 0.5), factor * (columns.mean() + 0.5))
         anchor = anchors[int(which[place])]
         label = _label(features, anchors, _box(anchor, middle, free.shape)) * free
-        if smallest * min(areas) <= float((label > 0.5).sum()) <= largest * max(areas):
-            found.append((float(similarity[place]), label))
-    found.sort(key=lambda pair: -pair[0])
-    if not found or (len(found) > 1 and found[0][0] - found[1][0] < CLEARLY):
-        return None
-    return found[0][1]
+        if bool((label > 0.5).any()):
+            found.append(Place.of(label, float(similarity[place])))
+    return found
 
 
 def _returned(products: Tensor, place_of: Tensor, count: int) -> Tensor:
@@ -207,14 +228,21 @@ def _label(features: Tensor, anchors: Sequence[Anchor], box: tuple[slice, slice]
     keys, labels = [], []
     for anchor in anchors:
         rest = anchor.whole[:, anchor.empty]
-        keys += [anchor.features[:, anchor.view[0], anchor.view[1]].flatten(1), rest]
-        labels += [anchor.label[anchor.view].flatten(), torch.zeros_like(rest[0])]
+        told = (anchor.others | (anchor.label > 0))[anchor.view]  # twins around it say nothing
+        near = anchor.features[:, anchor.view[0], anchor.view[1]][:, told]
+        keys += [near, rest]
+        labels += [anchor.label[anchor.view][told], torch.zeros_like(rest[0])]
     products = torch.cat(keys, 1).T @ cells.flatten(1)
     best = products.topk(min(MATCHES, len(products)), 0)
     weights = (best.values / TEMPERATURE).softmax(0)
     found = torch.zeros(features.shape[1:], device=features.device)
     found[box] = (weights * torch.cat(labels)[best.indices]).sum(0).view(cells.shape[1:])
     return found
+
+
+def _like(cells: Tensor, mine: Tensor) -> Tensor:
+    """(N,) bool, which cells (C, N) look the same as some of those that a target owns (N,)."""
+    return (cells.T @ _some(cells, mine)).amax(1) >= TWIN
 
 
 def _best(products: Tensor, rows: Tensor) -> Tensor:

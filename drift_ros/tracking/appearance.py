@@ -17,20 +17,16 @@ from drift_ros.propagation import unit
 from drift_ros.settings import TargetSettings
 from drift_ros.structures import TargetState, TrackedObject
 from drift_ros.tracking import confidence
-from drift_ros.tracking.anchors import Anchor, match, owned, search
+from drift_ros.tracking.anchors import Anchor, Place, match, owned, search
 from drift_ros.tracking.states import Track
+from drift_ros.tracking.suspects import Suspect, change, follow, identify, nearest
 
 EVERY = 5  # frames from one last certain view to the next
 AGREED = 0.5  # share of a mask that looks like the target, from which on it is believed
 CERTAIN = 0.8  # score from which on a view is certain
+ACTED_ON = 0.5  # score below which a target is searched although it has a mask
 DEVIATIONS = 3.0  # of its predicted place, within which an occluded target is searched
-PARTLY = (0.4, 1.3)  # sizes that are taken near the predicted place
 CLEAR = 0.1  # by how much |log| of the ratio of areas must be smaller than for a rival
-SEARCHED = {
-    'none': (),
-    'near': (TargetState.OCCLUDED,),
-    'anywhere': (TargetState.OCCLUDED, TargetState.LOST),
-}
 
 Labels = NDArray[np.uint8]
 
@@ -42,6 +38,9 @@ class Appearance:
     Args:
         extractor: name of the one that describes frames.
         settings: where targets are searched.
+
+    Attributes:
+        found: the target that the last search found, if it did.
     """
 
     def __init__(self, extractor: str, settings: TargetSettings) -> None:
@@ -55,20 +54,23 @@ class Appearance:
 
     def reset(self) -> None:
         """Forget all targets."""
+        self.found: int | None = None
         self._given: dict[int, Anchor] = {}
         self._last: dict[int, Anchor] = {}
+        self._suspects: dict[int, list[Suspect]] = {}
 
     def keep(self, ids: Collection[int]) -> None:
         """Forget the targets that are not among these."""
-        for anchors in (self._given, self._last):
-            for target in anchors.keys() - set(ids):
-                del anchors[target]
+        for known in (self._given, self._last, self._suspects):
+            for target in known.keys() - set(ids):
+                del known[target]  # type: ignore[attr-defined]
 
     def go_back_to(self, number: int) -> None:
         """Forget what was seen from this frame number on."""
         for anchors in (self._given, self._last):
             for target in [t for t, anchor in anchors.items() if anchor.number >= number]:
                 del anchors[target]
+        self._suspects.clear()
 
     def judge(
         self, descriptors: Descriptors, labels: Labels, obj: TrackedObject
@@ -84,16 +86,11 @@ class Appearance:
             The score in [0, 1] (see `confidence.score`); not believed is a mask with a lower one
             than `targets.min_score` of which less than half looks like the target.
         """
-        anchors = self._anchors(obj.id)
-        if not anchors:
+        if not self._anchors(obj.id):
             return obj.score, True
-        mask = owned(_shares(labels == obj.id, descriptors))
-        features, area = _features(descriptors), float(mask.sum())
-        found = [match(features, mask, anchor) for anchor in anchors]
-        forward, backward = (max(shares) for shares in zip(*found, strict=True))
-        change = min(anchor.change(area) for anchor in anchors)
-        score = confidence.score(self._extractor, obj.score, forward, backward, change)
-        return score, score >= self._settings.min_score or min(forward, backward) >= AGREED
+        shares = _shares(labels == obj.id, descriptors)
+        score, agreed = self._evidence(obj.id, _features(descriptors), shares, obj.score)
+        return score, score >= self._settings.min_score or agreed >= AGREED
 
     def observe(
         self,
@@ -118,15 +115,21 @@ class Appearance:
             if given:
                 self._given.pop(obj.id, None)
                 self._last.pop(obj.id, None)
-            if obj.visible and (given or (number % EVERY == 0 and _certain(obj, labels))):
+            if obj.visible and (given or (number % EVERY == 0 and _inside(obj, labels))):
+                shares = _shares(labels == obj.id, descriptors)
+                if not given and not self._is_certain(obj, float(shares.sum())):
+                    continue
                 features = _features(descriptors) if features is None else features
-                anchor = Anchor.of(
-                    number,
-                    features,
-                    _shares(labels == obj.id, descriptors),
-                    _shares(labels > 0, descriptors),
-                )
+                anchor = Anchor.of(number, features, shares, _shares(labels > 0, descriptors))
                 (self._given if given else self._last)[obj.id] = anchor
+
+    def _is_certain(self, obj: TrackedObject, area: float) -> bool:
+        """Whether a view of an area in cells shows a target for certain, and not a part of it that
+        something in front leaves free.
+        """
+        most = math.log(self._settings.max_size_change)
+        areas = self._areas(obj.id)
+        return obj.score >= CERTAIN and bool(areas) and change(area, areas) <= most
 
     def reacquire(
         self,
@@ -138,13 +141,13 @@ class Appearance:
         size: tuple[int, int],
         alike: Tensor | None,
     ) -> Tensor:
-        """Search a target that had no mask in the frame before; if there are several, they take
-        turns.
+        """Search a target that had no mask in the frame before, or a weak one; if there are
+        several, they take turns.
 
         Args:
             number: of the frame.
             descriptors: of the frame (n = 1).
-            soft: (K, h, w) soft labels; those of the target stay below 0.5.
+            soft: (K, h, w) soft labels.
             slots: id -> its channel.
             expected: id -> what is expected of each target in this frame.
             size: (H, W) of the frame in px.
@@ -153,46 +156,117 @@ class Appearance:
         Returns:
             (K, h, w) soft labels with the target if it was found; `soft` itself otherwise.
         """
-        wanted = SEARCHED[self._settings.reacquire]
-        missing = [
-            target
-            for target, track in expected.items()
-            if track.state in wanted
-            and self._anchors(target)
-            and float(soft[slots[target]].max()) < 0.5
-        ]
-        if not missing:
+        self.found = None
+        wanted = [t for t, track in expected.items() if self._is_wanted(t, track)]
+        self._suspects = {t: seen for t, seen in self._suspects.items() if t in wanted}
+        if not wanted:
             return soft
-        target = missing[number % len(missing)]
+        target = wanted[number % len(wanted)]
         slot, track = slots[target], expected[target]
-        free = soft[1:].sum(0) - soft[slot] < 0.5
-        if track.state == TargetState.OCCLUDED:
-            free &= _around(track, size, soft)
-        largest = self._settings.max_size_change
-        sizes = PARTLY if track.state == TargetState.OCCLUDED else (1 / largest, largest)
-        label = search(_features(descriptors), self._anchors(target), free, *sizes)
         rivals = [
             other
-            for other in missing
+            for other in wanted
             if other != target and alike is not None and alike[slots[other], slot]
         ]
-        lost = track.state == TargetState.LOST
-        if label is None or ((lost or rivals) and not _whole(label > 0.5)):
+        free = soft[1:].sum(0) - soft[slot] < 0.5
+        features = _features(descriptors)
+        places = search(features, self._anchors(target), free)
+        place = self._near(target, track, rivals, places, soft[slot], size)
+        if place is None and self._settings.reacquire == 'anywhere':
+            place = self._anywhere(number, features, target, track, rivals, places, soft[slot])
+        if place is None:
             return soft
-        if not self._fits_best(float((label > 0.5).sum()), target, rivals):
-            return soft
-        soft = soft * (1 - label)
-        soft[slot] += label
+        self.found = target
+        soft = soft.clone()
+        soft[0] += soft[slot]  # what it has elsewhere is not it
+        soft[slot] = 0
+        soft *= 1 - place.label
+        soft[slot] = place.label
         return soft
+
+    def _is_wanted(self, target: int, track: Track) -> bool:
+        """Whether a target is searched: it has no mask, or one that says little."""
+        if not self._anchors(target):
+            return False
+        if track.state == TargetState.OCCLUDED:
+            return self._settings.reacquire != 'none'
+        weak = track.state == TargetState.LOST or track.score < ACTED_ON
+        return weak and self._settings.reacquire == 'anywhere'
+
+    def _near(
+        self,
+        target: int,
+        track: Track,
+        rivals: Sequence[int],
+        places: Sequence[Place],
+        label: Tensor,
+        size: tuple[int, int],
+    ) -> Place | None:
+        """The place of an occluded target where it must be, if that is clear."""
+        if track.state != TargetState.OCCLUDED or float(label.max()) >= 0.5:
+            return None
+        around = _around(track, size, label)
+        places = [place for place in places if around[tuple(map(int, place.middle))]]
+        place = nearest(places, self._areas(target))
+        if place is None or not rivals:
+            return place
+        clear = place.whole and self._fits_best(place.area, target, rivals)
+        return place if clear else None
+
+    def _anywhere(
+        self,
+        number: int,
+        features: Tensor,
+        target: int,
+        track: Track,
+        rivals: Sequence[int],
+        places: Sequence[Place],
+        label: Tensor,
+    ) -> Place | None:
+        """The place of a target that may be anywhere, if that is clear. A mask that it has, or that
+        propagation gives it now, is left for another place only if it is the worse one.
+        """
+        suspects = follow(self._suspects.get(target, ()), places, number)
+        self._suspects[target] = suspects
+        best = identify(suspects, number, self._areas(target), self._settings.max_size_change)
+        if best is None or (rivals and not self._fits_best(best.area, target, rivals)):
+            return None
+        mask = best.place.label > 0.5
+        soft = float(best.place.label[mask].mean())
+        score, _ = self._evidence(target, features, best.place.label, soft)
+        if track.state == TargetState.VISIBLE:
+            there = bool((mask & (label > 0.5)).any())
+            return best.place if best.lasting and not there and score > track.score else None
+        return best.place if score >= ACTED_ON else None
+
+    def _evidence(
+        self, target: int, features: Tensor, shares: Tensor, soft: float
+    ) -> tuple[float, float]:
+        """The score of a mask, and the smaller of the two shares in which it and the target match.
+
+        Args:
+            features: (C, h, w) unit descriptors of the frame.
+            shares: (h, w) the share of each cell that the mask has, somewhere above 0.
+            soft: mean soft label of it.
+        """
+        anchors, mask, area = self._anchors(target), owned(shares), float(shares.sum())
+        found = [match(features, mask, anchor) for anchor in anchors]
+        forward, backward = (max(each) for each in zip(*found, strict=True))
+        changed = min(anchor.change(area) for anchor in anchors)
+        score = confidence.score(self._extractor, soft, forward, backward, changed)
+        return score, min(forward, backward)
+
+    def _areas(self, target: int) -> list[float]:
+        return [anchor.area for anchor in self._anchors(target)]
 
     def _fits_best(self, area: float, target: int, rivals: Sequence[int]) -> bool:
         """Whether an area in cells is clearly that of a target, and not of those that look the same
         and are missing, too.
         """
-        change, *others = (
+        changed, *others = (
             min(anchor.change(area) for anchor in self._anchors(each)) for each in (target, *rivals)
         )
-        return change + CLEAR < min(others, default=math.inf)
+        return changed + CLEAR < min(others)
 
     def _anchors(self, target: int) -> list[Anchor]:
         return [anchors[target] for anchors in (self._given, self._last) if target in anchors]
@@ -216,16 +290,10 @@ def _shares(mask: NDArray[np.bool_], descriptors: Descriptors) -> Tensor:
     return torch.from_numpy(share).to(descriptors.keys[0].device)
 
 
-def _certain(obj: TrackedObject, labels: Labels) -> bool:
-    """Whether all of a target is seen, as far as the image's border goes, and for certain."""
+def _inside(obj: TrackedObject, labels: Labels) -> bool:
+    """Whether a mask ends before the image's border."""
     roi, (height, width) = obj.roi, labels.shape
-    inside = roi.x > 0 and roi.y > 0 and roi.x + roi.width < width and roi.y + roi.height < height
-    return inside and obj.score >= CERTAIN
-
-
-def _whole(mask: Tensor) -> bool:
-    """Whether a mask (h, w) ends before the border."""
-    return not bool(torch.cat([mask[0], mask[-1], mask[:, 0], mask[:, -1]]).any())
+    return roi.x > 0 and roi.y > 0 and roi.x + roi.width < width and roi.y + roi.height < height
 
 
 def _around(track: Track, size: tuple[int, int], like: Tensor) -> Tensor:
@@ -233,7 +301,7 @@ def _around(track: Track, size: tuple[int, int], like: Tensor) -> Tensor:
     motion = track.motion
     reach = DEVIATIONS * motion.deviation + max(track.extent)
     near = []
-    for axis, cells in ((1, like.shape[1]), (0, like.shape[2])):
+    for axis, cells in ((1, like.shape[0]), (0, like.shape[1])):
         scale = size[1 - axis] / cells
         middles = (torch.arange(cells, device=like.device) + 0.5) * scale - 0.5
         near.append((middles - float(motion.place[axis])).abs() <= reach)

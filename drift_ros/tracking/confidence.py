@@ -40,7 +40,7 @@ class Calibration:
 
 
 # Logistic regression on 1,635 masks of rendered videos for choosing (docs/methods.md), each held
-# against the frame that the target was prompted on. `benchmarks/targets.py --fit` fits anew.
+# against the frame that the target was prompted on. `benchmarks/calibration.py` fits anew.
 EMBEDDED = Calibration(-2.97, 1.19, 1.26, 1.81, -0.86)
 CALIBRATIONS = {'embedded': EMBEDDED, 'embedded-image': EMBEDDED}
 

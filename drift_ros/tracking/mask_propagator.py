@@ -28,6 +28,7 @@ from drift_ros.settings import PropagationSettings, TargetSettings
 from drift_ros.structures import TrackedObject
 from drift_ros.tracking.appearance import Appearance
 from drift_ros.tracking.competition import alike, return_parts
+from drift_ros.tracking.gaps import Gaps
 from drift_ros.tracking.measure import drop_small, measure
 from drift_ros.tracking.prompting import paint
 from drift_ros.tracking.stages import Stages
@@ -144,6 +145,7 @@ class MaskPropagator:
         self._alike: Tensor | None = None  # (K, K) bool, not known while None
         self._states = TargetStates(settings, history)
         self._appearance = Appearance(extractor, settings)
+        self._gaps = Gaps()
         self._propagator = Propagator(
             affinity,
             propagation.memory,
@@ -168,11 +170,13 @@ class MaskPropagator:
         self._alike = None
         self._states.reset()
         self._appearance.reset()
+        self._gaps.reset()
 
     def go_back_to(self, number: int) -> None:
         """Forget what was remembered from this frame number on."""
         self._states.go_back_to(number)
         self._appearance.go_back_to(number)
+        self._gaps.go_back_to(number)
         self._alike = None
         later = [remembered >= number for remembered in self.memory.frames]
         if all(later):
@@ -188,7 +192,9 @@ class MaskPropagator:
                 a target that remembered frames do not know.
         """
         self._alike = None
-        self._appearance.keep([target.id for target in self._targets])
+        live = [target.id for target in self._targets]
+        self._appearance.keep(live)
+        self._gaps.keep(live)
         if len(sources) == 1:
             self.memory.clear()
         self.memory.set_classes(sources)
@@ -216,6 +222,8 @@ class MaskPropagator:
             entry.number, entry.frame, found.objects, entry.prompts, found.doubtful
         )
         self._appearance.observe(entry.number, descriptors, found.labels, objects, entry.prompts)
+        visible = [obj.id for obj in objects if obj.visible]
+        self._gaps.observe(entry.number, visible, self._appearance.found)
         return replace(found, objects=objects)
 
     def _find(
@@ -330,6 +338,7 @@ class MaskPropagator:
         """(T, K) bool, which remembered frames know about which slot; None if all about all."""
         frames = torch.tensor(self.memory.frames)
         known = frames[:, None] >= torch.tensor(self._targets.births)[None, :]
+        known &= self._gaps.known(frames, [target.id for target in self._targets])
         return None if bool(known.all()) else known.to(self.memory.labels.device)
 
     def _least_useful_reference(self) -> int:

@@ -27,6 +27,7 @@ class Track:
         extent: width and height in px of its box then.
         centre: (x, y) in px from its centroid to the middle of its box then.
         state: after that frame.
+        score: of its mask in that frame, 0 without one.
     """
 
     motion: Motion
@@ -35,6 +36,7 @@ class Track:
     extent: tuple[int, int]
     centre: tuple[float, float]
     state: TargetState
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,8 @@ class TargetStates:
         x, y = motion.place
         inside = -0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5
         lost = expected.state == TargetState.LOST or not known or not inside
-        track = replace(expected, state=TargetState.LOST if lost else TargetState.OCCLUDED)
+        state = TargetState.LOST if lost else TargetState.OCCLUDED
+        track = replace(expected, state=state, score=0.0)
         obj = replace(obj, state=track.state, unseen=max(0.0, (frame.stamp - track.seen) / 1e9))
         if not lost:
             obj = replace(
@@ -171,7 +174,8 @@ def _seen(obj: TrackedObject, expected: Motion | None, stamp: int) -> Track:
     roi = obj.roi
     middle = (roi.x + (roi.width - 1) / 2, roi.y + (roi.height - 1) / 2)
     centre = (middle[0] - obj.centroid[0], middle[1] - obj.centroid[1])
-    return Track(motion, stamp, stamp, (roi.width, roi.height), centre, TargetState.VISIBLE)
+    extent = (roi.width, roi.height)
+    return Track(motion, stamp, stamp, extent, centre, TargetState.VISIBLE, obj.score)
 
 
 def _clipped(track: Track, place: Vector, size: tuple[int, int]) -> Roi:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from drift_ros.tracking import confidence
 from drift_ros.tracking.anchors import Anchor, match, owned, search
+from drift_ros.tracking.suspects import nearest
 
 GRID = (40, 60)  # more cells than a frame is searched in
 LOOKS = torch.nn.functional.normalize(
@@ -42,13 +43,11 @@ def overlap(label: Tensor, looks: Tensor) -> float:
 
 
 ANYWHERE = torch.ones(GRID, dtype=torch.bool)
-SIZES = 0.4, 1.3
 
 
-def find(
-    features: Tensor, free: Tensor = ANYWHERE, sizes: tuple[float, float] = SIZES
-) -> Tensor | None:
-    return search(features, [KNOWN], free, *sizes)
+def find(features: Tensor, free: Tensor = ANYWHERE) -> Tensor | None:
+    place = nearest(search(features, [KNOWN], free), [KNOWN.area])
+    return None if place is None else place.label
 
 
 KNOWN = anchor((1, 4, 4, 8, 8), (2, 20, 4, 8, 8))
@@ -108,18 +107,24 @@ def test_of_two_that_fit_neither_is_taken() -> None:
     assert find(two) is None
 
 
-def test_of_two_that_look_the_same_the_one_of_the_right_size_is_taken() -> None:
-    features, looks = frame((1, 4, 4, 8, 6), (1, 20, 40, 8, 8))
-    looks[:, :20] = 0
-    label = find(features, sizes=(0.85, 1.18))
-    assert label is not None and overlap(label, looks) > 0.85
+def test_a_twin_that_is_no_target_makes_the_target_no_background() -> None:
+    beside = anchor((1, 4, 4, 8, 8), (2, 20, 4, 8, 8))
+    features, looks = frame((1, 4, 4, 8, 8), (1, 4, 16, 8, 8))  # the twin is within its view
+    mine = torch.zeros(GRID)
+    mine[4:12, 4:12] = 1
+    twin = Anchor.of(1, features, mine, mine)
+    assert not twin.others[looks == 1].any() and twin.others[:, 30:].all()
+    later, looks = frame((1, 21, 37, 8, 8))
+    (place,) = search(later, [beside, twin], ANYWHERE)
+    assert overlap(place.label, looks) > 0.85 and place.area == pytest.approx(64, rel=0.15)
+    assert match(later, looks == 1, twin) == (1, 1)
 
 
 def test_a_target_smaller_than_a_cell_owns_one() -> None:
     label = torch.zeros(GRID)
     label[7, 9], label[7, 10] = 0.2, 0.05
     assert owned(label).nonzero().tolist() == [[7, 9]]
-    assert Anchor.of(0, frame()[0], label, label).area == 1
+    assert Anchor.of(0, frame()[0], label, label).area == pytest.approx(0.25)
 
 
 def test_scores_rise_with_what_speaks_for_a_mask() -> None:

@@ -82,7 +82,7 @@ def test_something_alike_of_another_size_is_not_taken_for_it(side: int) -> None:
 def test_how_much_its_size_may_have_changed(most: float, found: bool) -> None:
     gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
     tracker = red(targets__max_size_change=most)
-    results = track(tracker, [*gone, *[picture({(40, 12): RED}, 20)] * 2])
+    results = track(tracker, [*gone, *[picture({(40, 12): RED}, 20)] * 3])
     assert results[-1].labels.any() == found
 
 
@@ -119,10 +119,14 @@ def test_of_two_that_look_the_same_the_size_tells_which_one_is_back(
     assert results[-1].labels[square(*place, side)].max() == found
 
 
-def test_an_occluded_target_is_not_searched_far_away() -> None:
+@pytest.mark.parametrize(
+    ('how', 'side', 'found'), [('near', 16, 0), ('anywhere', 16, 1), ('anywhere', 8, 0)]
+)
+def test_an_occluded_target_is_searched_far_away_too(how: str, side: int, found: int) -> None:
     gone = [picture({HERE: RED})] * 3 + [picture({})]
-    results = track(red(), [*gone, picture({THERE: RED})])
-    assert results[-1].objects[0].state == TargetState.OCCLUDED
+    results = track(red(targets__reacquire=how), [*gone, picture({THERE: RED}, side)])
+    assert results[-2].objects[0].state == TargetState.OCCLUDED
+    assert results[-1].objects[0].visible == found
 
 
 def test_a_mask_that_stays_doubtful_is_neither_shown_nor_remembered(
@@ -165,3 +169,12 @@ def test_anchors_go_with_what_is_forgotten() -> None:
     tracker.flush()
     tracker.remove_targets([1])
     assert not remembered._anchors(1) and remembered._anchors(2)
+
+
+def test_frames_in_which_it_was_looked_for_in_vain_do_not_know_it() -> None:
+    """Where it stood before it was found, most of what is remembered shows it as background."""
+    gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
+    cut, back = picture({(88, 24): RED}), picture({(76, 24): RED})
+    results = track(red(), [*gone, *[cut] * 12, *[back] * 4])
+    assert not results[-5].labels.any() and results[-4].objects[0].visible
+    assert came_back(results, (76, 24)) > 0.8 and results[-1].objects[0].score > 0.8

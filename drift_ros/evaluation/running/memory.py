@@ -1,4 +1,4 @@
-"""How much memory a piece of work takes at its peak."""
+"""How much memory a piece of work takes."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ def restart_peaks() -> None:
 
 def peak_memory() -> int:
     """Highest resident memory of this process in bytes, since `restart_peaks` where possible."""
-    try:
-        for line in STATUS.read_text(encoding='ascii').splitlines():
-            if line.startswith('VmHWM:'):
-                return int(line.split()[1]) * KIB
-    except OSError:
-        pass
+    known = _status('VmHWM')
+    if known is not None:
+        return known
     highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return highest if sys.platform == 'darwin' else highest * KIB
+
+
+def resident_memory() -> int | None:
+    """Resident memory of this process in bytes; None where the system does not say."""
+    return _status('VmRSS')
 
 
 def peak_device_memory() -> int | None:
@@ -40,6 +42,15 @@ def peak_device_memory() -> int | None:
         return None
     devices = range(torch.cuda.device_count())
     return max((int(torch.cuda.max_memory_allocated(device)) for device in devices), default=None)
+
+
+def _status(name: str) -> int | None:
+    """A size in bytes that Linux knows of this process."""
+    with suppress(OSError):
+        for line in STATUS.read_text(encoding='ascii').splitlines():
+            if line.startswith(f'{name}:'):
+                return int(line.split()[1]) * KIB
+    return None
 
 
 def _torch_on_device():  # type: ignore[no-untyped-def]

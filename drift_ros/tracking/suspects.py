@@ -1,0 +1,144 @@
+"""Which of the places where a target may be is it: decided over several frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drift_ros.tracking.anchors import Place
+
+SIGHTINGS = 3  # of a place whose size differs, before it is taken
+REMEMBERED = 5  # sightings of a place whose sizes are averaged
+PATIENCE = 6  # frames after which a place that was not seen again is forgotten
+REACH = 1.5  # sizes of a target that a place moves at most from one sighting to the next
+CLEARLY = 0.1  # evidence by which a place must be ahead of another
+PARTLY = (0.4, 1.3)  # sizes that are taken near the predicted place
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A place that may be a target, over the frames in which it was seen.
+
+    Attributes:
+        place: as it was seen last.
+        number: of the frame then.
+        sizes: log of its area in cells whenever it did not reach the frame's border, the newest
+            last.
+    """
+
+    place: Place
+    number: int
+    sizes: tuple[float, ...] = ()
+
+    @classmethod
+    def first(cls, place: Place, number: int) -> Suspect:
+        """One that was not seen before."""
+        return cls(place, number, (math.log(place.area),) if place.whole else ())
+
+    def again(self, place: Place, number: int) -> Suspect:
+        """The same in a later frame."""
+        now = Suspect.first(place, number)
+        return Suspect(place, number, (self.sizes + now.sizes)[-REMEMBERED:])
+
+    @property
+    def area(self) -> float:
+        """Geometric mean of its areas in cells; 0 if it always reached the border."""
+        return math.exp(sum(self.sizes) / len(self.sizes)) if self.sizes else 0.0
+
+    @property
+    def lasting(self) -> bool:
+        """Whether all of it was in sight several times."""
+        return len(self.sizes) >= SIGHTINGS
+
+    def near(self, place: Place) -> float:
+        """Distance to a place, in sizes (square root of the area)."""
+        return math.dist(self.place.middle, place.middle) / math.sqrt(max(place.area, 1.0))
+
+
+def follow(before: Sequence[Suspect], places: Sequence[Place], number: int) -> list[Suspect]:
+    """The suspects of a target after another frame.
+
+    A place continues the nearest suspect that is at most 1.5 sizes away, each suspect once. What
+    was not seen for 6 frames is forgotten, so there are never more than a frame has places, times
+    that.
+
+    Args:
+        before: the suspects so far.
+        places: that were found in the frame.
+        number: of the frame.
+
+    Returns:
+        Those that were seen in this frame first, in the order of the places, then the others.
+    """
+    pairs = sorted(
+        (suspect.near(place), i, j)
+        for i, suspect in enumerate(before)
+        for j, place in enumerate(places)
+    )
+    source: dict[int, int] = {}
+    for distance, i, j in pairs:
+        if distance <= REACH and j not in source and i not in source.values():
+            source[j] = i
+    seen = [
+        before[source[j]].again(place, number) if j in source else Suspect.first(place, number)
+        for j, place in enumerate(places)
+    ]
+    others = [
+        suspect
+        for i, suspect in enumerate(before)
+        if i not in source.values() and number - suspect.number < PATIENCE
+    ]
+    return seen + others
+
+
+def change(area: float, areas: Sequence[float]) -> float:
+    """By how much an area lies outside of those that a target had, as |log| of the ratio; all in
+    cells.
+    """
+    return max(0.0, math.log(min(areas) / area), math.log(area / max(areas)))
+
+
+def identify(
+    suspects: Sequence[Suspect], number: int, areas: Sequence[float], most: float
+) -> Suspect | None:
+    """Which suspect is the target, if that is clear.
+
+    It must not reach the border of the frame, and its mean area must differ from those that the
+    target had by a factor of `most` at most. Unless its area is that of the target to within the
+    root of that factor, it must have been seen in 3 frames. If several will do, similarity less
+    change of size must be larger by 0.1 than that of any other.
+
+    Args:
+        suspects: of a target.
+        number: of the frame; those that were not seen in it are not taken.
+        areas: that the target had in cells.
+        most: factor, 1 or more.
+    """
+    limit = math.log(most)
+    fitting = []
+    for suspect in suspects:
+        if suspect.number == number and suspect.sizes:
+            changed = change(suspect.area, areas)
+            if changed <= limit:
+                fitting.append((suspect.place.similarity - changed, suspect))
+    fitting.sort(key=lambda each: -each[0])
+    if not fitting or (len(fitting) > 1 and fitting[0][0] - fitting[1][0] < CLEARLY):
+        return None
+    best = fitting[0][1]
+    sure = best.lasting or change(best.area, areas) <= limit / 2
+    return best if sure and best.place.whole else None
+
+
+def nearest(places: Sequence[Place], areas: Sequence[float]) -> Place | None:
+    """Which of the places around where a target must be is it: a part of it will do, and it must
+    resemble the target more than any other by 0.1 (mean cosine); arguments as of `identify`.
+    """
+    smallest, largest = PARTLY[0] * min(areas), PARTLY[1] * max(areas)
+    fitting = [place for place in places if smallest <= place.area <= largest]
+    fitting.sort(key=lambda place: -place.similarity)
+    if not fitting or (
+        len(fitting) > 1 and fitting[0].similarity - fitting[1].similarity < CLEARLY
+    ):
+        return None
+    return fitting[0]
