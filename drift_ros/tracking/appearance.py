@@ -63,7 +63,7 @@ class Appearance:
         """Forget the targets that are not among these."""
         for known in (self._given, self._last, self._suspects):
             for target in known.keys() - set(ids):
-                del known[target]  # type: ignore[attr-defined]
+                del known[target]
 
     def go_back_to(self, number: int) -> None:
         """Forget what was seen from this frame number on."""
