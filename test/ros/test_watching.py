@@ -11,13 +11,14 @@ import pytest
 pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `make build`')
 
+from rclpy.node import NodeNameNonExistentError
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import RegionOfInterest
 
 from drift_ros.errors import FrameError
 from drift_ros.msg import TrackedObject, TrackedObjectArray
 from drift_ros.ros import messages
-from drift_ros.ros.tools.watching import KEPT, Watcher
+from drift_ros.ros.tools.watching import KEPT, RESET_TYPE, Watcher, image_topics, trackers
 
 SIZE = (4, 6)
 
@@ -43,6 +44,45 @@ def target(roi: tuple[int, int, int, int], mask: np.ndarray, state: int = 0) -> 
     return TrackedObject(
         id=3, visible=True, roi=region, mask=messages.image(mask, '8UC1', 0, ''), state=state
     )
+
+
+def graph(served: dict[str, list[str]], called: list[str], *images: str) -> Any:
+    """What a node sees: services by the node that serves them, those that are only called, and
+    topics of images that every node listens to.
+    """
+
+    def of(name: str, space: str) -> list[tuple[str, list[str]]]:
+        full = f'{space.rstrip("/")}/{name}'
+        if full not in served:
+            raise NodeNameNonExistentError(full)
+        return [(service, [RESET_TYPE]) for service in served[full]]
+
+    every = [*called, *(service for services in served.values() for service in services)]
+    split = [full.rpartition('/') for full in [*served, '/gone']]
+    return SimpleNamespace(
+        get_service_names_and_types=lambda: [(service, [RESET_TYPE]) for service in every],
+        get_node_names_and_namespaces=lambda: [(name, space or '/') for space, _, name in split],
+        get_service_names_and_types_by_node=of,
+        get_subscriber_names_and_types_by_node=lambda *_: [
+            (topic, ['sensor_msgs/msg/Image']) for topic in images
+        ],
+    )
+
+
+def test_what_is_only_called_is_no_tracker() -> None:
+    called = ['/tracker/reset_targets', '/gone/reset_targets', '/nowhere/reset_targets']
+    cameras = [f'/tracker/{camera}/reset_targets' for camera in ('wrist', 'left')]
+    seen = graph({'/tracker': cameras, '/robot/one': ['/robot/one/reset_targets']}, called)
+    assert trackers(seen) == ['/robot/one', '/tracker/left', '/tracker/wrist']
+
+
+def test_each_camera_of_a_node_has_its_own_images() -> None:
+    served = {'/tracker': ['/tracker/left/reset_targets', '/tracker/wrist/reset_targets']}
+    topics = ('/left/depth', '/left/image', '/wrist/depth', '/wrist/image')
+    found = image_topics(graph(served, [], *topics), '/tracker/wrist')
+    assert list(found) == ['/wrist/image', '/wrist/depth']
+    found = image_topics(graph(served, [], '/cam/1', '/cam/0'), '/tracker/wrist')
+    assert list(found) == ['/cam/0', '/cam/1']  # remapped: who knows
 
 
 def test_a_result_is_shown_with_the_image_of_its_stamp() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from numpy.typing import NDArray
-from rclpy.node import Node
+from rclpy.node import Node, NodeNameNonExistentError
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
@@ -37,11 +37,19 @@ DEPTH = 2
 def trackers(node: Node) -> list[str]:
     """Full names of the trackers in the graph: what comes before `/reset_targets`."""
     found = node.get_service_names_and_types()
-    return sorted(
-        name.removesuffix(RESET)
-        for name, types in found
-        if RESET_TYPE in types and name.endswith(RESET)
-    )
+    named = [name for name, types in found if RESET_TYPE in types and name.endswith(RESET)]
+    return sorted(name.removesuffix(RESET) for name in named if _is_served(node, name))
+
+
+def _is_served(node: Node, service: str) -> bool:
+    """Whether somebody serves it: it is in the graph, too, where somebody only calls it."""
+    names = node_of(node, service.removesuffix(RESET))
+    if names is None:
+        return False
+    try:
+        return service in dict(node.get_service_names_and_types_by_node(*names))
+    except NodeNameNonExistentError:  # gone since
+        return False
 
 
 def node_of(node: Node, tracker: str) -> tuple[str, str] | None:
@@ -56,7 +64,8 @@ def node_of(node: Node, tracker: str) -> tuple[str, str] | None:
 
 def image_topics(node: Node, tracker: str) -> dict[str, str]:
     """Topics of images that a tracker listens to, and their types; the likeliest one first: that
-    of the camera, not of its depth.
+    of the camera, not of its depth. Where one node has several cameras, only those of this one, if
+    their names tell.
     """
     found: dict[str, str] = {}
     if (names := node_of(node, tracker)) is not None:
@@ -64,11 +73,8 @@ def image_topics(node: Node, tracker: str) -> dict[str, str]:
             if kind := next((kind for kind in kinds if kind in KINDS), ''):
                 found[topic] = kind
     camera = tracker.rpartition('/')[2]
-
-    def likelihood(topic: str) -> tuple[bool, bool, str]:
-        return 'depth' in topic, f'/{camera}/' not in topic, topic
-
-    return {topic: found[topic] for topic in sorted(found, key=likelihood)}
+    own = {topic: kind for topic, kind in found.items() if f'/{camera}/' in topic} or found
+    return {topic: own[topic] for topic in sorted(own, key=lambda name: ('depth' in name, name))}
 
 
 @dataclass(frozen=True)
