@@ -3,7 +3,7 @@
     .venv/bin/python tools/page_pictures.py [recorded] [live]
 
 The demo's scene is marked and tracked on the page over a recording (page.jpg), and on the page over
-a live node that is fed with it (page.webp). Needs Chromium.
+a live node that is fed with it (page.webp, page.mp4). Needs Chromium.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from PIL import Image
 
 from drift_ros import synthetic
 from drift_ros.demo.process import NodeProcess, find_executable
+from drift_ros.io.video import VideoWriter
 from drift_ros.synthetic.export import IMAGE, write_bag
 from drift_ros.synthetic.ground_truth import SyntheticFrame, Video
 
@@ -44,6 +45,7 @@ SCENE, NAMES = 'passing', ('near ball', 'far ball')
 SHOWN, MARGIN = 10, 8  # frame of page.jpg; px around an object, as a person draws
 RATE = 0.1  # of the bag's time; leaves a small machine the time for every frame
 WIDTH, SPEED, QUALITY = 810, 4.0, 45  # px of the video, its speed, and that of its compression
+FPS = 20.0  # of the mp4
 DRAG_STEPS, LOAD_TIMEOUT = 6, 300.0
 PICTURE = '(i => i && i.naturalWidth > 0 && i.complete)(document.querySelector(".picture img"))'
 PREVIEW = '!!document.querySelector(".picture svg path")'
@@ -83,14 +85,15 @@ class Film:
         self.tab.until(true, LOAD_TIMEOUT)
 
     def save(self, path: Path) -> None:
-        """Write an animated WebP, which GitHub shows in a page."""
+        """Write an animated WebP, which GitHub shows in a page, and an mp4 beside it."""
         times = [at for at, _ in self.shots]
-        spans = [round(1e3 * (b - a) / SPEED) for a, b in itertools.pairwise(times)]
+        spans = [round(1e3 * (b - a) / SPEED) for a, b in itertools.pairwise(times)] + [2500]
         frames = [shrink(shot) for _, shot in self.shots]
         frames[0].save(
-            path, save_all=True, append_images=frames[1:], duration=[*spans, 2500], loop=0,
+            path, save_all=True, append_images=frames[1:], duration=spans, loop=0,
             quality=QUALITY, method=4,
         )  # fmt: skip
+        write_mp4(path.with_suffix('.mp4'), frames, spans)
 
 
 def main() -> None:
@@ -203,6 +206,19 @@ def node(log: Path) -> Iterator[None]:
     command = [str(find_executable()), '--ros-args', '-r', f'image:={IMAGE}']
     with NodeProcess([*command, '-p', 'autostart:=true'], log):
         yield
+
+
+def write_mp4(path: Path, frames: Sequence[Image.Image], spans: Sequence[int]) -> None:
+    """Write frames that last so many ms."""
+    with VideoWriter(path, FPS, frames[0].size[::-1]) as video:
+        end = 0.0
+        written = 0
+        for frame, span in zip(frames, spans, strict=True):
+            end += FPS * span / 1e3
+            picture = np.asarray(frame.convert('RGB'))
+            while written < round(end):
+                video.write(picture)
+                written += 1
 
 
 def shrink(shot: bytes) -> Image.Image:
