@@ -34,6 +34,22 @@ class TargetSettings(Settings):
         'which. The papers do not.',
         json_schema_extra={'dynamic': True},
     )
+    separate: bool = Field(
+        True,
+        description='Whether targets that look alike are told apart by their motion where they '
+        'touch or hide each other: by where each is expected, how large it is, and the optical '
+        'flow. The papers do not.',
+        json_schema_extra={'dynamic': True},
+    )
+    background_margin: float = Field(
+        0.15,
+        ge=0,
+        le=2,
+        description='A cell of a target becomes background if it resembles the background of the '
+        'prompted frames more than the target there, by this difference of cosines of the best '
+        'matches; 2 never does that, as in the papers.',
+        json_schema_extra={'dynamic': True},
+    )
     min_score: float = Field(
         0.3,
         ge=0,

@@ -27,8 +27,10 @@ from drift_ros.refinement import Refiner
 from drift_ros.settings import PropagationSettings, TargetSettings
 from drift_ros.structures import TrackedObject
 from drift_ros.tracking.appearance import Appearance
+from drift_ros.tracking.background import drop_background
 from drift_ros.tracking.competition import alike, return_parts
 from drift_ros.tracking.gaps import Gaps
+from drift_ros.tracking.lookalikes import NOBODY, LookAlikes, Moved
 from drift_ros.tracking.measure import drop_small, measure
 from drift_ros.tracking.prompting import paint
 from drift_ros.tracking.stages import Stages
@@ -146,6 +148,8 @@ class MaskPropagator:
         self._states = TargetStates(settings, history)
         self._appearance = Appearance(extractor, settings)
         self._gaps = Gaps()
+        self._lookalikes = LookAlikes(history)
+        self._moved: Moved = NOBODY  # of those that share what was found with one that looks alike
         self._propagator = Propagator(
             affinity,
             propagation.memory,
@@ -171,12 +175,14 @@ class MaskPropagator:
         self._states.reset()
         self._appearance.reset()
         self._gaps.reset()
+        self._lookalikes.reset()
 
     def go_back_to(self, number: int) -> None:
         """Forget what was remembered from this frame number on."""
         self._states.go_back_to(number)
         self._appearance.go_back_to(number)
         self._gaps.go_back_to(number)
+        self._lookalikes.go_back_to(number)
         self._alike = None
         later = [remembered >= number for remembered in self.memory.frames]
         if all(later):
@@ -217,10 +223,17 @@ class MaskPropagator:
         """
         checkpoint()
         expected = self._states.expect(entry.number, entry.frame)
+        self._moved = NOBODY
         found = self._find(entry, descriptors, expected)
         objects = self._states.observe(
-            entry.number, entry.frame, found.objects, entry.prompts, found.doubtful
+            entry.number, entry.frame, found.objects, entry.prompts, found.doubtful, self._moved
         )
+        if self._separates:
+            self._lookalikes.observe(
+                entry.number, entry.frame, found.labels, objects, descriptors.grid, self._moved
+            )
+        else:
+            self._lookalikes.reset()
         self._appearance.observe(entry.number, descriptors, found.labels, objects, entry.prompts)
         visible = [obj.id for obj in objects if obj.visible]
         self._gaps.observe(entry.number, visible, self._appearance.found)
@@ -276,9 +289,17 @@ class MaskPropagator:
         expected: Mapping[int, Track],
     ) -> Tensor:
         """Soft labels corrected by what else is known of the targets."""
+        given = len(self.memory.references)
+        keys, labels = self.memory.keys[0][:given], self.memory.labels[:given]
         if len(soft) > 2 and self._alike is None:
-            given = len(self.memory.references)
-            self._alike = alike(self.memory.keys[0][:given], self.memory.labels[:given])
+            self._alike = alike(keys, labels)
+        if self._settings.background_margin < 2:
+            features, margin = descriptors.keys[0][0], self._settings.background_margin
+            soft = drop_background(soft, features, keys, labels, margin)
+        if self._separates and self._alike is not None:
+            soft, self._moved = self._lookalikes.separate(
+                entry.frame, soft, self._slots, self._alike, expected
+            )
         if self._settings.compete and self._alike is not None:
             soft = return_parts(soft, self._alike)
         return self._appearance.reacquire(
@@ -329,6 +350,10 @@ class MaskPropagator:
         found.labels[np.isin(found.labels, gone)] = 0
         measured = self._readout.measure(found.labels, scores)
         return replace(measured, doubtful=tuple(doubtful)), soft
+
+    @property
+    def _separates(self) -> bool:
+        return self._settings.separate and len(self._targets) > 1
 
     @property
     def _slots(self) -> dict[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from drift_ros.structures import Frame, Roi, TargetState, TrackedObject
 from drift_ros.tracking.motion import Motion, Vector, camera_shift, thumbnail
 
 DEVIATION = 0.05  # of a measured centroid, in sizes of the target
+CARRIED = 0.15  # likewise of a place that flow leads to
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,7 @@ class TargetStates:
         objects: Sequence[TrackedObject],
         prompted: Collection[int] = (),
         doubtful: Collection[int] = (),
+        moved: Mapping[int, Vector | None] = MappingProxyType({}),
     ) -> tuple[TrackedObject, ...]:
         """Take in what was measured in the next frame.
 
@@ -93,6 +96,9 @@ class TargetStates:
             objects: every target; ids that are missing are forgotten.
             prompted: ids of those that were given in this frame: their motion starts anew.
             doubtful: ids of those whose masks are not believed.
+            moved: id -> (x, y) in px by which a target moved since the frame before, of those whose
+                centroids say nothing, because a target that looks the same touches or hides them;
+                None where that is not known.
 
         Returns:
             The objects with their states.
@@ -103,7 +109,10 @@ class TargetStates:
         for obj in objects:
             before = expected.get(obj.id) if obj.id not in prompted else None
             if obj.visible:
-                track = _seen(obj, before.motion if before else None, frame.stamp)
+                if before and obj.id in moved:
+                    track = self._carried(obj, before, moved[obj.id], frame.stamp)
+                else:
+                    track = _seen(obj, before.motion if before else None, frame.stamp)
                 if before and obj.id in doubtful:
                     track = replace(track, believed=before.believed)
                 tracks[obj.id] = track
@@ -140,6 +149,23 @@ class TargetStates:
                 tracks[id_] = replace(track, motion=track.motion.after(seconds, camera))
         self._expected = (number, picture, tracks)
         return picture, tracks
+
+    def _carried(
+        self, obj: TrackedObject, expected: Track, moved: Vector | None, stamp: int
+    ) -> Track:
+        """A target that is seen in part: its size stays, and flow says where it is."""
+        motion = expected.motion
+        if moved is not None:
+            x, y = self._moments[-1].tracks[obj.id].motion.place + moved
+            motion = motion.corrected((x, y), motion.size, CARRIED * motion.size)
+        return replace(
+            expected,
+            motion=motion,
+            seen=stamp,
+            believed=stamp,
+            state=TargetState.VISIBLE,
+            score=obj.score,
+        )
 
     def _unseen(
         self, obj: TrackedObject, expected: Track, frame: Frame

@@ -1,0 +1,324 @@
+"""Targets that look alike, told apart by their motion where they touch or hide each other.
+
+Descriptors cannot tell them apart, so what propagation finds is where *one of them* is. Which one
+is decided here, for each connected component of what was found:
+
+- Every target takes the component that fits best where it is expected, what the propagation says
+  of it and how large it is (an assignment of least cost). So targets that passed each other keep
+  their ids, whatever the labels of a moment say.
+- Targets without a component of their own share one with the target that covers it, if they are
+  expected there. Its cells are divided by the flow since the frame before, and by where the shapes
+  of the targets must lie by now.
+
+The sum of the labels of a group does not change, and so no outline does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from drift_ros.structures import Frame, TargetState, TrackedObject
+from drift_ros.tracking.motion import Vector
+from drift_ros.tracking.optical_flow import Flow, small_grey
+from drift_ros.tracking.states import Track
+
+SIDE = 16  # px that an image needs for the flow
+CELLS = 4  # of a component that counts
+SPREAD = 0.25  # sizes of a target: how far it may be from where it is expected
+FARTHEST = 8.0  # cost of a component that lies anywhere
+HIDDEN = 12.0  # of being nowhere
+SHARE, AREA = 0.5, 0.5  # weights of the share of the labels and of the area, as -log
+PART = 0.5  # of a target's area; what is smaller is hardly all of it
+PARTIAL = 6.0  # cost of that
+COVERED = 0.3  # of a target's expected shape, from which on it is in a component
+LABELLED = 0.1  # likewise of its cells, by their labels or by the flow
+SEEN = 0.1  # of a cell: what flow says of it counts
+FAINT = 0.02  # share of a target that nothing speaks for
+PIXELS = 20  # that flow needs to say where a target went
+WHOLE = 0.5  # of its area before, from which on a target has a new shape
+
+Floats = NDArray[np.float32]
+Moved = Mapping[int, Vector | None]
+NOBODY: Moved = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """How a target lay in the last frame in which nothing like it touched it.
+
+    Attributes:
+        mask: (h, w) share of each cell.
+        centroid: (x, y) in px.
+        area: in cells.
+    """
+
+    mask: Floats
+    centroid: Vector
+    area: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moment:
+    number: int
+    grey: NDArray[np.uint8]
+    ids: NDArray[np.uint8]
+    shapes: Mapping[int, Shape]
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    id: int
+    slot: int
+    track: Track
+    shape: Shape
+
+
+class LookAlikes:
+    """Remembers as many frames as tracking may go back by, and no more.
+
+    Args:
+        history: number of frames.
+    """
+
+    def __init__(self, history: int) -> None:
+        self._moments: deque[_Moment] = deque(maxlen=history + 1)
+
+    def reset(self) -> None:
+        """Forget all frames."""
+        self._moments.clear()
+
+    def go_back_to(self, number: int) -> None:
+        """Forget what was found from this frame number on."""
+        while self._moments and self._moments[-1].number >= number:
+            self._moments.pop()
+
+    def separate(
+        self,
+        frame: Frame,
+        soft: Tensor,
+        slots: Mapping[int, int],
+        alike: Tensor,
+        expected: Mapping[int, Track],
+    ) -> tuple[Tensor, Moved]:
+        """Give each component, or each part of one, to the target that it shows.
+
+        Args:
+            frame: the next frame.
+            soft: (K, h, w) float32 soft labels, channel 0 = background.
+            slots: id -> its channel.
+            alike: (K, K) bool, which targets look alike.
+            expected: id -> what is expected of each target in this frame.
+
+        Returns:
+            (K, h, w) soft labels, `soft` itself where nothing changes; and of the targets that
+            share a component how far each moved since the frame before in px, (x, y), None where
+            flow does not tell: the centroids of what is seen of them say nothing.
+        """
+        if not self._moments or min(frame.size) < SIDE:
+            return soft, NOBODY
+        before = self._moments[-1]
+        moved: dict[int, Vector | None] = {}
+        for group in _groups(alike):
+            members = [
+                _Member(id_, slot, expected[id_], before.shapes[id_])
+                for id_, slot in slots.items()
+                if slot in group
+                and id_ in before.shapes
+                and id_ in expected
+                and expected[id_].state != TargetState.LOST
+            ]
+            if len(members) > 1:
+                scene = _Scene(frame, soft, members, before)
+                soft = scene.separated()
+                moved |= scene.moved
+        return soft, moved
+
+    def observe(
+        self,
+        number: int,
+        frame: Frame,
+        labels: NDArray[np.uint8],
+        objects: Sequence[TrackedObject],
+        grid: tuple[int, int],
+        sharing: Collection[int] = (),
+    ) -> None:
+        """Remember a frame.
+
+        Args:
+            number: of the frame.
+            frame: it.
+            labels: (H, W) ids.
+            objects: every target.
+            grid: (h, w) of the labels that are propagated.
+            sharing: ids of those that share a component: their shape stays.
+        """
+        known = self._moments[-1].shapes if self._moments else {}
+        shapes: dict[int, Shape] = {}
+        for obj in objects:
+            shape = known.get(obj.id)
+            if obj.visible and (shape is None or obj.id not in sharing):
+                new = _shape(labels == obj.id, obj.centroid, grid)
+                if shape is None or new.area > WHOLE * shape.area:
+                    shape = new
+            if shape is not None:
+                shapes[obj.id] = shape
+        grey = small_grey(frame.image)
+        ids = cv2.resize(labels, grey.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        self._moments.append(_Moment(number, grey, np.asarray(ids, np.uint8), shapes))
+
+
+class _Scene:
+    """One group of targets that look alike, in one frame."""
+
+    def __init__(
+        self, frame: Frame, soft: Tensor, members: Sequence[_Member], before: _Moment
+    ) -> None:
+        self.moved: dict[int, Vector | None] = {}
+        self._frame, self._soft, self._members, self._before = frame, soft, members, before
+        self._labels = soft[[m.slot for m in members]].cpu().numpy()
+        slots = soft.argmax(0).cpu().numpy()
+        self._owners = np.full(slots.shape, -1)  # index of the member whose cell it is
+        for index, member in enumerate(members):
+            self._owners[slots == member.slot] = index
+        shown = (self._owners >= 0).astype(np.uint8)
+        _, self._components, stats, self._centres = cv2.connectedComponentsWithStats(
+            shown, connectivity=4
+        )
+        self._areas = stats[:, cv2.CC_STAT_AREA]
+        self._numbers = [n for n in range(1, len(stats)) if self._areas[n] >= CELLS]
+        self._cell = frame.size[1] / slots.shape[1]  # px
+
+    def separated(self) -> Tensor:
+        """Soft labels in which every component is of those that are in it."""
+        divided = self._labels.copy()
+        for number, members in self._assigned().items():
+            inside = self._components == number
+            total = self._labels[:, inside].sum(0)
+            divided[:, inside] = 0
+            if len(members) == 1:
+                divided[members[0], inside] = total
+                continue
+            shares = self._divided(members)[:, inside]
+            for index, share in zip(members, shares, strict=True):
+                divided[index, inside] = share * total
+                member = self._members[index]
+                self.moved[member.id] = self._movement(member.id)
+        if np.array_equal(divided, self._labels):
+            return self._soft
+        soft = self._soft.clone()
+        soft[[m.slot for m in self._members]] = torch.from_numpy(divided).to(soft.device)
+        return soft
+
+    def _assigned(self) -> dict[int, list[int]]:
+        """Number of a component -> indices of the targets that are in it."""
+        if not self._numbers:
+            return {}
+        costs = np.array([self._costs(index) for index in range(len(self._members))])
+        nowhere = np.full((len(costs), len(costs)), HIDDEN)
+        rows, columns = linear_sum_assignment(np.hstack([costs, nowhere]))
+        found: dict[int, list[int]] = {}
+        alone = []
+        for index, column in zip(rows.tolist(), columns.tolist(), strict=True):
+            if column < len(self._numbers):
+                found[self._numbers[column]] = [index]
+            else:
+                alone.append(index)
+        for index in alone:
+            evidence = [self._presence(index, number) for number in self._numbers]
+            if max(evidence) > 0:
+                found.setdefault(self._numbers[int(np.argmax(evidence))], []).append(index)
+        return found
+
+    def _costs(self, index: int) -> list[float]:
+        """What it costs a target to be each component: how unlikely that is, as -log."""
+        track, shape = self._members[index].track, self._members[index].shape
+        size = np.sqrt(shape.area)
+        place = (track.motion.place + 0.5) / self._cell - 0.5
+        variance = SPREAD**2 + min(1.0, track.motion.deviation / (size * self._cell)) ** 2
+        found = []
+        for number in self._numbers:
+            distance = ((self._centres[number] - place) ** 2).sum() / shape.area
+            share = (self._owners[self._components == number] == index).mean()
+            ratio = self._areas[number] / shape.area
+            cost = min(distance / (2 * variance), FARTHEST)
+            cost -= SHARE * np.log(share + FAINT) + AREA * np.log(min(1.0, ratio))
+            found.append(float(cost + (PARTIAL if ratio < PART else 0)))
+        return found
+
+    def _presence(self, index: int, number: int) -> float:
+        """How much of a target is in a component that is another's; 0 if too little."""
+        inside = self._components == number
+        outline = self._outline(index)
+        covered = float(outline[inside].sum()) / max(1e-6, float(outline.sum()))
+        labelled = max(
+            float((self._owners[inside] == index).sum()), float(self._carried[index][inside].sum())
+        )
+        labelled /= self._members[index].shape.area
+        return max(covered * (covered > COVERED), labelled * (labelled > LABELLED))
+
+    def _divided(self, indices: Sequence[int]) -> Floats:
+        """(n, h, w) shares of each cell that targets have which are in the same component."""
+        carried, labels = self._carried[indices], self._labels[indices]
+        flow, sums = carried.sum(0), labels.sum(0)
+        even = np.full_like(labels, 1 / len(indices))
+        ratio = np.where(sums > SEEN / 2, labels / np.maximum(sums, 1e-6), even)
+        ratio = np.where(flow > SEEN, carried / np.maximum(flow, 1e-6), ratio)
+        outlines = np.stack([cv2.blur(self._outline(i), (3, 3)) for i in indices])
+        shares = np.maximum(ratio, FAINT) * (outlines + SEEN / 2)
+        return np.asarray(shares / shares.sum(0), np.float32)
+
+    def _outline(self, index: int) -> Floats:
+        """(h, w) the shape of a target where it is expected."""
+        member = self._members[index]
+        x, y = (member.track.motion.place - member.shape.centroid) / self._cell
+        shift = np.array([[1, 0, x], [0, 1, y]], np.float32)
+        mask = member.shape.mask
+        return np.asarray(cv2.warpAffine(mask, shift, mask.shape[::-1]), np.float32)
+
+    @cached_property
+    def _flow(self) -> Flow:
+        return Flow.between(self._before.grey, small_grey(self._frame.image))
+
+    @cached_property
+    def _carried(self) -> Floats:
+        """(n, h, w) the share of each cell that flow gives to a target."""
+        ids = self._flow.carried(self._before.ids)
+        size = self._owners.shape[::-1]
+        shares = [
+            cv2.resize((ids == m.id).astype(np.float32), size, interpolation=cv2.INTER_AREA)
+            for m in self._members
+        ]
+        return np.stack(shares)
+
+    def _movement(self, id_: int) -> Vector | None:
+        found = self._flow.movement(self._before.ids == id_, PIXELS)
+        scale = self._frame.size[1] / self._before.grey.shape[1]
+        return None if found is None else found.astype(float) * scale
+
+
+def _groups(alike: Tensor) -> Iterator[set[int]]:
+    """Slots of targets that look alike, directly or by others between them."""
+    count, numbers = connected_components(alike.numpy(), directed=False)
+    for number in range(count):
+        group = set(np.flatnonzero(numbers == number).tolist())
+        if len(group) > 1:
+            yield group
+
+
+def _shape(mask: NDArray[np.bool_], centroid: tuple[float, float], grid: tuple[int, int]) -> Shape:
+    cells = cv2.resize(mask.astype(np.float32), grid[::-1], interpolation=cv2.INTER_AREA)
+    return Shape(
+        np.asarray(cells, np.float32), np.asarray(centroid, float), max(1.0, float(cells.sum()))
+    )
