@@ -39,12 +39,20 @@ from drift_ros.features.base import FeatureExtractor, Session, Window
 from drift_ros.settings import TrackerSettings, build
 from drift_ros.tracking import Tracker, confidence
 
-OFF = {'targets.compete': False, 'targets.min_score': 0.0, 'targets.reacquire': 'none'}
+OFF = {
+    'targets.compete': False,
+    'targets.separate': False,
+    'targets.background_margin': 2.0,
+    'targets.min_score': 0.0,
+    'targets.reacquire': 'none',
+}
 ROWS: dict[str, dict[str, Any]] = {
     'none': OFF,
     'compete': {**OFF, 'targets.compete': True},
     'min_score': {**OFF, 'targets.compete': True, 'targets.min_score': 0.3},
     'all': {},
+    'not separate': {'targets.separate': False},
+    'not background_margin': {'targets.background_margin': 2.0},
     # what may be taken for a lost target
     'size 1.4': {'targets.max_size_change': 1.4},
     'size 2.5': {'targets.max_size_change': 2.5},

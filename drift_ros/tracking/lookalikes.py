@@ -46,7 +46,7 @@ COVERED = 0.3  # of a target's expected shape, from which on it is in a componen
 LABELLED = 0.1  # likewise of its cells, by their labels or by the flow
 SEEN = 0.1  # of a cell: what flow says of it counts
 FAINT = 0.02  # share of a target that nothing speaks for
-PIXELS = 20  # that flow needs to say where a target went
+SHOWN = 0.3  # of a target, from which on flow says where it went
 WHOLE = 0.5  # of its area before, from which on a target has a new shape
 
 Floats = NDArray[np.float32]
@@ -214,7 +214,7 @@ class _Scene:
             for index, share in zip(members, shares, strict=True):
                 divided[index, inside] = share * total
                 member = self._members[index]
-                self.moved[member.id] = self._movement(member.id)
+                self.moved[member.id] = self._movement(member)
         if np.array_equal(divided, self._labels):
             return self._soft
         soft = self._soft.clone()
@@ -302,9 +302,11 @@ class _Scene:
         ]
         return np.stack(shares)
 
-    def _movement(self, id_: int) -> Vector | None:
-        found = self._flow.movement(self._before.ids == id_, PIXELS)
-        scale = self._frame.size[1] / self._before.grey.shape[1]
+    def _movement(self, member: _Member) -> Vector | None:
+        ids = self._before.ids
+        pixels = member.shape.area * ids.size / self._owners.size
+        found = self._flow.movement(ids == member.id, int(SHOWN * pixels) + 1)
+        scale = self._frame.size[1] / ids.shape[1]
         return None if found is None else found.astype(float) * scale
 
 

@@ -46,6 +46,7 @@ CHANGED: dict[str, Any] = {
     'targets.visibility_threshold': 0.9,
     'targets.min_area': 240,
     'targets.compete': False,
+    'targets.background_margin': 0.01,
     'targets.max_deviation': 0.01,
     'points.radius': 1,
     'points.agreement': 1.0,
