@@ -46,6 +46,7 @@ CHANGED: dict[str, Any] = {
     'targets.visibility_threshold': 0.9,
     'targets.min_area': 240,
     'targets.compete': False,
+    'targets.separate': False,
     'targets.background_margin': 0.01,
     'targets.max_deviation': 0.01,
     'points.radius': 1,
@@ -131,6 +132,8 @@ def start(name: str) -> dict[str, Any]:
     """With what the setting is about."""
     if name == 'points.tolerance':
         return {'points.motion': 'none'}
+    if name == 'targets.compete':
+        return {'targets.separate': False}
     return REFINED if name.startswith('refinement') else {}
 
 
