@@ -126,7 +126,8 @@ def _lead(results: Results) -> str:
     objects = results.objects
     return (
         f'{count} of {total} sequences, {objects} object{"s" * (objects != 1)}, '
-        f'{frames} frames. Means are over all objects of all sequences.'
+        f'{frames} frames. J is the overlap of mask and truth (IoU), F how well outlines agree; '
+        'means are over all objects of all sequences.'
     )
 
 
