@@ -119,8 +119,8 @@ def match(features: Tensor, mask: Tensor, anchor: Anchor) -> Match:
         mask: (h, w) bool, at least one cell.
     """
     then, now, inside = anchor.features.flatten(1), features.flatten(1), mask.flatten()
-    forward = then.T @ _some(now, inside)
-    backward = now.T @ _some(then, anchor.mine.flatten())
+    forward = _some(now, inside).T @ then
+    backward = _some(then, anchor.mine.flatten()).T @ now
     ours = _best(forward, anchor.mine.flatten()) > _best(forward, anchor.others.flatten())
     found = _best(backward, inside) >= _best(backward, ~inside)
     return Match(float(ours.float().mean()), float(found.float().mean()))
@@ -175,7 +175,7 @@ def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> list[Pl
     """
     may = _coarse(free[None].float())[0] > 0.5
     cells = unit(_coarse(features), 0).flatten(1)
-    pairs = [(anchor, anchor.whole.T @ cells) for anchor in anchors]
+    pairs = [(anchor, cells.T @ anchor.whole) for anchor in anchors]
     own = torch.stack([_best(products, a.owned) for a, products in pairs]).amax(0)
     rest = torch.stack([_best(products, a.empty & ~a.owned) for a, products in pairs]).amax(0)
     looks = (own > rest).view(may.shape) & may
@@ -184,7 +184,7 @@ def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> list[Pl
         return []
     place_of = torch.from_numpy(places.ravel()).to(features.device).long()
     seen = may.flatten()
-    each = torch.stack([_returned(p[a.owned, :][:, seen], place_of[seen], count) for a, p in pairs])
+    each = torch.stack([_returned(p[:, a.owned][seen].T, place_of[seen], count) for a, p in pairs])
     similarity, which = each.max(0)
     factor = _factor(free.shape)
     found: list[Place] = []
@@ -232,11 +232,11 @@ def _label(features: Tensor, anchors: Sequence[Anchor], box: tuple[slice, slice]
         near = anchor.features[:, anchor.view[0], anchor.view[1]][:, told]
         keys += [near, rest]
         labels += [anchor.label[anchor.view][told], torch.zeros_like(rest[0])]
-    products = torch.cat(keys, 1).T @ cells.flatten(1)
-    best = products.topk(min(MATCHES, len(products)), 0)
-    weights = (best.values / TEMPERATURE).softmax(0)
+    products = cells.flatten(1).T @ torch.cat(keys, 1)
+    best = products.topk(min(MATCHES, products.shape[1]), 1)
+    weights = (best.values / TEMPERATURE).softmax(1)
     found = torch.zeros(features.shape[1:], device=features.device)
-    found[box] = (weights * torch.cat(labels)[best.indices]).sum(0).view(cells.shape[1:])
+    found[box] = (weights * torch.cat(labels)[best.indices]).sum(1).view(cells.shape[1:])
     return found
 
 
@@ -245,9 +245,9 @@ def _like(cells: Tensor, mine: Tensor) -> Tensor:
     return (cells.T @ _some(cells, mine)).amax(1) >= TWIN
 
 
-def _best(products: Tensor, rows: Tensor) -> Tensor:
-    """(n,) the largest in some rows of (N, n) cosines; `NONE` if there are none."""
-    return products.masked_fill(~rows[:, None], NONE).amax(0)
+def _best(products: Tensor, columns: Tensor) -> Tensor:
+    """(n,) the largest in some columns (N,) of (n, N) cosines; `NONE` or less without any."""
+    return (products + torch.where(columns, 0.0, 2 * NONE)).amax(1)
 
 
 def _coarse(maps: Tensor) -> Tensor:

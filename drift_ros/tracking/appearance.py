@@ -55,6 +55,7 @@ class Appearance:
     def reset(self) -> None:
         """Forget all targets."""
         self.found: int | None = None
+        self._described: tuple[Descriptors, Tensor] | None = None  # features of the last frame
         self._given: dict[int, Anchor] = {}
         self._last: dict[int, Anchor] = {}
         self._suspects: dict[int, list[Suspect]] = {}
@@ -89,7 +90,7 @@ class Appearance:
         if not self._anchors(obj.id):
             return obj.score, True
         shares = _shares(labels == obj.id, descriptors)
-        score, agreed = self._evidence(obj.id, _features(descriptors), shares, obj.score)
+        score, agreed = self._evidence(obj.id, self._features(descriptors), shares, obj.score)
         return score, score >= self._settings.min_score or agreed >= AGREED
 
     def observe(
@@ -119,7 +120,7 @@ class Appearance:
                 shares = _shares(labels == obj.id, descriptors)
                 if not given and not self._is_certain(obj, float(shares.sum())):
                     continue
-                features = _features(descriptors) if features is None else features
+                features = self._features(descriptors) if features is None else features
                 anchor = Anchor.of(number, features, shares, _shares(labels > 0, descriptors))
                 (self._given if given else self._last)[obj.id] = anchor
 
@@ -169,7 +170,7 @@ class Appearance:
             if other != target and alike is not None and alike[slots[other], slot]
         ]
         free = soft[1:].sum(0) - soft[slot] < 0.5
-        features = _features(descriptors)
+        features = self._features(descriptors)
         places = search(features, self._anchors(target), free)
         place = self._near(target, track, rivals, places, soft[slot], size)
         if place is None and self._settings.reacquire == 'anywhere':
@@ -256,6 +257,12 @@ class Appearance:
         score = confidence.score(self._extractor, soft, forward, backward, changed)
         return score, min(forward, backward)
 
+    def _features(self, descriptors: Descriptors) -> Tensor:
+        """What `_unit_features` makes of a frame, once."""
+        if self._described is None or self._described[0] is not descriptors:
+            self._described = (descriptors, _unit_features(descriptors))
+        return self._described[1]
+
     def _areas(self, target: int) -> list[float]:
         return [anchor.area for anchor in self._anchors(target)]
 
@@ -272,7 +279,7 @@ class Appearance:
         return [anchors[target] for anchors in (self._given, self._last) if target in anchors]
 
 
-def _features(descriptors: Descriptors) -> Tensor:
+def _unit_features(descriptors: Descriptors) -> Tensor:
     """(C, h, w) what anchors are made of: keys of unit length, of the first head if there are
     several, on the grid of labels.
     """
