@@ -45,6 +45,7 @@ class Appearance:
 
     def __init__(self, extractor: str, settings: TargetSettings) -> None:
         self._extractor = extractor
+        self._calibrated = extractor in confidence.CALIBRATIONS  # else scores have no scale
         self._settings = settings
         self.reset()
 
@@ -191,8 +192,9 @@ class Appearance:
             return False
         if track.state == TargetState.OCCLUDED:
             return self._settings.reacquire != 'none'
-        weak = track.state == TargetState.LOST or track.score < ACTED_ON
-        return weak and self._settings.reacquire == 'anywhere'
+        weak = self._calibrated and track.score < ACTED_ON
+        lost = track.state == TargetState.LOST
+        return (lost or weak) and self._settings.reacquire == 'anywhere'
 
     def _near(
         self,
@@ -238,7 +240,7 @@ class Appearance:
         if track.state == TargetState.VISIBLE:
             there = bool((mask & (label > 0.5)).any())
             return best.place if best.lasting and not there and score > track.score else None
-        return best.place if score >= ACTED_ON else None
+        return best.place if score >= ACTED_ON or not self._calibrated else None
 
     def _evidence(
         self, target: int, features: Tensor, shares: Tensor, soft: float
