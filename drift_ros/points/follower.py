@@ -15,6 +15,7 @@ from drift_ros.descriptors import Descriptors
 from drift_ros.errors import PromptError
 from drift_ros.interruption import checkpoint
 from drift_ros.points.grid import Grid
+from drift_ros.points.layers import NONE, Layers, choose, follow
 from drift_ros.points.matching import FrameMaps, Matcher, Vectors
 from drift_ros.points.motion import Motion
 from drift_ros.points.registration import Image, flatten, register
@@ -25,6 +26,8 @@ from drift_ros.tracking.window_buffer import BufferedFrame
 Floats = NDArray[np.float32]
 
 NEAR, FAR = 6.0, 24.0  # px that registration moves a point by that the flow, or its look, led to
+AWAY, OFF = 2.0, 6.0  # px in a frame, and in all, beyond which a point is not of its layer
+PASSING = 3.0  # px that the flow differs from the layer where something else is seen
 RETURN = 0.7  # px from its start beyond which a patch that is sought there and back is another one
 
 
@@ -56,6 +59,9 @@ class State:
         image: of the frame.
         visible: (N,) bool.
         vectors: what is sought.
+        layer: (N,) number of the layer that each point moves with; -1 for none.
+        carried: (N, 2) float32 in px, where the layer alone took the point.
+        layers: of the image.
     """
 
     ids: NDArray[np.int64]
@@ -65,6 +71,27 @@ class State:
     image: NDArray[np.uint8]
     visible: Tensor
     vectors: Vectors
+    layer: NDArray[np.int64]
+    carried: Floats
+    layers: Layers | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Carried:
+    """Where motion takes N points.
+
+    Attributes:
+        layers: of the image; None where there is no flow.
+        layer: (N,) number of the layer of each point; -1 for none.
+        places: (N, 2) float32 in px, by the layer, or else by the flow.
+        doubt: (N,) float32, distance / limit of the check of each; infinite for points that neither
+            takes along.
+    """
+
+    layers: Layers | None
+    layer: NDArray[np.int64]
+    places: Floats
+    doubt: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,7 +135,7 @@ class PointFollower:
     ) -> None:
         self._settings = settings
         self._matcher = Matcher(settings, heads)
-        self._motion = Motion(settings.flow_side) if settings.motion == 'flow' else None
+        self._motion = Motion(settings.flow_side) if settings.motion != 'none' else None
         self._history = history
         self.generation = random.getrandbits(31)
         self.reset()
@@ -244,25 +271,32 @@ class PointFollower:
             entry.frame.image,
             seen,
             frame.sample(places),
+            np.full(count, NONE),
+            queries.positions,
         )
         return Found(state, seen.float())
 
     def _find(self, state: State, entry: BufferedFrame, frame: FrameMaps, grid: Grid) -> Found:
         """Points of earlier frames."""
         settings, device = self._settings, state.places.device
-        flowing, trip = self._move(state, entry)
+        to = self._carry(state, entry, frame, grid)
+        on_layer = to.layer != NONE
+        known = on_layer | state.visible.cpu().numpy()
         height, width = grid.size
-        left = ((flowing < -0.5) | (flowing >= [width - 0.5, height - 0.5])).any(1)
-        left &= state.visible.cpu().numpy()
-        places, stays = self._compare(state, flowing, trip <= settings.trip, frame, grid)
-        on_flow = stays.cpu().numpy() | left
-        positions = grid.to_pixels(places).cpu().numpy()
-        positions[on_flow] = flowing[on_flow]
-        doubt = np.asarray(trip / np.float32(settings.trip))  # distance / limit of each check
+        left = ((to.places < -0.5) | (to.places >= [width - 0.5, height - 0.5])).any(1) & known
+        trusted = on_layer | (to.doubt <= 1)
+        places, stays = self._compare(state, to.places, trusted, known, frame, grid)
+        kept = stays.cpu().numpy() | left
+        positions = np.where(kept[:, None], to.places, grid.to_pixels(places).cpu().numpy())
+        doubt = to.doubt.copy()
         if settings.visibility == 'cycle':
-            self._return(state, ~on_flow, positions, doubt, frame, grid)
+            self._return(state, ~kept, positions, doubt, frame, grid)
+        registered = np.zeros(len(kept), bool)
         if settings.registration:
-            self._register(state, ~left, on_flow, positions, doubt, entry.frame.image)
+            reach = np.where(kept, NEAR, FAR)
+            registered = self._register(state, ~left, reach, positions, doubt, entry.frame.image)
+        hidden = on_layer & ~kept & ~registered
+        positions[hidden], doubt[hidden] = to.places[hidden], np.inf
         places = grid.to_cells(torch.from_numpy(positions).to(device))
         confidence = torch.ones(len(places), device=device)
         if settings.visibility == 'cycle':
@@ -282,8 +316,54 @@ class PointFollower:
             image=entry.frame.image,
             visible=visible,
             vectors=vectors,
+            layer=to.layer,
+            carried=np.where((on_layer & ~registered)[:, None], to.places, positions),
+            layers=to.layers,
         )
         return Found(state, confidence)
+
+    def _carry(self, state: State, entry: BufferedFrame, frame: FrameMaps, grid: Grid) -> Carried:
+        """Points go with their layers, and visible ones without a layer with the flow."""
+        settings, size = self._settings, grid.size
+        visible = state.visible.cpu().numpy()
+        flowing, trip = state.positions, np.full(len(visible), np.inf, np.float32)
+        field = self._motion and self._motion.between(state.image, entry.frame.image)
+        if field is not None:
+            moved, back = field.move(flowing)
+            flowing = np.where(visible[:, None], moved, flowing)
+            trip = np.where(visible, back, trip)
+        doubt = np.asarray(trip / settings.trip, np.float32)
+        if field is None or settings.motion != 'layers':
+            return Carried(None, np.full(len(visible), NONE), flowing, doubt)
+        layers = follow(state.layers, field)
+        layer = np.where(np.isin(state.layer, list(layers.motions)), state.layer, NONE)
+        places = layers.move(layer, state.carried, size)
+        apart = np.linalg.norm(field.move(state.carried)[0] - places, axis=1)
+        strays = (apart > AWAY) | (np.linalg.norm(flowing - places, axis=1) > OFF)
+        strays &= (layer != NONE) & (doubt <= 1)
+        if strays.any():  # it leaves its layer, or something passes before it
+            own, others = (self._likeness(state, frame, grid, p) for p in (flowing, places))
+            layer[strays & (own >= settings.similarity) & (own > others)] = NONE
+        stays = layer != NONE
+        clear = (doubt <= 1) & (field.texture(state.positions) >= layers.texture)
+        chosen = choose(layers, state.positions, flowing, doubt <= 1, clear, size)
+        layer = np.where(stays | ~visible, layer, chosen)
+        places[~stays] = flowing[~stays]
+        blind = (layer != NONE) & ~stays & ~clear
+        places[blind] = layers.move(layer, state.positions, size)[blind]
+        doubt[stays] = apart[stays] / PASSING
+        doubt[(layer != NONE) & (field.texture(state.carried) < layers.texture)] = 0
+        return Carried(layers, layer, places, doubt)
+
+    def _likeness(
+        self, state: State, frame: FrameMaps, grid: Grid, positions: Floats
+    ) -> NDArray[np.float32]:
+        """(N,) cosines of what is sought with what is at positions (N, 2) in px; 1 where no cosines
+        are compared.
+        """
+        places = grid.to_cells(torch.from_numpy(positions).to(state.places.device))
+        cosine = frame.similarity(state.vectors, places)
+        return np.ones(len(positions), np.float32) if cosine is None else cosine.cpu().numpy()
 
     def _groups(self, state: State) -> Iterator[tuple[Source, NDArray[np.int64], Floats]]:
         """Frames of queries, the rows of their points, and where these were asked for, in px."""
@@ -298,6 +378,7 @@ class PointFollower:
         state: State,
         flowing: Floats,
         trusted: NDArray[np.bool_],
+        known: NDArray[np.bool_],
         frame: FrameMaps,
         grid: Grid,
     ) -> tuple[Tensor, Tensor]:
@@ -308,7 +389,7 @@ class PointFollower:
         moved = grid.to_cells(torch.from_numpy(flowing).to(device))
         around = None
         if self._settings.search:
-            around = torch.where(state.visible[:, None], moved, torch.nan)
+            around = torch.where(torch.from_numpy(known).to(device)[:, None], moved, torch.nan)
         stay = torch.where(torch.from_numpy(trusted).to(device)[:, None], moved, torch.nan)
         places, stays = torch.empty_like(moved), torch.zeros_like(state.visible)
         for source, chosen, asked in self._groups(state):
@@ -352,33 +433,26 @@ class PointFollower:
         self,
         state: State,
         chosen: NDArray[np.bool_],
-        on_flow: NDArray[np.bool_],
+        reach: Floats,
         positions: Floats,
         doubt: Floats,
         image: Image,
-    ) -> None:
-        """Bring some points to where the image around their query is found near them."""
+    ) -> NDArray[np.bool_]:
+        """Bring some points to where the image around their query is found within reach (N,) px;
+        (N,) bool, which ones.
+        """
         now = flatten(image)
+        registered = np.zeros(len(positions), bool)
         for source, group, asked in self._groups(state):
             rows = group[chosen[group]]
-            reach = np.where(on_flow[rows], NEAR, FAR)
-            found, back = register(source.image, now, asked[chosen[group]], positions[rows], reach)
+            found, back = register(
+                source.image, now, asked[chosen[group]], positions[rows], reach[rows]
+            )
             good = back <= RETURN
             positions[rows[good]] = found[good]
             doubt[rows[good]] = back[good] / RETURN
-
-    def _move(
-        self, state: State, entry: BufferedFrame
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Positions (N, 2) in px to which the flow leads from those in the frame before, and how
-        far from its start it ends on the way back; infinite for points that were not visible.
-        """
-        visible = state.visible.cpu().numpy()
-        positions, trip = state.positions, np.full(len(visible), np.inf, np.float32)
-        if self._motion is None or not visible.any():
-            return positions, trip
-        moved, back = self._motion.move(state.image, entry.frame.image, positions)
-        return np.where(visible[:, None], moved, positions), np.where(visible, back, trip)
+            registered[rows[good]] = True
+        return registered
 
 
 def _rows(state: State, kept: NDArray[np.bool_]) -> State:
@@ -391,6 +465,9 @@ def _rows(state: State, kept: NDArray[np.bool_]) -> State:
         state.image,
         state.visible[rows],
         state.vectors[rows],
+        state.layer[kept],
+        state.carried[kept],
+        state.layers,
     )
 
 
@@ -405,4 +482,7 @@ def _joined(states: Sequence[State]) -> State:
         states[-1].image,
         torch.cat([s.visible for s in states]),
         Vectors.concatenate([s.vectors for s in states]),
+        np.concatenate([s.layer for s in states]),
+        np.concatenate([s.carried for s in states]),
+        states[0].layers,
     )

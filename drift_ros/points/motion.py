@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Image = NDArray[np.uint8]
 
 LEAST = 16  # px that it needs
 
@@ -26,23 +29,13 @@ class Motion:
         self._forth = _dis(finest=0, steps=6, stride=6, smoothing=2)
         self._back = _dis(finest=1, steps=8, stride=4, smoothing=1)
 
-    def move(
-        self, before: NDArray[np.uint8], now: NDArray[np.uint8], positions: Floats
-    ) -> tuple[Floats, Floats]:
-        """Follow the flow.
-
-        Args:
-            before: (H, W, 3) uint8 RGB, the earlier image.
-            now: the next one, of the same size.
-            positions: (N, 2) (x, y) in px of the earlier image.
-
-        Returns:
-            (N, 2) positions in the next image, and (N,) how far from the start the flow back from
-            there leads, in px; infinite for what leaves the image.
+    def between(self, before: Image, now: Image) -> Field | None:
+        """The flow from an image (H, W, 3) uint8 RGB to the next, of the same size; None of images
+        that are too small for it.
         """
         height, width = now.shape[:2]
         if min(height, width) < LEAST:
-            return positions, np.full(len(positions), np.inf, np.float32)
+            return None
         scale = max(1.0, min(height, width) / self._side)
         small = [_small(image, scale) for image in (before, now)]
         threads = cv2.getNumThreads()
@@ -52,14 +45,60 @@ class Motion:
             back = self._back.calc(small[1], small[0], None)
         finally:
             cv2.setNumThreads(threads)
-        sides = small[0].shape[1], small[0].shape[0]
-        ratio = np.array([width, height], np.float32) / np.array(sides, np.float32)
+        return Field(forth, back, small[0], (height, width))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Field:
+    """Flow from an image to the next.
+
+    Attributes:
+        forth: (h, w, 2) flow there.
+        back: (h, w, 2) flow back.
+        before: (h, w) grey levels of the earlier image.
+        size: (H, W) of the images in px.
+    """
+
+    forth: Floats
+    back: Floats
+    before: Image
+    size: tuple[int, int]
+
+    @property
+    def _ratio(self) -> Floats:
+        height, width = self.before.shape
+        return np.array([self.size[1] / width, self.size[0] / height], np.float32)
+
+    def move(self, positions: Floats) -> tuple[Floats, Floats]:
+        """Follow the flow.
+
+        Args:
+            positions: (N, 2) (x, y) in px of the earlier image.
+
+        Returns:
+            (N, 2) positions in the next image, and (N,) how far from the start the flow back from
+            there leads, in px; infinite for what leaves the image.
+        """
+        ratio = self._ratio
         start: Floats = np.asarray((positions + 0.5) / ratio - 0.5, np.float32)
-        end: Floats = np.asarray(start + at(forth, start), np.float32)
-        trip = np.linalg.norm((end + at(back, end) - start) * ratio, axis=1)
+        end: Floats = np.asarray(start + at(self.forth, start), np.float32)
+        trip = np.linalg.norm((end + at(self.back, end) - start) * ratio, axis=1)
         found: Floats = np.asarray((end + 0.5) * ratio - 0.5, np.float32)
-        inside = ((found >= -0.5) & (found < [width - 0.5, height - 0.5])).all(1)
+        inside = ((found >= -0.5) & (found < np.array(self.size[::-1]) - 0.5)).all(1)
         return found, np.asarray(np.where(inside, trip, np.inf), np.float32)
+
+    def origin(self, positions: Floats) -> Floats:
+        """(N, 2) from where in the earlier image places (N, 2) of the next one come."""
+        ratio = self._ratio
+        end: Floats = np.asarray((positions + 0.5) / ratio - 0.5, np.float32)
+        return np.asarray((end + at(self.back, end) + 0.5) * ratio - 0.5, np.float32)
+
+    def texture(self, positions: Floats) -> Floats:
+        """(N,) smaller eigenvalue of the structure of the earlier image at places (N, 2)."""
+        x, y = ((positions + 0.5) / self._ratio).astype(int).T
+        height, width = self.before.shape
+        found = cv2.cornerMinEigenVal(self.before, 7)
+        return np.asarray(found[y.clip(0, height - 1), x.clip(0, width - 1)], np.float32)
 
 
 def _dis(finest: int, steps: int, stride: int, smoothing: int) -> cv2.DISOpticalFlow:

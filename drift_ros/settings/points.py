@@ -54,11 +54,12 @@ class PointSettings(Settings):
         description='Of `soft`: cells around the best one, in each direction.',
         json_schema_extra={'dynamic': True},
     )
-    motion: Literal['flow', 'none'] = Field(
-        'flow',
-        description='Whether visible points are first taken along by optical flow, `flow`: they '
-        'stay on it where their descriptors agree, to a part of a pixel; or `none`, as in '
-        'DiffTrack.',
+    motion: Literal['layers', 'flow', 'none'] = Field(
+        'layers',
+        description='What takes points along before they are sought: `flow`, optical flow takes '
+        'visible ones, and they stay on it where their descriptors agree; `layers`, what moves as '
+        'large parts of the image do, such as the background, goes with these, also while it is '
+        'hidden, and the rest with the flow; `none`, as in DiffTrack.',
     )
     flow_side: int = Field(
         240,

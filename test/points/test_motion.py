@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from drift_ros.points.motion import Motion, at
+from drift_ros.points.motion import Field, Motion, at
 
 
 def pair(
@@ -24,6 +24,12 @@ def pair(
     return image.clip(0, 255).astype(np.uint8), moved.clip(0, 255).astype(np.uint8)
 
 
+def flow(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> Field:
+    found = Motion().between(before, now)
+    assert found is not None
+    return found
+
+
 PLACES = np.float32([[60.25, 70.5], [150, 100], [220.5, 170.75]])
 
 
@@ -31,7 +37,7 @@ PLACES = np.float32([[60.25, 70.5], [150, 100], [220.5, 170.75]])
 @pytest.mark.parametrize('shift', [(0.0, 0.0), (3.3, -1.7), (-6.4, 4.6)])
 def test_points_go_where_the_image_goes(shift: tuple[float, float], scale: int) -> None:
     before, now = pair((shift[0] * scale, shift[1] * scale), (240 * scale, 320 * scale))
-    found, trip = Motion().move(before, now, PLACES * scale)
+    found, trip = flow(before, now).move(PLACES * scale)
     np.testing.assert_allclose(found, (PLACES + np.float32(shift)) * scale, atol=0.25)
     assert (trip < 1).all()
 
@@ -39,20 +45,30 @@ def test_points_go_where_the_image_goes(shift: tuple[float, float], scale: int) 
 def test_what_leaves_the_image_has_no_way_back() -> None:
     before, now = pair((8.0, 0.0))
     places = np.float32([[317, 100], [100, 100]])
-    _, trip = Motion().move(before, now, places)
+    _, trip = flow(before, now).move(places)
     assert np.isinf(trip[0])
     assert trip[1] < 1
 
 
 def test_small_images_and_no_points() -> None:
     tiny = np.zeros((12, 40, 3), np.uint8)
-    found, trip = Motion().move(tiny, tiny, np.float32([[3, 4]]))
-    assert found.tolist() == [[3, 4]]
-    assert np.isinf(trip).all()
+    assert Motion().between(tiny, tiny) is None
     before, now = pair((0, 0))
-    found, trip = Motion().move(before, now, np.zeros((0, 2), np.float32))
+    found, trip = flow(before, now).move(np.zeros((0, 2), np.float32))
     assert found.shape == (0, 2)
     assert trip.shape == (0,)
+
+
+@pytest.mark.parametrize('scale', [1, 2])
+def test_the_way_back_and_texture_are_those_of_the_place(scale: int) -> None:
+    before, now = pair((3.0 * scale, 0.0), (240 * scale, 320 * scale))
+    before[:, : 60 * scale] = 100
+    found = flow(before, now)
+    places = PLACES[1:] * scale
+    np.testing.assert_allclose(found.origin(places + np.float32([3 * scale, 0])), places, atol=0.5)
+    flat, rich = found.texture(np.float32([[30, 60], [150, 100]]) * scale)
+    assert flat == 0
+    assert rich > 0
 
 
 def test_flow_between_pixels() -> None:

@@ -119,6 +119,20 @@ def test_says_that_a_covered_point_is_not_visible_and_finds_it_again() -> None:
     np.testing.assert_allclose(seen.positions, QUERIES + np.array([8, 0]), atol=2.1)
 
 
+def test_a_covered_point_of_the_background_goes_on_with_it() -> None:
+    tracker, left = make(), make(points__motion='flow')
+    for each in (tracker, left):
+        each.step(texture(0), QUERIES)
+        each.step(texture(1))
+    for index in (2, 3):
+        points, alone = (found(each.step(texture(index, covered=True))) for each in (tracker, left))
+    expected = QUERIES + np.array([12, 0])
+    hidden = expected[:, 0] < 46
+    assert not points.visible[hidden].any()
+    np.testing.assert_allclose(points.positions[hidden], expected[hidden], atol=1.5)
+    assert np.abs(alone.positions[hidden] - expected[hidden]).max() > 3
+
+
 def test_a_point_that_leaves_the_image_is_not_visible() -> None:
     tracker = make()
     tracker.step(texture(0), [[88.0, 30.0], [30.0, 30.0]])

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 PERIOD = 40_000_000  # ns between frames
 ROUND_TRIP = 1.5  # px; a flow that does not lead back this near ends in an occlusion
 
-Found = tuple[NDArray[np.float32], NDArray[np.bool_]]
+Video = NDArray[np.uint8]
+Numbers = NDArray[np.int64]
+Positions = NDArray[np.float32]
+Found = tuple[Positions, NDArray[np.bool_]]
 
 
 class PointMethod(Protocol):
@@ -35,12 +38,7 @@ class PointMethod(Protocol):
         """What it was set to, fit for JSON."""
         ...
 
-    def track(
-        self,
-        video: NDArray[np.uint8],
-        frames: NDArray[np.int64],
-        positions: NDArray[np.float32],
-    ) -> Found:
+    def track(self, video: Video, frames: Numbers, positions: Positions) -> Found:
         """Follow points from their frames to the end.
 
         Args:
@@ -61,12 +59,7 @@ class Still:
     name = 'no motion'
     settings: Mapping[str, Any] = {'features.name': 'still'}
 
-    def track(
-        self,
-        video: NDArray[np.uint8],
-        frames: NDArray[np.int64],
-        positions: NDArray[np.float32],
-    ) -> Found:
+    def track(self, video: Video, frames: Numbers, positions: Positions) -> Found:
         """See `PointMethod`."""
         found = np.repeat(positions[:, None], len(video), 1)
         return found, np.ones(found.shape[:2], bool)
@@ -80,12 +73,7 @@ class ChainedFlow:
     name = 'flow'
     settings: Mapping[str, Any] = {'features.name': 'flow', 'preset': 'medium'}
 
-    def track(
-        self,
-        video: NDArray[np.uint8],
-        frames: NDArray[np.int64],
-        positions: NDArray[np.float32],
-    ) -> Found:
+    def track(self, video: Video, frames: Numbers, positions: Positions) -> Found:
         """See `PointMethod`."""
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         found = np.repeat(positions[:, None], len(video), 1)
@@ -134,12 +122,7 @@ class Ours:
         """All settings."""
         return flatten(self._tracker)
 
-    def track(
-        self,
-        video: NDArray[np.uint8],
-        frames: NDArray[np.int64],
-        positions: NDArray[np.float32],
-    ) -> Found:
+    def track(self, video: Video, frames: Numbers, positions: Positions) -> Found:
         """See `PointMethod`."""
         if self._tracker.points.chunks != 'none':
             from drift_ros.points.chunks import ChunkedTracker
