@@ -327,7 +327,9 @@ class PointFollower:
         settings, size = self._settings, grid.size
         visible = state.visible.cpu().numpy()
         flowing, trip = state.positions, np.full(len(visible), np.inf, np.float32)
-        field = self._motion and self._motion.between(state.image, entry.frame.image)
+        field = None
+        if self._motion is not None:
+            field = self._motion.between(state.image, entry.frame.image)
         if field is not None:
             moved, back = field.move(flowing)
             flowing = np.where(visible[:, None], moved, flowing)

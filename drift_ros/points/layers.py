@@ -5,6 +5,7 @@ keeps to a part of a pixel where few have any texture, and goes on behind what h
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -136,12 +137,14 @@ def choose(
 
 def _fit(rows: NDArray[np.float64], steps: Floats, near: float) -> NDArray[np.float64]:
     """Motion (8,) of samples (n, 2, 8) with steps (n, 2) in px, whatever a few of them do."""
-    weights, motion = np.ones(len(rows)), np.zeros(8)
+    weights = np.ones(len(rows))
+    motion: NDArray[Any] = np.zeros(8)
     ridge = 1e-6 * np.eye(8) + np.diag([0, 0, 0, 0, 0, 0, FLAT, FLAT])
     for _ in range(ROUNDS):
         weighted = (rows * weights[:, None, None]).reshape(-1, 8).T
         motion = np.linalg.solve(weighted @ rows.reshape(-1, 8) + ridge, weighted @ steps.ravel())
-        weights = 1 / (1 + np.square(steps - rows @ motion).sum(1) / near**2) ** 2
+        off = np.square(steps - rows @ motion).sum(1) / near**2
+        weights[:] = 1 / (1 + off) ** 2
     return motion
 
 
@@ -174,7 +177,7 @@ def _samples(size: tuple[int, int]) -> Floats:
     """(M, 2) (x, y) in px."""
     step, down, across = _grid(size)
     y, x = np.divmod(np.arange(down * across), across)
-    return np.float32(np.stack([x, y], 1) + 0.5) * np.float32(step) - np.float32(0.5)
+    return np.asarray((np.stack([x, y], 1) + 0.5) * step - 0.5, np.float32)
 
 
 def _nearest(places: Floats, size: tuple[int, int]) -> Numbers:
