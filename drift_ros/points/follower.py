@@ -296,6 +296,9 @@ class PointFollower:
             reach = np.where(kept, NEAR, FAR)
             registered = self._register(state, ~left, reach, positions, doubt, entry.frame.image)
         hidden = on_layer & ~kept & ~registered
+        refused = hidden & (state.layer == NONE)  # a point does not join where it looks otherwise
+        to.layer[refused] = NONE
+        on_layer, hidden = on_layer & ~refused, hidden & ~refused
         positions[hidden], doubt[hidden] = to.places[hidden], np.inf
         places = grid.to_cells(torch.from_numpy(positions).to(device))
         confidence = torch.ones(len(places), device=device)
