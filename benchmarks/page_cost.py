@@ -37,8 +37,9 @@ from drift_ros.ros.node import TrackerNode
 
 NAME, PERIOD = '/tracker', 33_333_333
 LOOK = """
-import sys, time
+import signal, sys, time
 from drift_ros.page.live import Live
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # so that its subscriptions go at once
 with Live() as live:
     while not (cameras := live.cameras(sys.argv[1])):
         time.sleep(0.05)
@@ -119,7 +120,7 @@ def main() -> None:
             show()
             page.stdout.readline()  # it sees
             found['with'].append(block())
-            page.kill()
+            page.terminate()
         while publisher.get_subscription_count() > 1:
             time.sleep(0.01)
     for kind, values in found.items():
