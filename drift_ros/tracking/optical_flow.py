@@ -39,16 +39,16 @@ class Flow:
 
     @classmethod
     def between(cls, before: Image, now: Image) -> Flow:
-        """DIS (Kroeger et al. 2016) as OpenCV has it, down to every pixel.
+        """DIS (Kroeger et al. 2016) as OpenCV has it, down to every other pixel; cells are coarser.
 
         Args:
             before, now: (h, w) uint8, at least 16 px a side.
         """
         dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        dis.setFinestScale(0)
-        dis.setGradientDescentIterations(6)
-        dis.setPatchStride(6)
-        dis.setVariationalRefinementIterations(2)
+        dis.setFinestScale(1)
+        dis.setGradientDescentIterations(8)
+        dis.setPatchStride(4)
+        dis.setVariationalRefinementIterations(1)
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)  # results depend on the stripes that threads take
         try:
