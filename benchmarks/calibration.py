@@ -1,11 +1,12 @@
 """Fits the calibration of scores (drift_ros/tracking/confidence.py) to videos for choosing.
 
-    python benchmarks/targets.py OUT --split val --rows compete --features embedded embedded-image \
+    python benchmarks/targets.py OUT --split val --rows published \
+        --features embedded embedded-image \
         --data passing crossing kubric-similar similar-2 similar-3 similar-5 comes-back --videos 0 1
     python benchmarks/calibration.py OUT
 
-The first command collects masks with what their scores are made from, of the row `compete`, which
-publishes every mask whatever its score is. The second fits one map to all of them, in which every
+The first command collects masks with what their scores are made from, of the row `published`:
+every mask, whatever its score is. The second fits one map to all of them, in which every
 set counts alike however many masks it has. The table says how far scores are from being
 probabilities: as they are now, by the map that is printed below, and by one fitted without the set.
 """
@@ -24,7 +25,7 @@ from drift_ros.evaluation.metrics.calibration import calibration_error, reliabil
 from drift_ros.tracking.confidence import EMBEDDED, TINY, Calibration
 
 Array = NDArray[np.float64]
-ROW = 'compete'
+ROW = 'published'
 COLUMNS = 6  # score, IoU, and the four that a score is made from
 RIGHT, CERTAIN = 0.5, 0.8  # IoU of a mask that is right, score of one that is certain
 DECAY = 1e-2

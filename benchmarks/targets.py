@@ -49,7 +49,7 @@ OFF = {
 ROWS: dict[str, dict[str, Any]] = {
     'none': OFF,
     'compete': {**OFF, 'targets.compete': True},
-    'min_score': {**OFF, 'targets.compete': True, 'targets.min_score': 0.3},
+    'published': {'targets.min_score': 0.0, 'targets.reacquire': 'none'},
     'all': {},
     'not separate': {'targets.separate': False},
     'not background_margin': {'targets.background_margin': 2.0},
