@@ -15,6 +15,7 @@ The sum of the labels of a group does not change, and so no outline does.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,11 +36,13 @@ from drift_ros.tracking.optical_flow import Flow, small_grey
 from drift_ros.tracking.states import Track
 
 SIDE = 16  # px that an image needs for the flow
+COLOURS = 0.7  # intersection of the colour histograms of two targets that look alike
+BINS = 16  # per axis of chroma in Lab
 CELLS = 4  # of a component that counts
 SPREAD = 0.25  # sizes of a target: how far it may be from where it is expected
 FARTHEST = 8.0  # cost of a component that lies anywhere
 HIDDEN = 12.0  # of being nowhere
-SHARE, AREA = 0.5, 0.5  # weights of the share of the labels and of the area, as -log
+SHARE, AREA = 2.0, 0.5  # weights of the share of the labels and of the area, as -log
 PART = 0.5  # of a target's area; what is smaller is hardly all of it
 PARTIAL = 6.0  # cost of that
 COVERED = 0.3  # of a target's expected shape, from which on it is in a component
@@ -94,10 +97,29 @@ class LookAlikes:
 
     def __init__(self, history: int) -> None:
         self._moments: deque[_Moment] = deque(maxlen=history + 1)
+        self._colours: dict[int, Floats] = {}
 
     def reset(self) -> None:
         """Forget all frames."""
         self._moments.clear()
+
+    def keep(self, ids: Collection[int]) -> None:
+        """Forget the targets that are not among these."""
+        self._colours = {id_: seen for id_, seen in self._colours.items() if id_ in ids}
+
+    def introduce(self, image: NDArray[np.uint8], masks: Mapping[int, NDArray[np.bool_]]) -> None:
+        """Take in the colours of targets where they are given.
+
+        Args:
+            image: (H, W, 3) uint8 RGB.
+            masks: id -> (H, W), somewhere true.
+        """
+        lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+        for id_, mask in masks.items():
+            found = cv2.calcHist(
+                [lab], [1, 2], mask.astype(np.uint8), [BINS, BINS], [64, 192, 64, 192]
+            )
+            self._colours[id_] = np.asarray(found / max(1.0, float(found.sum())), np.float32)
 
     def go_back_to(self, number: int) -> None:
         """Forget what was found from this frame number on."""
@@ -118,7 +140,8 @@ class LookAlikes:
             frame: the next frame.
             soft: (K, h, w) float32 soft labels, channel 0 = background.
             slots: id -> its channel.
-            alike: (K, K) bool, which targets look alike.
+            alike: (K, K) bool, which targets have descriptors that are alike; those whose colours
+                are not are left alone.
             expected: id -> what is expected of each target in this frame.
 
         Returns:
@@ -130,7 +153,7 @@ class LookAlikes:
             return soft, NOBODY
         before = self._moments[-1]
         moved: dict[int, Vector | None] = {}
-        for group in _groups(alike):
+        for group in _groups(alike.numpy() & self._same_colours(slots, len(alike))):
             members = [
                 _Member(id_, slot, expected[id_], before.shapes[id_])
                 for id_, slot in slots.items()
@@ -144,6 +167,15 @@ class LookAlikes:
                 soft = scene.separated()
                 moved |= scene.moved
         return soft, moved
+
+    def _same_colours(self, slots: Mapping[int, int], count: int) -> NDArray[np.bool_]:
+        """(count, count), by slots."""
+        same = np.zeros((count, count), bool)
+        for (one, a), (other, b) in itertools.combinations(slots.items(), 2):
+            if one in self._colours and other in self._colours:
+                shared = float(np.minimum(self._colours[one], self._colours[other]).sum())
+                same[a, b] = same[b, a] = shared >= COLOURS
+        return same
 
     def observe(
         self,
@@ -310,9 +342,9 @@ class _Scene:
         return None if found is None else found.astype(float) * scale
 
 
-def _groups(alike: Tensor) -> Iterator[set[int]]:
+def _groups(alike: NDArray[np.bool_]) -> Iterator[set[int]]:
     """Slots of targets that look alike, directly or by others between them."""
-    count, numbers = connected_components(alike.numpy(), directed=False)
+    count, numbers = connected_components(alike, directed=False)
     for number in range(count):
         group = set(np.flatnonzero(numbers == number).tolist())
         if len(group) > 1:

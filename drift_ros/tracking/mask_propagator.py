@@ -201,6 +201,7 @@ class MaskPropagator:
         live = [target.id for target in self._targets]
         self._appearance.keep(live)
         self._gaps.keep(live)
+        self._lookalikes.keep(live)
         if len(sources) == 1:
             self.memory.clear()
         self.memory.set_classes(sources)
@@ -270,6 +271,7 @@ class MaskPropagator:
     ) -> Masks:
         """The masks of a frame's prompts over a label map of what was there before."""
         paint(labels, entry.prompts)
+        self._lookalikes.introduce(entry.frame.image, entry.prompts)
         scores |= dict.fromkeys(entry.prompts, 1.0)
         hard = one_hot(self._targets.to_slots(labels), self._targets.classes, descriptors.grid)
         found = self._readout.measure(labels, scores)
