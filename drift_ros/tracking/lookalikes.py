@@ -15,7 +15,6 @@ The sum of the labels of a group does not change, and so no outline does.
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from drift_ros.structures import Frame, TargetState, TrackedObject
@@ -171,10 +171,12 @@ class LookAlikes:
     def _same_colours(self, slots: Mapping[int, int], count: int) -> NDArray[np.bool_]:
         """(count, count), by slots."""
         same = np.zeros((count, count), bool)
-        for (one, a), (other, b) in itertools.combinations(slots.items(), 2):
-            if one in self._colours and other in self._colours:
-                shared = float(np.minimum(self._colours[one], self._colours[other]).sum())
-                same[a, b] = same[b, a] = shared >= COLOURS
+        known = [id_ for id_ in slots if id_ in self._colours]
+        if known:
+            colours = np.stack([self._colours[id_].ravel() for id_ in known])
+            places = [slots[id_] for id_ in known]
+            # histograms that sum to 1 share what their differences leave
+            same[np.ix_(places, places)] = 1 - cdist(colours, colours, 'cityblock') / 2 >= COLOURS
         return same
 
     def observe(
