@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_ros.tracking.optical_flow import LEAST, dis, one_thread, small_grey
+
 Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]
-
-LEAST = 16  # px that it needs
 
 
 class Motion:
@@ -26,8 +26,8 @@ class Motion:
 
     def __init__(self, side: int = 240) -> None:
         self._side = side
-        self._forth = _dis(finest=0, steps=6, stride=6, smoothing=2)
-        self._back = _dis(finest=1, steps=8, stride=4, smoothing=1)
+        self._forth = dis(finest=0, steps=6, stride=6, smoothing=2)
+        self._back = dis(finest=1, steps=8, stride=4, smoothing=1)
 
     def between(self, before: Image, now: Image) -> Field | None:
         """The flow from an image (H, W, 3) uint8 RGB to the next, of the same size; None of images
@@ -36,15 +36,10 @@ class Motion:
         height, width = now.shape[:2]
         if min(height, width) < LEAST:
             return None
-        scale = max(1.0, min(height, width) / self._side)
-        small = [_small(image, scale) for image in (before, now)]
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)  # results depend on the stripes that threads take
-        try:
+        small = [small_grey(image, self._side) for image in (before, now)]
+        with one_thread():
             forth = self._forth.calc(small[0], small[1], None)
             back = self._back.calc(small[1], small[0], None)
-        finally:
-            cv2.setNumThreads(threads)
         return Field(forth, back, small[0], (height, width))
 
 
@@ -101,18 +96,6 @@ class Field:
         return np.asarray(found[y.clip(0, height - 1), x.clip(0, width - 1)], np.float32)
 
 
-def _dis(finest: int, steps: int, stride: int, smoothing: int) -> cv2.DISOpticalFlow:
-    """DIS with steps of descent and of refinement, patches every `stride` px, down to the scale
-    2^-finest.
-    """
-    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow.setFinestScale(finest)
-    flow.setGradientDescentIterations(steps)
-    flow.setPatchStride(stride)
-    flow.setVariationalRefinementIterations(smoothing)
-    return flow
-
-
 def at(flow: Floats, positions: Floats) -> Floats:
     """(N, 2) flow (H, W, 2) at positions in px, interpolated; beyond the image that of its edge."""
     if not len(positions):
@@ -122,12 +105,3 @@ def at(flow: Floats, positions: Floats) -> Floats:
         flow, x[:, None], y[:, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
     return np.asarray(found[:, 0], np.float32)
-
-
-def _small(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
-    """(h, w) grey levels."""
-    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
-    if scale > 1:
-        size = (round(grey.shape[1] / scale), round(grey.shape[0] / scale))
-        grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return grey

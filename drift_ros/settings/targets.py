@@ -36,7 +36,7 @@ class TargetSettings(Settings):
     )
     separate: bool = Field(
         True,
-        description='Whether targets that look alike are told apart by their motion where they '
+        description='Whether targets that look alike are distinguished by their motion where they '
         'touch or hide each other: by where each is expected, how large it is, and the optical '
         'flow. The papers do not.',
         json_schema_extra={'dynamic': True},

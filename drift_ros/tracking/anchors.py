@@ -228,10 +228,10 @@ def _label(features: Tensor, anchors: Sequence[Anchor], box: tuple[slice, slice]
     keys, labels = [], []
     for anchor in anchors:
         rest = anchor.whole[:, anchor.empty]
-        told = (anchor.others | (anchor.label > 0))[anchor.view]  # twins around it say nothing
-        near = anchor.features[:, anchor.view[0], anchor.view[1]][:, told]
+        labelled = (anchor.others | (anchor.label > 0))[anchor.view]  # not twins around it
+        near = anchor.features[:, anchor.view[0], anchor.view[1]][:, labelled]
         keys += [near, rest]
-        labels += [anchor.label[anchor.view][told], torch.zeros_like(rest[0])]
+        labels += [anchor.label[anchor.view][labelled], torch.zeros_like(rest[0])]
     products = cells.flatten(1).T @ torch.cat(keys, 1)
     best = products.topk(min(MATCHES, products.shape[1]), 1)
     weights = (best.values / TEMPERATURE).softmax(1)

@@ -1,4 +1,4 @@
-"""Targets that look alike, told apart by their motion where they touch or hide each other.
+"""Targets that look alike, distinguished by their motion where they touch or hide each other.
 
 Descriptors cannot tell them apart, so what propagation finds is where *one of them* is. Which one
 is decided here, for each connected component of what was found:
@@ -32,10 +32,9 @@ from torch import Tensor
 
 from drift_ros.structures import Frame, TargetState, TrackedObject
 from drift_ros.tracking.motion import Vector
-from drift_ros.tracking.optical_flow import Flow, small_grey
+from drift_ros.tracking.optical_flow import LEAST, Flow, small_grey
 from drift_ros.tracking.states import Track
 
-SIDE = 16  # px that an image needs for the flow
 COLOURS = 0.7  # intersection of the colour histograms of two targets that look alike
 BINS = 16  # per axis of chroma in Lab
 CELLS = 4  # of a component that counts
@@ -149,7 +148,7 @@ class LookAlikes:
             share a component how far each moved since the frame before in px, (x, y), None where
             flow does not tell: the centroids of what is seen of them say nothing.
         """
-        if not self._moments or min(frame.size) < SIDE:
+        if not self._moments or min(frame.size) < LEAST:
             return soft, NOBODY
         before = self._moments[-1]
         moved: dict[int, Vector | None] = {}

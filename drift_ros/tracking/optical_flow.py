@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import cv2
@@ -9,20 +11,51 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 240  # px, of the short side to which larger images are brought
+LEAST = 16  # px of a side that flow needs
 TRIP = 1.0  # px from which the way there and back must not miss its start
 
 Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]
 
 
-def small_grey(image: Image) -> Image:
-    """(h, w) grey levels of an image (H, W, 3) uint8 RGB, shrunk for the flow."""
+def small_grey(image: Image, side: int = SIDE) -> Image:
+    """(h, w) grey levels of an image (H, W, 3) uint8 RGB, whose short side is shrunk to `side` px
+    if it is longer.
+    """
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
-    scale = min(grey.shape) / SIDE
+    scale = min(grey.shape) / side
     if scale > 1:
         size = (round(grey.shape[1] / scale), round(grey.shape[0] / scale))
         grey = np.asarray(cv2.resize(grey, size, interpolation=cv2.INTER_AREA), np.uint8)
     return grey
+
+
+def dis(finest: int, steps: int, stride: int, smoothing: int) -> cv2.DISOpticalFlow:
+    """DIS (Kroeger et al. 2016) as OpenCV has it.
+
+    Args:
+        finest: it goes down to the scale 2^-finest.
+        steps: of gradient descent.
+        stride: of patches in px.
+        smoothing: steps of variational refinement.
+    """
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow.setFinestScale(finest)
+    flow.setGradientDescentIterations(steps)
+    flow.setPatchStride(stride)
+    flow.setVariationalRefinementIterations(smoothing)
+    return flow
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """OpenCV in one thread: the result of DIS depends on the stripes that threads take."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,22 +72,14 @@ class Flow:
 
     @classmethod
     def between(cls, before: Image, now: Image) -> Flow:
-        """DIS (Kroeger et al. 2016) as OpenCV has it, down to every other pixel; cells are coarser.
+        """The flow down to every other pixel; cells of descriptors are coarser.
 
         Args:
-            before, now: (h, w) uint8, at least 16 px a side.
+            before, now: (h, w) uint8, `LEAST` px a side or more.
         """
-        dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        dis.setFinestScale(1)
-        dis.setGradientDescentIterations(8)
-        dis.setPatchStride(4)
-        dis.setVariationalRefinementIterations(1)
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)  # results depend on the stripes that threads take
-        try:
-            return cls(dis.calc(before, now, None), dis.calc(now, before, None))
-        finally:
-            cv2.setNumThreads(threads)
+        flow = dis(finest=1, steps=8, stride=4, smoothing=1)
+        with one_thread():
+            return cls(flow.calc(before, now, None), flow.calc(now, before, None))
 
     def carried(self, labels: Image) -> Image:
         """Labels (h, w) below 255 of the earlier image in the later one; 255 where nothing of the

@@ -6,8 +6,7 @@ has it, from the current frame back to the previous one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -18,6 +17,7 @@ from pydantic import Field
 
 from drift_ros.evaluation.protocols import Labels
 from drift_ros.settings import Settings, flatten
+from drift_ros.tracking.optical_flow import one_thread
 
 NAME = 'flow'
 PRESETS = {
@@ -77,7 +77,7 @@ class FlowMethod:
         if self._grey is None or self._labels is None:
             labels = np.zeros(grey.shape, np.uint8)
         else:
-            with _one_thread():
+            with one_thread():
                 motion = self._flow.calc(grey, self._grey, None)
             labels = warp(self._labels, motion)
         for id_, mask in given.items():
@@ -118,14 +118,3 @@ def warp(labels: Labels, motion: NDArray[np.float32]) -> Labels:
         covered += weight
     warped[1 - covered >= strongest] = 0
     return warped
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """DIS cuts the image into a stripe per thread, and its result depends on the stripes."""
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)

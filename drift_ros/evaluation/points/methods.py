@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from drift_ros.points.motion import at
 from drift_ros.settings import TrackerSettings, flatten
 from drift_ros.structures import FailedFrames, Frame
+from drift_ros.tracking.optical_flow import one_thread
 
 if TYPE_CHECKING:
     from drift_ros.features import FeatureExtractor
@@ -78,12 +79,10 @@ class ChainedFlow:
         flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         found = np.repeat(positions[:, None], len(video), 1)
         visible = np.ones(found.shape[:2], bool)
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)  # results depend on the stripes that threads take
-        try:
+        with one_thread():
             grey = [cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in video]
             for t in range(1, len(video)):
-                forth, back = flow.calc(grey[t - 1], grey[t], None), None
+                forth = flow.calc(grey[t - 1], grey[t], None)
                 back = flow.calc(grey[t], grey[t - 1], None)
                 moving = frames < t
                 old = found[moving, t - 1]
@@ -93,8 +92,6 @@ class ChainedFlow:
                 inside = ((new >= -0.5) & (new < [width - 0.5, height - 0.5])).all(1)
                 found[moving, t] = new
                 visible[moving, t] = inside & (trip < ROUND_TRIP)
-        finally:
-            cv2.setNumThreads(threads)
         return found, visible
 
 
