@@ -50,8 +50,10 @@ class Tab:
         """Call the protocol, and note what the page complains about meanwhile."""
         number = next(self._numbers)
         self._socket.send(json.dumps({'id': number, 'method': method, 'params': parameters}))
+        end = time.monotonic() + WAIT
         while True:
             answer = json.loads(self._socket.recv(timeout=WAIT))
+            assert time.monotonic() < end, f'no answer to {method} {parameters} in {WAIT} s'
             if answer.get('method') == 'Runtime.exceptionThrown':
                 self.errors.append(json.dumps(answer['params']['exceptionDetails'])[:500])
             if answer.get('id') == number:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-WAIT = 20.0
+WAIT = 60.0  # s; nothing waits that long where the machine does not stand still
 SIZE = (48, 64)
 PERIOD = 33_333_333
 FRAME_ID = 'camera_optical'
@@ -315,5 +315,6 @@ def tools() -> Any:
     from types import SimpleNamespace
 
     return SimpleNamespace(
-        until=until, scene=scene, stamp=stamp, array=array, SIZE=SIZE, FRAME_ID=FRAME_ID, WAIT=WAIT
-    )
+        until=until, scene=scene, stamp=stamp, array=array,
+        SIZE=SIZE, FRAME_ID=FRAME_ID, PERIOD=PERIOD, WAIT=WAIT,
+    )  # fmt: skip
