@@ -52,6 +52,15 @@ class DepthSettings(Settings):
         'and left out of positions, cloud and boxes. 0 keeps all.',
         json_schema_extra=DYNAMIC | CAMERA,
     )
+    acceleration: float = Field(
+        0.3,
+        gt=0,
+        le=1000,
+        description='How much the velocity of a target may change within a second, in m/s (white '
+        'noise, one standard deviation along each axis): larger follows sudden motion sooner, '
+        'smaller gives steadier velocities and predictions.',
+        json_schema_extra=DYNAMIC | CAMERA,
+    )
 
 
 class NodeSettings(TrackerSettings):

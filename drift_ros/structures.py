@@ -66,6 +66,8 @@ class Roi:
 
 
 NOWHERE = (float('nan'), float('nan'))
+Position: TypeAlias = tuple[float, float, float]
+"""(x, y, z) in m, or (x, y, z) in m/s, along the axes of a camera's optical frame."""
 
 
 class TargetState(IntEnum):
@@ -89,9 +91,10 @@ class TrackedObject:
     Attributes:
         id: 1..254, immutable for the life of the target.
         name: the name given with the prompt.
-        score: how sure the mask is, in [0, 1]; 1 on a prompted frame, 0 if not visible. With the
-            embedded models it is calibrated: the probability that the mask overlaps the target by
-            more than half (intersection over union). With others it only ranks masks.
+        score: how sure the mask is, in [0, 1]; 1 on a prompted frame, 0 if not visible. Of the
+            extractors `embedded` and `embedded-image` it is calibrated: the probability that the
+            mask overlaps the target by more than half (intersection over union). Of others it is no
+            probability and only ranks masks.
         visible: whether the target has a mask in this frame.
         roi: tight box of the mask, empty if not visible.
         centroid: mean (x, y) of the mask's pixels in px, origin at the centre of the top left
@@ -114,6 +117,24 @@ class TrackedObject:
     unseen: float = 0.0
     predicted_roi: Roi = Roi()
     predicted_centroid: tuple[float, float] = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class TargetMotion:
+    """How a target moves in space, in the optical frame of its camera; a camera that moves shows in
+    it. Deviations are standard deviations along each axis.
+
+    Attributes:
+        velocity: in m/s; None if it is not known.
+        velocity_deviation: in m/s; None likewise.
+        predicted_position: in m, where an occluded target is expected; None for all others.
+        predicted_deviation: in m; None likewise.
+    """
+
+    velocity: Position | None = None
+    velocity_deviation: Position | None = None
+    predicted_position: Position | None = None
+    predicted_deviation: Position | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

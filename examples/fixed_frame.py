@@ -56,8 +56,16 @@ class FixedFrameNode(Node):
 
     def seen(self, found: TrackedObject) -> bool:
         """Whether a target may be acted upon: occluded and lost ones have no position."""
-        visible = found.state == TrackedObject.VISIBLE and found.has_position
-        return bool(visible and found.score >= self._min_score)
+        if found.state != TrackedObject.VISIBLE or not found.has_position:
+            return False
+        if found.score < self._min_score:
+            self.get_logger().warning(
+                f'{label(found)} is left out: its score {found.score:.2f} is below min_score '
+                f'({self._min_score}), which has to fit your extractor (docs/robots.md)',
+                throttle_duration_sec=5,
+            )
+            return False
+        return True
 
     def _take(self, tracks: TrackedObjectArray) -> None:
         self._waiting.append((self.get_clock().now(), tracks))

@@ -6,7 +6,8 @@
 Subscribes to `tracks` (drift_ros/TrackedObjectArray) and publishes `pick_point`
 (geometry_msgs/PointStamped, metres, in the camera's optical frame, with the image's stamp) while
 the target is seen, has a position and a score of at least `min_score`: never for one that is
-occluded or lost. A planner transforms it at that stamp, so a moving camera is no problem.
+occluded or lost, nor a predicted one. A planner transforms it at that stamp, so a moving camera is
+no problem.
 """
 
 from __future__ import annotations
@@ -51,9 +52,16 @@ class PickPoint(Node):
             if found.state != self._state:
                 self._state = found.state
                 self.get_logger().info(f'{self._target} is {STATES[found.state]}')
-            seen = found.state == TrackedObject.VISIBLE and found.score >= self._min_score
-            if seen and found.has_position:
-                self._publisher.publish(PointStamped(header=tracks.header, point=found.position))
+            if found.state != TrackedObject.VISIBLE or not found.has_position:
+                continue
+            if found.score < self._min_score:
+                self.get_logger().warning(
+                    f'{self._target} is left out: its score {found.score:.2f} is below min_score '
+                    f'({self._min_score}), which has to fit your extractor (docs/robots.md)',
+                    throttle_duration_sec=5,
+                )
+                continue
+            self._publisher.publish(PointStamped(header=tracks.header, point=found.position))
 
     def _wanted(self, found: TrackedObject) -> bool:
         return self._target in (found.name, str(found.id))

@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from drift_ros.structures import Frame, Roi, TargetState, TrackedObject, TrackingResult
+from drift_ros.structures import (
+    Frame,
+    Position,
+    Roi,
+    TargetMotion,
+    TargetState,
+    TrackedObject,
+    TrackingResult,
+)
 
 IMAGE = 'sensor_msgs/msg/Image'
 TRACKS = 'drift_ros/msg/TrackedObjectArray'
 POINTS = 'drift_ros/msg/PointTracks'
 
-Position = tuple[float, float, float]
 Locate = Callable[[TrackedObject], Position | None]
 """Position (x, y, z) in m in the optical frame of a visible object; None where it is not known."""
 
@@ -70,13 +77,28 @@ class MessageBuilder:
         """Label map of a result: value = id."""
         return self.label_map(result.labels, result.frame)
 
-    def tracks(self, result: TrackingResult, locate: Locate) -> Any:
-        """drift_ros/TrackedObjectArray with all targets of a result."""
+    def tracks(
+        self,
+        result: TrackingResult,
+        locate: Locate,
+        motions: Mapping[int, TargetMotion] = MappingProxyType({}),
+    ) -> Any:
+        """drift_ros/TrackedObjectArray with all targets of a result.
+
+        Args:
+            result: of a frame.
+            locate: where visible ones are.
+            motions: id -> how a target moves in space, as far as it is known.
+        """
+        unknown = TargetMotion()
         return self.make(
             TRACKS,
             header=self.header(result.frame.stamp, result.frame.frame_id),
             generation=result.generation,
-            objects=[self._object(result, obj, locate) for obj in result.objects],
+            objects=[
+                self._object(result, obj, locate, motions.get(obj.id, unknown))
+                for obj in result.objects
+            ],
         )
 
     def point_tracks(
@@ -92,7 +114,6 @@ class MessageBuilder:
         assert points is not None, 'a result without points'
         ids = points.ids.tolist()
         places = [positions.get(id_) for id_ in ids]
-        point, origin = 'geometry_msgs/msg/Point', (0.0, 0.0, 0.0)
         return self.make(
             POINTS,
             header=self.header(result.frame.stamp, result.frame.frame_id),
@@ -102,12 +123,12 @@ class MessageBuilder:
             visible=self.array(points.visible.tolist(), np.bool_),
             confidence=self.array(points.confidence.tolist(), np.float32),
             has_position_3d=self.array([place is not None for place in places], np.bool_),
-            positions_3d=[
-                self.make(point, x=x, y=y, z=z) for x, y, z in (p or origin for p in places)
-            ],
+            positions_3d=[self._triple('Point', place) for place in places],
         )
 
-    def _object(self, result: TrackingResult, obj: TrackedObject, locate: Locate) -> Any:
+    def _object(
+        self, result: TrackingResult, obj: TrackedObject, locate: Locate, motion: TargetMotion
+    ) -> Any:
         frame = result.frame
         if obj.visible:
             mask = self.label_map(result.mask(obj).view(np.uint8) * np.uint8(255), frame)
@@ -115,7 +136,6 @@ class MessageBuilder:
         else:
             mask = self.image(np.zeros((0, 0), np.uint8), '', frame.stamp, frame.frame_id)
             x, y, position = 0.0, 0.0, None
-        at = position or (0.0, 0.0, 0.0)
         occluded = obj.state == TargetState.OCCLUDED
         expected = obj.predicted_centroid if occluded else (0.0, 0.0)
         return self.make(
@@ -129,12 +149,22 @@ class MessageBuilder:
             area=obj.area,
             mask=mask,
             has_position=position is not None,
-            position=self.make('geometry_msgs/msg/Point', x=at[0], y=at[1], z=at[2]),
+            position=self._triple('Point', position),
             state=int(obj.state),
             unseen=float(obj.unseen),
             predicted_roi=self.region(obj.predicted_roi if occluded else Roi()),
             predicted_centroid=self._point(*expected),
+            has_velocity=motion.velocity is not None,
+            velocity=self._triple('Vector3', motion.velocity),
+            velocity_deviation=self._triple('Vector3', motion.velocity_deviation),
+            has_predicted_position=motion.predicted_position is not None,
+            predicted_position=self._triple('Point', motion.predicted_position),
+            predicted_deviation=self._triple('Vector3', motion.predicted_deviation),
         )
+
+    def _triple(self, kind: str, values: Position | None) -> Any:
+        x, y, z = values or (0.0, 0.0, 0.0)
+        return self.make(f'geometry_msgs/msg/{kind}', x=x, y=y, z=z)
 
     def _point(self, x: float, y: float) -> Any:
         return self.make('drift_ros/msg/Point2D', x=float(x), y=float(y))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from drift_ros import interfaces
 from drift_ros.io.message_fields import IMAGE as IMAGE
 from drift_ros.io.message_fields import POINTS as POINTS
 from drift_ros.io.message_fields import TRACKS as TRACKS
-from drift_ros.io.message_fields import MessageBuilder, Position
-from drift_ros.structures import Roi, TrackingResult
+from drift_ros.io.message_fields import MessageBuilder
+from drift_ros.structures import Position, Roi, TargetMotion, TrackingResult
 
 COMPRESSED_IMAGE = 'sensor_msgs/msg/CompressedImage'
 CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
@@ -56,15 +57,19 @@ header, image, labels, region = (
 point_tracks = _builder.point_tracks
 
 
-def tracks(result: TrackingResult, positions: Mapping[int, Position] | None = None) -> Any:
+def tracks(
+    result: TrackingResult,
+    positions: Mapping[int, Position] = MappingProxyType({}),
+    motions: Mapping[int, TargetMotion] = MappingProxyType({}),
+) -> Any:
     """drift_ros/TrackedObjectArray of a result, as the node publishes it.
 
     Args:
         result: of one frame.
         positions: id -> (x, y, z) in m in the optical frame, of those objects where it is known.
+        motions: id -> how it moves in space, likewise.
     """
-    known = positions or {}
-    return _builder.tracks(result, lambda obj: known.get(obj.id))
+    return _builder.tracks(result, lambda obj: positions.get(obj.id), motions)
 
 
 def stamp_of(message: Any) -> int:

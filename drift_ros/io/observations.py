@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from drift_ros.errors import SourceError
 from drift_ros.io.skipped import Skipped
-from drift_ros.structures import NOWHERE, TargetState
-
-Position = tuple[float, float, float]
+from drift_ros.structures import NOWHERE, Position, TargetState
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from drift_ros.ros.positions import Positions
 from drift_ros.ros.stream import Stream
 from drift_ros.ros.worker import Worker
 from drift_ros.structures import TrackingResult
+from drift_ros.tracking.confidence import CALIBRATIONS
 from drift_ros.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
@@ -135,6 +136,12 @@ class Camera:
             tracker.segmenter.name,
             self.inputs.image_topic,
         )
+        if tracker.extractor.name not in CALIBRATIONS:
+            log.info(
+                'scores of %s are no probabilities, they only rank masks: what acts on them needs '
+                'a threshold of its own',
+                tracker.extractor.name,
+            )
 
     def _fit_line(self, tracker: Tracker) -> None:
         assert self.stream is not None

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+EDGE = 8  # px at either side of the border of a mask in which depth is compared
+FRONT = 0.01  # of the depth, by which what hides a target is nearer at least
+HIDDEN = 0.1  # share of the rows or columns that are cut off by it, from which on a side is hidden
 SPARSE = 0.004  # share of the points that is next to none, of those in one step
 MOST_STEPS = 1000  # from the median depth
 
@@ -146,3 +149,60 @@ def box(measured: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     """
     low, high = np.percentile(measured, (2, 98), axis=0)
     return (low + high) / 2, high - low
+
+
+def hidden_sides(
+    mask: NDArray[np.bool_],
+    depth: NDArray[np.float32],
+    corner: tuple[int, int],
+    size: tuple[int, int],
+) -> NDArray[np.bool_]:
+    """At which sides an object goes on behind something nearer, or beyond the image.
+
+    Args:
+        mask: (h, w) bool of the object, a cut-out of the image with some margin.
+        depth: (h, w) float in m, the same cut-out; values that are not finite are no measurement.
+        corner: (x, y) of the cut-out's top left pixel in the image.
+        size: (H, W) of the image in px.
+
+    Returns:
+        (2, 2) bool: left and right, top and bottom.
+    """
+    left, top = corner
+    right, bottom = size[1] - left - mask.shape[1], size[0] - top - mask.shape[0]
+    return np.array(
+        [
+            [_cut(mask, depth, left), _cut(mask[:, ::-1], depth[:, ::-1], right)],
+            [_cut(mask.T, depth.T, top), _cut(mask.T[:, ::-1], depth.T[:, ::-1], bottom)],
+        ]
+    )
+
+
+def _cut(mask: NDArray[np.bool_], depth: NDArray[np.float32], margin: int) -> bool:
+    """Whether the left side is hidden, which is so many px from the border of the image."""
+    rows = np.flatnonzero(mask.any(1))
+    if not len(rows):
+        return False
+    first = mask[rows].argmax(1)
+    reach = np.arange(1, EDGE + 1)
+    inside = _median(mask, depth, rows, first[:, None] + reach - 1)
+    outside = _median(~mask, depth, rows, first[:, None] - reach)
+    border = first + margin == 0
+    return bool((border | (outside < (1 - FRONT) * inside)).mean() > HIDDEN)
+
+
+def _median(
+    of: NDArray[np.bool_],
+    depth: NDArray[np.float32],
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+) -> NDArray[np.float32]:
+    """(n,) median depth of those of the places (n,), (n, k) that are in a mask; NaN where none."""
+    within = (columns >= 0) & (columns < depth.shape[1])
+    places = rows[:, None], np.clip(columns, 0, depth.shape[1] - 1)
+    chosen = np.where(within & of[places], depth[places], np.nan)
+    chosen.sort(1)  # what is no number goes last
+    counts = np.isfinite(chosen).sum(1)
+    middle = np.maximum(counts - 1, 0) // 2
+    found: NDArray[np.float32] = chosen[np.arange(len(rows)), middle]
+    return found

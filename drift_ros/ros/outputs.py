@@ -14,8 +14,10 @@ from drift_ros.msg import TrackedObjectArray
 from drift_ros.ros import detections, messages
 from drift_ros.ros.clouds import cloud
 from drift_ros.ros.points import PointOutputs
+from drift_ros.ros.positions import Measured
 from drift_ros.ros.qos import overrides
-from drift_ros.structures import TrackedObject, TrackingResult
+from drift_ros.structures import TrackingResult
+from drift_ros.tracking.spatial_motion import Measurement, SpatialMotion
 from drift_ros.visualization.overlay import overlay
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Outputs:
         self._node = node
         self._positions = camera.positions
         self._camera = camera
+        self._motion = SpatialMotion(camera.positions.settings.acceleration)
         self._tracks = self._advertise(TrackedObjectArray, 'tracks')
         self._labels = self._advertise(Image, 'labels')
         self._compressed = self._advertise(CompressedImage, 'labels/compressed')
@@ -60,8 +63,7 @@ class Outputs:
         spatial = (self._tracks, self._cloud, self._detections_3d, self._points.publisher)
         measured = self._positions.measure(result) if any(map(_heard, spatial)) else None
         if _heard(self._tracks):
-            locate = measured.position if measured else _unknown
-            self._tracks.publish(messages.tracks(result, locate))
+            self._tracks.publish(self._located(result, measured))
         # without depth it is not known where things are, which is not the same as nothing
         if measured or not any(obj.visible for obj in result.objects):
             if _heard(self._cloud):
@@ -80,6 +82,17 @@ class Outputs:
             picture = overlay(frame.image, result.labels, result.objects)
             self._points.draw(picture, result)
             self._overlay.publish(messages.image(picture, 'rgb8', frame.stamp, frame.frame_id))
+
+    def _located(self, result: TrackingResult, measured: Measured | None) -> TrackedObjectArray:
+        """The targets with what depth says of them."""
+        self._motion.acceleration = self._positions.settings.acceleration
+        places: dict[int, Measurement] = {}
+        for obj in result.objects if measured else ():
+            if measured and obj.visible and (place := measured.measurement(obj)):
+                places[obj.id] = place
+        positions = {id_: place.position for id_, place in places.items()}
+        motions = self._motion.observe(result, places)
+        return messages.tracks(result, lambda obj: positions.get(obj.id), motions)
 
     def destroy(self) -> None:
         """Give up the publishers."""
@@ -114,7 +127,3 @@ class Outputs:
 
 def _heard(publisher: Any) -> bool:
     return publisher is not None and publisher.get_subscription_count() > 0
-
-
-def _unknown(obj: TrackedObject) -> None:
-    return None

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.callback_groups import ReentrantCallbackGroup
 
-from drift_ros.io.message_fields import Position
 from drift_ros.msg import PointTracks
 from drift_ros.points import PointTracker
 from drift_ros.ros import messages
@@ -17,7 +16,7 @@ from drift_ros.ros.geometry import Intrinsics
 from drift_ros.ros.positions import Measured
 from drift_ros.ros.stamps import nanoseconds
 from drift_ros.srv import RemovePoints, SetPoints
-from drift_ros.structures import TrackedPoints, TrackingResult
+from drift_ros.structures import Position, TrackedPoints, TrackingResult
 from drift_ros.tracking.tracker import Tracker
 from drift_ros.visualization.overlay import Picture
 from drift_ros.visualization.trails import Trails

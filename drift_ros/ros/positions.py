@@ -15,12 +15,12 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from drift_ros.errors import FrameError
 from drift_ros.io.depth import to_metres
-from drift_ros.io.message_fields import Position
 from drift_ros.node_settings import DepthSettings, NodeSettings
 from drift_ros.ros import geometry
 from drift_ros.ros.pairing import DepthPairing, Stamped
 from drift_ros.ros.stamps import nanoseconds
-from drift_ros.structures import TrackedObject, TrackingResult
+from drift_ros.structures import Position, TrackedObject, TrackingResult
+from drift_ros.tracking.spatial_motion import Measurement
 
 Warn = Callable[[str, str], None]  # kind for throttling, message
 CALIBRATE = 'calibrate the camera and let its driver publish camera_info'
@@ -54,6 +54,22 @@ class Measured:
     def position(self, obj: TrackedObject) -> Position | None:
         """Where a visible object is; None if it is not known."""
         return geometry.position(self.points(obj), self.settings.min_pixels)
+
+    def measurement(self, obj: TrackedObject) -> Measurement | None:
+        """The same with what is known of its ends, for its motion."""
+        points = self.points(obj)
+        position = geometry.position(points, self.settings.min_pixels)
+        if position is None:
+            return None
+        low, high = np.percentile(points[:, :2], (2, 98), axis=0)
+        roi, edge, size = obj.roi, geometry.EDGE, self.result.frame.size
+        left, top = max(0, roi.x - edge), max(0, roi.y - edge)
+        around = slice(top, roi.y + roi.height + edge), slice(left, roi.x + roi.width + edge)
+        depth = self.metres[around]
+        nearest, farthest = points[:, 2].min(), points[:, 2].max()
+        own = (self.result.labels[around] == obj.id) & (depth >= nearest) & (depth <= farthest)
+        hidden = geometry.hidden_sides(own, depth, (left, top), size)
+        return Measurement(position, np.stack([low, high], 1), hidden)
 
 
 class Positions:

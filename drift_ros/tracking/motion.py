@@ -9,29 +9,28 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_ros.tracking.constant_velocity import ConstantVelocity, Vector
+
 ACCELERATION = 1.2  # sizes per s^1.5: white noise that velocities change by
 STANDSTILL = 2.0  # sizes per s: standard deviation of the velocity when nothing is known of it
 RESPONSE = 0.1  # of phase correlation, from which on a shift is believed
 WIDTH = 160  # px of the small pictures that the camera's motion is found on
 
-Vector = NDArray[np.float64]
-
 
 @dataclass(frozen=True, slots=True)
-class Motion:
-    """A Kalman filter of constant velocity; the same variances hold along both axes.
+class Motion(ConstantVelocity):
+    """The motion of a target in an image: in px, and beside the camera's.
 
     Attributes:
-        place: (x, y) in px.
-        velocity: (x, y) in px/s beside the camera's motion.
-        covariance: (2, 2) of place and velocity along an axis.
         size: square root of the target's area in px, the unit of its noise.
     """
 
-    place: Vector
-    velocity: Vector
-    covariance: NDArray[np.float64]
     size: float
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the place along an axis in px."""
+        return float(np.sqrt(self.variance))
 
     @classmethod
     def start(cls, place: tuple[float, float], size: float, deviation: float) -> Motion:
@@ -45,11 +44,6 @@ class Motion:
         covariance = np.diag([deviation**2, (STANDSTILL * size) ** 2])
         return cls(np.asarray(place, float), np.zeros(2), covariance, size)
 
-    @property
-    def deviation(self) -> float:
-        """Standard deviation of the place along an axis in px."""
-        return float(np.sqrt(self.covariance[0, 0]))
-
     def after(self, seconds: float, camera: Vector) -> Motion:
         """The expectation for a later frame.
 
@@ -57,24 +51,12 @@ class Motion:
             seconds: how much later, 0 or more.
             camera: (x, y) shift of the background in px.
         """
-        step = np.array([[1.0, seconds], [0.0, 1.0]])
-        noise = np.array([[seconds**3 / 3, seconds**2 / 2], [seconds**2 / 2, seconds]])
-        return replace(
-            self,
-            place=self.place + self.velocity * seconds + camera,
-            covariance=step @ self.covariance @ step.T + (ACCELERATION * self.size) ** 2 * noise,
-        )
+        moved = self.predicted(seconds, ACCELERATION * self.size)
+        return replace(moved, place=moved.place + camera)
 
     def corrected(self, place: tuple[float, float], size: float, deviation: float) -> Motion:
         """The estimate once the target was seen; arguments as of `start`."""
-        gain = self.covariance[:, 0] / (self.covariance[0, 0] + deviation**2)
-        error = np.asarray(place, float) - self.place
-        return Motion(
-            self.place + gain[0] * error,
-            self.velocity + gain[1] * error,
-            self.covariance - np.outer(gain, self.covariance[0]),
-            size,
-        )
+        return replace(self.updated(np.asarray(place, float), deviation), size=size)
 
 
 def thumbnail(image: NDArray[np.uint8]) -> NDArray[np.float32]:

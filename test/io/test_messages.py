@@ -11,7 +11,14 @@ import pytest
 from drift_ros import interfaces
 from drift_ros.io import messages
 from drift_ros.io.images import to_rgb
-from drift_ros.structures import Frame, Roi, TargetState, TrackedObject, TrackingResult
+from drift_ros.structures import (
+    Frame,
+    Roi,
+    TargetMotion,
+    TargetState,
+    TrackedObject,
+    TrackingResult,
+)
 
 NS = 1_795_249_149_562_961_177
 NAN = float('nan')
@@ -59,8 +66,10 @@ def test_tracks_are_those_of_the_node(objects: int, positions: dict) -> None:
 
     from drift_ros.ros import messages as ros
 
-    theirs = ros.tracks(result(objects), lambda obj: positions.get(obj.id))
-    ours = messages.tracks(result(objects), positions)
+    known = TargetMotion((1.0, 0.5, 0.0), (0.1, 0.1, 0.2), (1.0, 2.0, 3.0), (0.3, 0.3, 0.5))
+    motions = {6: known, 9: TargetMotion()}
+    theirs = ros.tracks(result(objects), lambda obj: positions.get(obj.id), motions)
+    ours = messages.tracks(result(objects), positions, motions)
     assert serialized(ours, messages.TRACKS) == normal(serialize_message(theirs), messages.TRACKS)
 
 

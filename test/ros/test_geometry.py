@@ -142,3 +142,41 @@ def test_roi_and_binning_keep_the_ray(
     assert (x - camera.cx) / camera.fx == pytest.approx((pixel[0] - 320) / 500)
     assert (y - camera.cy) / camera.fy == pytest.approx((pixel[1] - 240) / 400)
     assert camera.size == (200 // by, 300 // bx)
+
+
+def ball() -> tuple[np.ndarray, np.ndarray]:
+    """A disc at 2 m before a wall at 3 m, in an image of 120x80 px."""
+    ys, xs = np.mgrid[:80, :120]
+    mask = (xs - 60) ** 2 + (ys - 40) ** 2 < 20**2
+    return mask, np.where(mask, np.float32(2), np.float32(3))
+
+
+def sides(mask: np.ndarray, depth: np.ndarray, corner: tuple[int, int] = (50, 60)) -> list[bool]:
+    """Left, right, top, bottom."""
+    return geometry.hidden_sides(mask, depth, corner, (480, 640)).ravel().tolist()
+
+
+def test_what_stands_before_a_wall_is_hidden_at_no_side() -> None:
+    mask, depth = ball()
+    assert sides(mask, depth) == [False] * 4
+    depth[mask.cumsum(1) == 0] = np.nan  # as beside what is near, where one camera does not see
+    assert sides(mask, depth) == [False] * 4
+    assert sides(np.zeros_like(mask), depth) == [False] * 4
+
+
+@pytest.mark.parametrize('side', range(4))
+def test_something_nearer_hides_the_side_where_it_is(side: int) -> None:
+    mask, depth = ball()
+    board = (
+        np.s_[:, :55], np.s_[:, 65:], np.s_[:35], np.s_[45:]
+    )[side]  # fmt: skip
+    depth[board], mask[board] = 1.0, False
+    assert sides(mask, depth) == [n == side for n in range(4)]
+    depth[board] = 1.99  # nearer by too little to be anything else than the same thing
+    assert sides(mask, depth) == [False] * 4
+
+
+def test_the_border_of_the_image_hides_what_is_beyond() -> None:
+    mask, depth = ball()
+    assert sides(mask[:, 55:], depth[:, 55:], (0, 60)) == [True, False, False, False]
+    assert sides(mask[:45], depth[:45], (50, 480 - 45)) == [False, False, False, True]

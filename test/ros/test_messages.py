@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip('drift_ros.msg', reason='the interfaces are not built: run `make build`')
 
+from geometry_msgs.msg import Point, Vector3
 from sensor_msgs.msg import Image, RegionOfInterest
 
 from drift_ros.errors import PromptError
@@ -20,6 +21,7 @@ from drift_ros.structures import (
     NOWHERE,
     Frame,
     Roi,
+    TargetMotion,
     TargetState,
     TrackedObject,
     TrackingResult,
@@ -70,7 +72,9 @@ def test_label_map(result: TrackingResult) -> None:
 
 
 def test_tracks(result: TrackingResult) -> None:
-    message = messages.tracks(result, lambda obj: (1.0, 2.0, 3.0))
+    moves = TargetMotion((0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
+    expected = TargetMotion(None, None, (3.0, 2.0, 1.0), (0.3, 0.2, 0.1))
+    message = messages.tracks(result, lambda obj: (1.0, 2.0, 3.0), {5: moves, 6: expected})
     assert (nanoseconds(message.header.stamp), message.generation) == (NS, 4)
     seen, gone = message.objects
     assert (seen.id, seen.name, seen.visible, seen.area) == (5, 'cup', True, 23)
@@ -88,6 +92,15 @@ def test_tracks(result: TrackingResult) -> None:
     assert (gone.state, gone.unseen) == (gone.OCCLUDED, 0.5)
     assert (gone.predicted_roi.x_offset, gone.predicted_roi.height) == (2, 6)
     assert (gone.predicted_centroid.x, gone.predicted_centroid.y) == (4.5, 6.0)
+    assert seen.has_velocity and not gone.has_velocity
+    assert (seen.velocity, seen.velocity_deviation) == (
+        Vector3(x=0.1, y=0.2, z=0.3),
+        Vector3(x=0.4, y=0.5, z=0.6),
+    )
+    assert gone.has_predicted_position and not seen.has_predicted_position
+    assert gone.predicted_position == Point(x=3.0, y=2.0, z=1.0)
+    assert gone.predicted_deviation == Vector3(x=0.3, y=0.2, z=0.1)
+    assert (gone.velocity, seen.predicted_position) == (Vector3(), Point())
 
 
 def test_unknown_position(result: TrackingResult) -> None:

@@ -18,6 +18,14 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from drift_ros.ros.clouds import LAYOUT
 from drift_ros.ros.messages import fill, header
+from drift_ros.structures import (
+    NOWHERE,
+    Frame,
+    Roi,
+    TargetState,
+    TrackedObject,
+    TrackingResult,
+)
 
 K = [50.0, 0.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0]
 
@@ -255,6 +263,59 @@ def test_diagnostics_say_where_the_time_goes(rig: Any, tools: Any) -> None:
 
     names = {'queue', 'conversion', 'features', 'propagation', 'refinement', 'publishing'}
     tools.until(lambda: {f'stage: {name} [ms]' for name in names} <= set(stages()))
-    tools.until(lambda: stages()['stage: features [ms]'] > 0)
-    assert stages()['stage: propagation [ms]'] > 0
+    # a report may fall between the two
+    for name in ('features', 'propagation'):
+        tools.until(lambda name=name: stages()[f'stage: {name} [ms]'] > 0)
     assert stages()['stage: refinement [ms]'] == 0  # there is none
+
+
+def test_motion_in_metres_while_seen_and_while_occluded(rig: Any, tools: Any) -> None:
+    tracks = rig.tracks()
+    rig.publish('camera_info', info(tools))
+    tools.until(lambda: rig.camera.positions.info_seen)
+
+    def show(k: int) -> Any:
+        """Frame k: what there is at 2 m moves right by 1 px, 1.2 m/s."""
+        rig.publish('depth', depth(tools, k, '16UC1'))
+        tools.until(lambda: rig.camera.positions._pairing._newest[1] == tools.stamp(k))
+        count = len(tracks)
+        rig.show(k)
+        tools.until(lambda: len(tracks) > count)
+        return tracks[-1].objects[0] if tracks[-1].objects else None
+
+    def hide(k: int) -> Any:
+        """Frame k, as if the tracker had found that something is in front."""
+        state, frame = (
+            TargetState.OCCLUDED,
+            Frame(tools.scene(k)[0], tools.stamp(k), tools.FRAME_ID),
+        )
+        obj = TrackedObject(1, '', 0.0, False, Roi(), NOWHERE, 0, state)
+        nothing, count = np.zeros(tools.SIZE, np.uint8), len(tracks)
+        generation = tracks[-1].generation
+        rig.camera._outputs.publish(TrackingResult(frame, nothing, (obj,), generation))
+        tools.until(lambda: len(tracks) > count)
+        return tracks[-1].objects[0]
+
+    show(0)
+    assert rig.reset(0).success
+    tools.until(lambda: len(tracks) == 2)
+    assert tracks[1].objects[0].has_position
+    assert not tracks[1].objects[0].has_velocity
+    for k in range(1, 15):
+        seen = show(k)
+    assert seen.has_velocity and not seen.has_predicted_position
+    assert seen.velocity.x == pytest.approx(1.2, abs=0.2)
+    assert (seen.velocity.y, seen.velocity.z) == pytest.approx((0, 0), abs=0.1)
+    hidden = [hide(15), hide(16)]
+    for n, obj in enumerate(hidden, 1):
+        assert obj.has_predicted_position and obj.has_velocity and not obj.has_position
+        assert obj.predicted_position.x == pytest.approx(seen.position.x + 0.04 * n, abs=0.05)
+        assert obj.predicted_position.z == pytest.approx(2.0, abs=0.05)
+    assert hidden[1].predicted_deviation.x > hidden[0].predicted_deviation.x > 0
+    # the same again from a past frame on: nothing is known of what came later
+    count = len(tracks)
+    assert rig.reset(10).success
+    tools.until(lambda: len(tracks) == count + 5)
+    again = [each.objects[0] for each in tracks[count:]]
+    assert [obj.has_velocity for obj in again] == [False] + [True] * 4
+    assert again[0].has_position

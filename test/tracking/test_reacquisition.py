@@ -10,7 +10,7 @@ from clips import PERIOD, SIZE, clip_frame, iou, make_tracker, square
 from numpy.typing import NDArray
 
 from drift_ros.prompts.prompt import Prompt
-from drift_ros.structures import TargetState, TrackingResult
+from drift_ros.structures import Frame, TargetState, TrackingResult
 from drift_ros.tracking import Tracker, appearance, confidence, mask_propagator
 from drift_ros.tracking.anchors import Match
 
@@ -178,3 +178,29 @@ def test_frames_in_which_it_was_looked_for_in_vain_do_not_know_it() -> None:
     results = track(red(), [*gone, *[cut] * 12, *[back] * 4])
     assert not results[-5].labels.any() and results[-4].objects[0].visible
     assert came_back(results, (76, 24)) > 0.8 and results[-1].objects[0].score > 0.8
+
+
+def test_a_prompt_on_a_past_frame_after_a_return_counts_as_if_given_in_time() -> None:
+    other = {(8, 44): BLUE}
+    gone, cut = [picture(other)] * 8, [picture({**other, (82, 8): RED})] * 4
+    back = [picture({**other, (72, 8): RED})] * 6
+    scenes = [*[picture({HERE: RED, **other})] * 3, *gone, *cut, *back]
+    given, late = 9, len(scenes) - 3  # the prompt is for a frame of the absence
+
+    def frame(index: int) -> Frame:
+        return clip_frame(index, image=scenes[index])
+
+    blue = Prompt(id=2, mask=square(8, 44))
+    in_time, afterwards = (red(targets__max_size_change=2.0) for _ in range(2))
+    expected = []
+    for index in range(len(scenes)):
+        expected += in_time.step(frame(index), [blue] if index == given else [])
+    found = track(afterwards, scenes[:late])
+    assert came_back(found, (72, 8)) > 0.8
+    afterwards.set_targets([blue], frame(given).stamp, keep_existing=True)
+    found = [result for i in range(late, len(scenes)) for result in afterwards.step(frame(i))]
+    assert len(found) == 3
+    for ours, theirs in zip(found, expected[late:], strict=True):
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
+        assert ours.objects == theirs.objects
+    assert all(obj.visible for obj in found[-1].objects)
