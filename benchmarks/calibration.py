@@ -6,9 +6,9 @@
     python benchmarks/calibration.py OUT
 
 The first command collects masks with what their scores are made from, of the row `published`:
-every mask, whatever its score is. The second fits one map to all of them, in which every
-set counts alike however many masks it has. The table says how far scores are from being
-probabilities: as they are now, by the map that is printed below, and by one fitted without the set.
+every mask, whatever its score is. The second fits one map to all of them. The table says how far
+scores are from being probabilities: as they are now, by the map that is printed below, and by one
+fitted without the set.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drift_ros.evaluation.metrics.calibration import calibration_error, reliability
-from drift_ros.tracking.confidence import EMBEDDED, TINY, Calibration
+from drift_ros.tracking.confidence import EMBEDDED, MOST, TINY, Calibration
 
 Array = NDArray[np.float64]
 ROW = 'published'
 COLUMNS = 6  # score, IoU, and the four that a score is made from
 RIGHT, CERTAIN = 0.5, 0.8  # IoU of a mask that is right, score of one that is certain
-DECAY = 1e-2
+DECAY = 1e-3
 
 
 def main() -> None:
@@ -72,18 +72,25 @@ def fit(sets: list[Array]) -> Calibration:
     """Logistic regression of IoU > 0.5, with a little weight decay, by Newton's method.
 
     Args:
-        sets: (n, 6) masks each; all sets weigh alike.
+        sets: (n, 6) masks each.
     """
     masks = np.concatenate(sets)
-    share = np.concatenate([np.full(len(each), 1 / len(each)) for each in sets]) / len(sets)
     soft = masks[:, 2].clip(TINY, 1 - TINY)
-    inputs = np.stack([np.ones(len(soft)), np.log(soft / (1 - soft)), *masks[:, 3:].T], 1)
+    inputs = np.stack(
+        [
+            np.ones(len(soft)),
+            np.log(soft / (1 - soft)),
+            *masks[:, 3:5].T,
+            masks[:, 5].clip(max=MOST),
+        ],
+        1,
+    )
     right, decay = masks[:, 1] > RIGHT, DECAY * np.diag([0.0, 1, 1, 1, 1])
     weights = np.zeros(5)
     for _ in range(50):
         p = 1 / (1 + np.exp(-inputs @ weights))
-        curvature = (inputs.T * (share * p * (1 - p))) @ inputs + decay
-        slope = inputs.T @ (share * (p - right)) + decay @ weights
+        curvature = (inputs.T * (p * (1 - p))) @ inputs / len(masks) + decay
+        slope = inputs.T @ (p - right) / len(masks) + decay @ weights
         weights -= np.linalg.solve(curvature, slope)
     return Calibration(*weights.round(2).tolist())
 

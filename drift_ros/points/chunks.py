@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from drift_ros.features.base import FeatureExtractor, Window
+from drift_ros.features.colour import add_colours
 from drift_ros.points.grid import Grid
 from drift_ros.points.matching import Matcher
 from drift_ros.settings import TrackerSettings
@@ -71,6 +72,7 @@ class ChunkedTracker:
     def __init__(self, extractor: FeatureExtractor, settings: TrackerSettings) -> None:
         self._extractor = extractor
         self._settings = settings
+        self._colour = 0.0 if extractor.heads else settings.features.colour
         self._matcher = Matcher(settings.points, extractor.heads)
 
     @torch.no_grad()
@@ -112,7 +114,8 @@ class ChunkedTracker:
         queries = torch.from_numpy(positions).to(device)
         done: set[int] = set()
         for chunk in cut(len(video) - 1, max(2, length), points.chunks == 'interleaved'):
-            maps = session.extract(self._window(video, [0, *chunk]))
+            window = self._window(video, [0, *chunk])
+            maps = add_colours(session.extract(window), window.images, self._colour)
             source = self._matcher.prepare(maps[:1])
             grid = Grid(video.shape[1:3], source.shape, source.stride, points.half_cell)
             start = grid.to_cells(queries)

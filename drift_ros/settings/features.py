@@ -227,6 +227,14 @@ class FeatureSettings(Settings):
         '1 '
         'and at 0 only one of the two networks is loaded.',
     )
+    colour: float = Field(
+        0.3,
+        ge=0,
+        le=10,
+        description='Weight of the colour of each cell beside plain features: two cells are as '
+        'similar as the features and, by this weight, the colours say. 0 leaves colours out, as in '
+        'the papers; for attention it has no meaning.',
+    )
     batch: int = Field(
         4,
         ge=1,

@@ -18,6 +18,7 @@ from drift_ros.propagation import unit
 COARSE = 1200  # cells at most in which a whole frame is kept and searched
 MARGIN = 0.5  # of the target's box: around it, in what is kept at full resolution
 SAMPLES = 64  # cells of a mask that are compared
+EVERY = 2  # rows and columns of what is not the target: neighbours tell the same
 EMPTY = 0.2  # share of a cell up to which targets do not count
 FOUND = 0.5  # of the target's cells: whose best match must lie in the place that is found
 MATCHES, TEMPERATURE = 10, 0.1  # of a cell, as in the propagation
@@ -33,8 +34,9 @@ class Anchor:
         number: of the frame.
         features: (C, h, w) unit descriptors of the frame; anchors of one frame may share them.
         label: (h, w) float32, the share of each cell that the target has.
-        mine, others: (h, w) bool, which cells show the target, and which no target at all, nor
-            anything that looks the same: a twin that is no target would make it background, too.
+        others: (h, w) bool, which cells show no target at all, nor anything that looks the same: a
+            twin that is no target would make it background, too.
+        own, rest: (C, n) descriptors of the cells that the target owns, and of some of the others.
         view: rows and columns around the target.
         whole: (C, N) unit descriptors of the frame in N coarse cells.
         owned, empty: (N,) bool, likewise which of them.
@@ -44,8 +46,9 @@ class Anchor:
     number: int
     features: Tensor
     label: Tensor
-    mine: Tensor
     others: Tensor
+    own: Tensor
+    rest: Tensor
     view: tuple[slice, slice]
     whole: Tensor
     owned: Tensor
@@ -73,12 +76,14 @@ class Anchor:
         coarse = owned(_coarse(label[None])[0]).flatten()
         twin = _like(features.flatten(1), mine.flatten()).view(mine.shape)
         empty = (_coarse(every[None])[0] <= EMPTY).flatten()
+        others = (every <= EMPTY) & ~twin
         return cls(
             number,
             features,
             label,
-            mine,
-            (every <= EMPTY) & ~twin,
+            others,
+            features[:, mine],
+            features[:, _thin(others)],
             (view[0], view[1]),
             whole,
             coarse,
@@ -118,18 +123,22 @@ def match(features: Tensor, mask: Tensor, anchor: Anchor) -> Match:
         features: (C, h, w) unit descriptors of the frame.
         mask: (h, w) bool, at least one cell.
     """
-    then, now, inside = anchor.features.flatten(1), features.flatten(1), mask.flatten()
-    forward = _some(now, inside).T @ then
-    backward = _some(then, anchor.mine.flatten()).T @ now
-    ours = _best(forward, anchor.mine.flatten()) > _best(forward, anchor.others.flatten())
-    found = _best(backward, inside) >= _best(backward, ~inside)
+    cells, target = _some(features[:, mask]), _some(anchor.own)
+    ours = _best(cells, anchor.own) > _best(cells, anchor.rest)
+    found = _best(target, features[:, mask]) >= _best(target, features[:, _thin(~mask)])
     return Match(float(ours.float().mean()), float(found.float().mean()))
 
 
-def _some(cells: Tensor, mask: Tensor) -> Tensor:
-    """(C, n) at most `SAMPLES` of the cells (C, N) of a mask (N,), evenly spread."""
-    places = mask.nonzero()[:, 0]
-    return cells[:, places[:: 1 + len(places) // SAMPLES]]
+def _some(cells: Tensor) -> Tensor:
+    """At most `SAMPLES` of (C, n) cells, evenly spread."""
+    return cells[:, :: 1 + cells.shape[1] // SAMPLES]
+
+
+def _thin(mask: Tensor) -> Tensor:
+    """(h, w) bool, some of the cells of a mask."""
+    some = torch.zeros_like(mask)
+    some[::EVERY, ::EVERY] = mask[::EVERY, ::EVERY]
+    return some
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -176,8 +185,8 @@ def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> list[Pl
     may = _coarse(free[None].float())[0] > 0.5
     cells = unit(_coarse(features), 0).flatten(1)
     pairs = [(anchor, cells.T @ anchor.whole) for anchor in anchors]
-    own = torch.stack([_best(products, a.owned) for a, products in pairs]).amax(0)
-    rest = torch.stack([_best(products, a.empty & ~a.owned) for a, products in pairs]).amax(0)
+    own = torch.stack([_among(products, a.owned) for a, products in pairs]).amax(0)
+    rest = torch.stack([_among(products, a.empty & ~a.owned) for a, products in pairs]).amax(0)
     looks = (own > rest).view(may.shape) & may
     count, places = cv2.connectedComponents(looks.cpu().numpy().astype(np.uint8), connectivity=8)
     if count < 2:
@@ -242,10 +251,15 @@ def _label(features: Tensor, anchors: Sequence[Anchor], box: tuple[slice, slice]
 
 def _like(cells: Tensor, mine: Tensor) -> Tensor:
     """(N,) bool, which cells (C, N) look the same as some of those that a target owns (N,)."""
-    return (cells.T @ _some(cells, mine)).amax(1) >= TWIN
+    return (cells.T @ _some(cells[:, mine])).amax(1) >= TWIN
 
 
-def _best(products: Tensor, columns: Tensor) -> Tensor:
+def _best(cells: Tensor, known: Tensor) -> Tensor:
+    """(n,) the largest cosines of cells (C, n) with known ones (C, m); `NONE` if m is 0."""
+    return (cells.T @ known).amax(1) if known.shape[1] else cells.new_full(cells.shape[1:], NONE)
+
+
+def _among(products: Tensor, columns: Tensor) -> Tensor:
     """(n,) the largest in some columns (N,) of (n, N) cosines; `NONE` or less without any."""
     return (products + torch.where(columns, 0.0, 2 * NONE)).amax(1)
 

@@ -91,7 +91,7 @@ class Appearance:
         if not self._anchors(obj.id):
             return obj.score, True
         shares = _shares(labels == obj.id, descriptors)
-        score, agreed = self._evidence(obj.id, self._features(descriptors), shares, obj.score)
+        score, agreed = self._evidence(obj.id, self.features(descriptors), shares, obj.score)
         return score, score >= self._settings.min_score or agreed >= AGREED
 
     def observe(
@@ -121,7 +121,7 @@ class Appearance:
                 shares = _shares(labels == obj.id, descriptors)
                 if not given and not self._is_certain(obj, float(shares.sum())):
                     continue
-                features = self._features(descriptors) if features is None else features
+                features = self.features(descriptors) if features is None else features
                 anchor = Anchor.of(number, features, shares, _shares(labels > 0, descriptors))
                 (self._given if given else self._last)[obj.id] = anchor
 
@@ -171,7 +171,7 @@ class Appearance:
             if other != target and alike is not None and alike[slots[other], slot]
         ]
         free = soft[1:].sum(0) - soft[slot] < 0.5
-        features = self._features(descriptors)
+        features = self.features(descriptors)
         places = search(features, self._anchors(target), free)
         place = self._near(target, track, rivals, places, soft[slot], size)
         if place is None and self._settings.reacquire == 'anywhere':
@@ -259,8 +259,10 @@ class Appearance:
         score = confidence.score(self._extractor, soft, forward, backward, changed)
         return score, min(forward, backward)
 
-    def _features(self, descriptors: Descriptors) -> Tensor:
-        """What `_unit_features` makes of a frame, once."""
+    def features(self, descriptors: Descriptors) -> Tensor:
+        """(C, h, w) float32 what anchors are made of: keys of unit length, of the first head if
+        there are several, on the grid of labels. They are made once per frame.
+        """
         if self._described is None or self._described[0] is not descriptors:
             self._described = (descriptors, _unit_features(descriptors))
         return self._described[1]
@@ -282,9 +284,7 @@ class Appearance:
 
 
 def _unit_features(descriptors: Descriptors) -> Tensor:
-    """(C, h, w) what anchors are made of: keys of unit length, of the first head if there are
-    several, on the grid of labels.
-    """
+    """(C, h, w), see `Appearance.features`."""
     features = descriptors.keys[0]
     if features.shape[2:] != descriptors.grid:
         features = functional.interpolate(features, descriptors.grid)

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from drift_ros.descriptors import Descriptors
-from drift_ros.features.base import FeatureExtractor, Window
+from drift_ros.features.base import FeatureExtractor, Session, Window
+from drift_ros.features.colour import add_colours
 from drift_ros.interruption import Work, present
 from drift_ros.tracking.prepare import network_size, to_input
 from drift_ros.tracking.window_buffer import BufferedFrame, FrameWindow
@@ -46,13 +47,20 @@ class FeaturePipeline:
         length: frames that it sees together.
         resolution: short side of its input in px, 0 for that of the images.
         keep: past frames that tracking may go back to.
+        colour: weight of the colours of cells beside plain features.
     """
 
     def __init__(
-        self, extractor: FeatureExtractor, length: int, resolution: int, keep: int
+        self,
+        extractor: FeatureExtractor,
+        length: int,
+        resolution: int,
+        keep: int,
+        colour: float = 0.0,
     ) -> None:
         self.extractor = extractor
         self._resolution = resolution
+        self._colour = 0.0 if extractor.heads else colour
         self._keep = keep
         self._text: Tensor | None = None
         self._ahead: Ahead | None = None  # if there is one, it follows on the session's last frame
@@ -74,7 +82,7 @@ class FeaturePipeline:
         self._next = NOWHERE  # segment and number of the frame that follows on the session's last
 
     def describe(self, window: FrameWindow) -> Descriptors:
-        """Descriptors of the new frames of a window, as the extractor gives them."""
+        """Descriptors of the new frames of a window, with their colours."""
         if self.extractor.streaming:
             return self._stream(window.new_frames)
         return self._extract(window.frames, window.new)
@@ -109,7 +117,7 @@ class FeaturePipeline:
         """
         session = self.extractor.session(1)
         session.text = self._text if text is None else text
-        return session.extract(Window(self.input_of(image)[None], (stamp,), 1))
+        return self._describe(session, Window(self.input_of(image)[None], (stamp,), 1))
 
     def input_of(self, image: NDArray[np.uint8]) -> Tensor:
         """An image (H, W, 3) as the network takes it: (3, H', W') uint8 on its device."""
@@ -194,7 +202,7 @@ class FeaturePipeline:
         """Show frames to the session of a stream."""
         images = torch.stack([self.input_of(entry.frame.image) for entry in frames])
         stamps = tuple(entry.frame.stamp for entry in frames)
-        return self._session.extract(Window(images, stamps, len(frames)))
+        return self._describe(self._session, Window(images, stamps, len(frames)))
 
     def _extract(self, frames: Sequence[BufferedFrame], new: int) -> Descriptors:
         stamps = tuple(entry.frame.stamp for entry in frames)
@@ -205,7 +213,11 @@ class FeaturePipeline:
                 image = self.input_of(entry.frame.image)
             self._inputs[entry.frame.stamp] = image
         images = torch.stack(list(self._inputs.values()))
-        return self._session.extract(Window(images, stamps, new))
+        return self._describe(self._session, Window(images, stamps, new))
+
+    def _describe(self, session: Session, window: Window) -> Descriptors:
+        found = session.extract(window)
+        return add_colours(found, window.images[-window.new :], self._colour)
 
     def _network_size(self, size: tuple[int, int]) -> tuple[int, int]:
         return network_size(size, self._resolution, self.extractor.size_multiple)

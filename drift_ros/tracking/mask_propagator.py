@@ -27,7 +27,7 @@ from drift_ros.refinement import Refiner
 from drift_ros.settings import PropagationSettings, TargetSettings
 from drift_ros.structures import TrackedObject
 from drift_ros.tracking.appearance import Appearance
-from drift_ros.tracking.background import drop_background
+from drift_ros.tracking.background import Background
 from drift_ros.tracking.competition import alike, return_parts
 from drift_ros.tracking.gaps import Gaps
 from drift_ros.tracking.lookalikes import NOBODY, LookAlikes, Moved
@@ -144,7 +144,9 @@ class MaskPropagator:
         self._max_references = propagation.max_references
         self._settings = settings
         self._readout = MaskReadout(targets, settings, propagation.upsampling)
-        self._alike: Tensor | None = None  # (K, K) bool, not known while None
+        # what given frames tell, not known while None
+        self._alike: Tensor | None = None  # (K, K) bool
+        self._background: Background | None = None
         self._states = TargetStates(settings, history)
         self._appearance = Appearance(extractor, settings)
         self._gaps = Gaps()
@@ -171,7 +173,7 @@ class MaskPropagator:
     def reset(self) -> None:
         """Forget everything; a new generation begins."""
         self._propagator.reset()
-        self._alike = None
+        self._alike = self._background = None
         self._states.reset()
         self._appearance.reset()
         self._gaps.reset()
@@ -183,7 +185,7 @@ class MaskPropagator:
         self._appearance.go_back_to(number)
         self._gaps.go_back_to(number)
         self._lookalikes.go_back_to(number)
-        self._alike = None
+        self._alike = self._background = None
         later = [remembered >= number for remembered in self.memory.frames]
         if all(later):
             self.memory.clear()  # its first frame may have failed to get any storage
@@ -197,7 +199,7 @@ class MaskPropagator:
             sources: for each slot, background included, the old slot that it continues, or None for
                 a target that remembered frames do not know.
         """
-        self._alike = None
+        self._alike = self._background = None
         live = [target.id for target in self._targets]
         self._appearance.keep(live)
         self._gaps.keep(live)
@@ -278,7 +280,7 @@ class MaskPropagator:
         if len(self.memory.references) == self._max_references:
             self.memory.drop_reference(self._least_useful_reference())
         self._propagator.add_reference(entry.number, descriptors, hard)
-        self._alike = None
+        self._alike = self._background = None
         if self._on_reference is not None:
             self._on_reference(entry, descriptors, hard)
         return found
@@ -296,8 +298,9 @@ class MaskPropagator:
         if len(soft) > 2 and self._alike is None:
             self._alike = alike(keys, labels)
         if self._settings.background_margin < 2:
-            features, margin = descriptors.keys[0][0], self._settings.background_margin
-            soft = drop_background(soft, features, keys, labels, margin)
+            self._background = self._background or Background(keys, labels)
+            looks = self._appearance.features(descriptors)
+            soft = self._background.drop(soft, looks, self._settings.background_margin)
         if self._separates and self._alike is not None:
             soft, self._moved = self._lookalikes.separate(
                 entry.frame, soft, self._slots, self._alike, expected

@@ -110,7 +110,11 @@ class Tracker:
             extractor.name,
         )
         self._features = FeaturePipeline(
-            extractor, length, settings.features.resolution, self._buffer.history
+            extractor,
+            length,
+            settings.features.resolution,
+            self._buffer.history,
+            0.0 if settings.propagation.similarity == 'dot' else settings.features.colour,
         )
         self.adapter = Adapter(self._affinity, self._features, self._masks.memory, settings, live)
         self._changes = ChangeLog(log)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from drift_ros.propagation import one_hot
-from drift_ros.tracking.background import EVERY, drop_background
+from drift_ros.propagation import one_hot, unit
+from drift_ros.tracking.background import EVERY, Background
 
 GRID = (8, 13)
 
@@ -34,6 +34,13 @@ def brute_force(soft: Tensor, features: Tensor, given: Tensor, labels: Tensor) -
                 out[0, y, x] = soft[:, y, x].sum()
                 out[1:, y, x] = 0
     return out
+
+
+def drop_background(
+    soft: Tensor, features: Tensor, given: Tensor, labels: Tensor, margin: float
+) -> Tensor:
+    looks = torch.nn.functional.interpolate(features[None], soft.shape[1:])[0]
+    return Background(given, labels).drop(soft, unit(looks, 0), margin)
 
 
 def scene(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -299,7 +299,7 @@ def test_windows_shrink_at_the_warm_up(make: Make, caplog: pytest.LogCaptureFixt
 
 
 def test_a_wrong_number_of_maps_is_a_failure_of_the_window(make: Make) -> None:
-    tracker = make(window__length=2)
+    tracker = make(window__length=2, features__colour=0)
     extract = tracker.extractor.extract
 
     def short(window: Window) -> Descriptors:

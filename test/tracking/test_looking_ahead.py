@@ -212,7 +212,7 @@ def test_what_fails_beside_fails_with_its_own_frame() -> None:
 @pytest.mark.parametrize('change', ['frame', 'text'])
 def test_what_was_described_in_vain_is_thrown_away(change: str) -> None:
     extractor, promised = Fragile(), clip_frame(1)
-    tracker = make_tracker(extractor=extractor)
+    tracker = make_tracker(extractor=extractor, features__colour=0)
     tracker.step(clip_frame(0), [RED], upcoming=lambda: promised)
     if change == 'frame':
         promised = clip_frame(1, image=255 - promised.image)

@@ -77,12 +77,12 @@ def groups(preset: str, *names: str) -> dict[str, object]:
 
 @pytest.mark.parametrize('preset', PRESETS)
 def test_label_maps_are_those_of_the_propagation_alone(preset: str) -> None:
-    chosen = groups(preset, 'targets.', 'propagation.')
+    chosen = groups(preset, 'targets.', 'propagation.', 'features.colour')
     for found, expected in zip(tracked(chosen), propagated(chosen), strict=True):
         np.testing.assert_array_equal(found, expected)
 
 
 def test_on_this_clip_the_default_differs() -> None:
-    chosen = groups('ted_davis.yaml', 'propagation.')
+    chosen = groups('ted_davis.yaml', 'propagation.', 'features.colour')
     pairs = zip(tracked(chosen), propagated(chosen), strict=True)
     assert any((found != expected).any() for found, expected in pairs)

@@ -24,6 +24,7 @@ from drift_ros.tracking import Frame, Tracker, TrackingResult
 FRAMES = 9
 START = {
     'features.resolution': 0,
+    'features.colour': 0.0,
     'propagation.memory': 2,
     'propagation.memory_every': 1,
     'propagation.upsampling': 'bilinear',
@@ -149,7 +150,7 @@ def absence(k: int, doubt: bool) -> np.ndarray:
     """A square that goes away and comes back: larger on a plain wall, which leaves no mask; or on
     one that its mask stays on.
     """
-    image = texture(1, 64, 96) // 2 if doubt else np.full((64, 96, 3), (30, 160, 60), np.uint8)
+    image = texture(1, 64, 96) // 3 if doubt else np.full((64, 96, 3), (30, 160, 60), np.uint8)
     side = 16 if doubt or k < 3 else 20
     if k not in (3, 4):
         x, y = (8, 24) if k < 3 else (64, 40)

@@ -33,7 +33,7 @@ class PoseTracker:
         self._side, self._given = side, joints
         length, stride = window_size(extractor, settings.window)
         self._buffer = WindowBuffer(length, stride, length)
-        self._features = FeaturePipeline(extractor, length, side, length)
+        self._features = FeaturePipeline(extractor, length, side, length, settings.features.colour)
         propagation = settings.propagation
         affinity = create_affinity(propagation, len(extractor.heads))
         self._propagator = Propagator(affinity, propagation.memory, every=propagation.memory_every)
