@@ -43,9 +43,10 @@ def add_colours(found: Descriptors, images: Tensor, weight: float) -> Descriptor
     if not weight:
         return found
     if len(found) != len(images):
-        raise ValueError(f'expected the features of {len(images)} frames, got those of {len(found)}')
+        raise ValueError(f'expected features of {len(images)} frames, got those of {len(found)}')
     features = functional.normalize(found.features.float().nan_to_num(), dim=1)
-    means = functional.adaptive_avg_pool2d(images.float(), features.shape[2:])
+    height, width = features.shape[2:]
+    means = functional.adaptive_avg_pool2d(images.float(), (height, width))
     turns = torch.einsum('nchw,cf->nfhw', to_lab(means), _waves().to(means.device))
     scale = math.sqrt(weight / FREQUENCIES)
     parts = [features, scale * turns.cos(), scale * turns.sin()]
