@@ -136,6 +136,13 @@ class Session:
         self.on_object = True
         self.revision += 1
 
+    def close(self) -> None:
+        """Hold no picture any more. What the page consists of may stay in memory for long, since
+        its parts know each other.
+        """
+        self.cancel()
+        self.shown = self._sent = None
+
     def move_on(self, picture: Picture) -> None:
         """Put the marks on another picture, because theirs cannot be prompted any more; it counts
         as sent.

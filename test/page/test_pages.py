@@ -104,6 +104,8 @@ def test_mark_name_track_and_correct(tmp_path: Path, tools: Any) -> None:
             pointer(user, 'down', float('nan'), 3)  # no browser sends that
             user.find(ui.interactive_image).trigger('mouse', {'image_x': 'x'})
             user.find(ui.interactive_image).trigger('loaded', {})
+            pages[0].close()
+            assert stage.session.shown is None and pages[0]._picture is None
 
     asyncio.run(walk())
     recording.close()
@@ -168,6 +170,7 @@ def test_a_live_page_marks_and_renames_over_a_real_node(make_rig: Any, tools: An
             await asyncio.to_thread(desk.clear)
             assert not rig.stream.tracker.targets
             pages[0].close()
+            assert stage.session.shown is None
             await until(lambda: rig.node.count_subscribers(f'{name}/tracks') == 0)
 
     with Live() as live:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any
 
 import cv2
@@ -122,6 +123,17 @@ def test_an_hour_of_pictures_needs_no_more_memory_than_a_few() -> None:
     for k in range(20):
         album.add(Picture(Frame(np.zeros((2000, 3000, 3), np.uint8), k)))
     assert len(album) == max(1, KEPT_BYTES // (2000 * 3000 * 3))
+
+
+def test_a_page_that_is_gone_holds_no_picture() -> None:
+    session = shown(Session(), one := picture())
+    session.press((10, 10))
+    session.release((10, 10))
+    seen = weakref.ref(one)
+    del one
+    assert seen() is not None
+    session.close()
+    assert seen() is None and session.draft is None
 
 
 def test_large_pictures_are_sent_small_small_ones_large_and_clicks_on_them_are_exact() -> None:

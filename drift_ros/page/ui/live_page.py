@@ -69,6 +69,10 @@ class LivePage:
 
     def close(self) -> None:
         """The page is gone."""
+        self._stage.session.close()
+        self._leave()
+
+    def _leave(self) -> None:
         if self._desk is not None:
             self._desk.close()
             self._desk = None
@@ -105,7 +109,7 @@ class LivePage:
 
     def _choose(self) -> None:
         if not self._tracker.value:  # it is gone
-            self.close()
+            self._leave()
         self._camera.set_options([], value=None)
         self._stage.cancel()
 
@@ -115,7 +119,7 @@ class LivePage:
             return
         if self._desk is not None and (self._desk.tracker, self._desk.topic) == (tracker, topic):
             return
-        self.close()
+        self._leave()
         self._stage.cancel()
         try:
             self._desk = self._live.open(tracker, topic)

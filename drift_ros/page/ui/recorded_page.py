@@ -64,6 +64,8 @@ class RecordedPage:
 
     def close(self) -> None:
         """The page is gone."""
+        self._stage.session.close()
+        self._picture = None
 
     # ----------------------------------------------------------------------------- what is seen
 
@@ -98,6 +100,7 @@ class RecordedPage:
         self._number.set_text(f'{self._index} / {recording.cursor.count - 1}')
         self._play.props(f'icon={"pause" if self._playing_since else "play_arrow"}')
         self._track.set_text('Stop' if recording.running else 'Track')
+        self._track.props(f'icon={"stop_circle" if recording.running else "play_circle"}')
         self._track.set_enabled(bool(recording.prompts))
         self._progress.set_visibility(recording.running)
         self._progress.set_value(recording.done / max(1, recording.cursor.count))

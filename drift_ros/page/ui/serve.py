@@ -19,6 +19,7 @@ from drift_ros.page.pictures import Album
 
 MOST_PAGES = 16
 MOST_CONNECTIONS = 128
+RECONNECT = 10.0  # s that a page and its marks wait for a browser whose line broke
 STYLE = Path(__file__).with_name('page.css')
 BLUE = '#1769ff'
 
@@ -108,6 +109,7 @@ def application(make: Callable[[Album], Page]) -> FastAPI:
         tailwind=False,
         show_welcome_message=False,
         message_history_length=200,
+        reconnect_timeout=RECONNECT,
     )
     return app
 
