@@ -50,6 +50,7 @@ class Live:
         self._views: dict[tuple[str, str], View] = {}
         self._lock = threading.Lock()
         self._reconfigurers: dict[str, Reconfigurer] = {}
+        self._chosen: dict[str, str] = {}  # preset by full name of a tracker's node
         self._reconfiguring = threading.Lock()
 
     def __enter__(self) -> Live:
@@ -77,6 +78,11 @@ class Live:
         names = [Path(name).stem for name in files if not name.endswith('_example.yaml')]
         return [OWN, *names]
 
+    def preset(self, tracker: str) -> str:
+        """The preset that a tracker was given last, by whatever page."""
+        chosen = list(self._chosen.items())
+        return next((p for node, p in chosen if f'{tracker}/'.startswith(f'{node}/')), OWN)
+
     def reconfigure(self, tracker: str, preset: str) -> str:
         """Let a tracker begin anew with a preset. Returns its name.
 
@@ -94,6 +100,7 @@ class Live:
             if full not in self._reconfigurers:
                 self._reconfigurers[full] = Reconfigurer(self._spinner.node, full)
             self._reconfigurers[full].apply(values)
+            self._chosen[full] = preset
         return preset
 
     def open(self, tracker: str, topic: str) -> LiveDesk:

@@ -112,7 +112,7 @@ def test_mark_name_track_and_correct(tmp_path: Path, tools: Any) -> None:
 
 
 def test_a_live_page_marks_and_renames_over_a_real_node(make_rig: Any, tools: Any) -> None:
-    from drift_ros.page.live import Live
+    from drift_ros.page.live import OWN, Live
     from drift_ros.page.ui.live_page import LivePage
 
     rig = make_rig(window__history=HISTORY).start()
@@ -165,6 +165,9 @@ def test_a_live_page_marks_and_renames_over_a_real_node(make_rig: Any, tools: An
             pointer(user, 'up', 44, 40)
             await until(lambda: stage.session.draft and stage.session.draft.picture is not old)
             user.find('Cancel').click()
+            live._chosen[name] = 'realtime'  # as another page would have it
+            await until(lambda: pages[0]._preset.value == 'realtime')
+            assert live.preset(f'{name}/wrist') == 'realtime' and live.preset(f'{name}_2') == OWN
             user.find('Pause').click()
             await until(lambda: rig.stream.paused)
             await asyncio.to_thread(desk.clear)

@@ -36,7 +36,7 @@ class LivePage:
     def __init__(self, live: Live, album: Album, tracker: str = '') -> None:
         self._live, self._wanted = live, tracker
         self._desk: LiveDesk | None = None
-        self._set = OWN
+        self._asking = False  # whether other settings are chosen, and not yet there
         with ui.element('header').classes('top'):
             ui.label('drift').classes('brand')
             self._tracker = ui.select([], label='tracker', on_change=self._choose)
@@ -144,6 +144,8 @@ class LivePage:
         paused = status.get('paused') == 'True'
         self._pause.set_text('Resume' if paused else 'Pause')
         self._pause.props(f'icon={"play_arrow" if paused else "pause"}')
+        if not self._asking:
+            self._preset.set_value(self._live.preset(desk.tracker))
         shown = desk.picture_shown
         self._list.show(
             [
@@ -171,13 +173,15 @@ class LivePage:
 
     async def _ask_preset(self) -> None:
         preset = str(self._preset.value)
-        if preset == self._set or self._desk is None:
+        desk = self._desk
+        if desk is None or preset == self._live.preset(desk.tracker):
             return
-        if await sure(RESTART.format(preset), 'Begin anew'):
-            before, self._set = self._set, preset
-            self._stage.cancel()
-            self._preset.disable()
-            if await tried(self._live.reconfigure, self._desk.tracker, preset) is None:
-                self._set = before
+        self._asking = True
+        try:
+            if await sure(RESTART.format(preset), 'Begin anew'):
+                self._stage.cancel()
+                self._preset.disable()
+                await tried(self._live.reconfigure, desk.tracker, preset)
+        finally:
             self._preset.enable()
-        self._preset.set_value(self._set)
+            self._asking = False
