@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -14,11 +14,13 @@ from torch import Tensor
 from drift_ros.descriptors import Descriptors
 from drift_ros.errors import PromptError
 from drift_ros.interruption import checkpoint
+from drift_ros.points.carrying import carry
 from drift_ros.points.grid import Grid
-from drift_ros.points.layers import NONE, Layers, choose, follow
-from drift_ros.points.matching import FrameMaps, Matcher, Vectors
+from drift_ros.points.layers import NONE
+from drift_ros.points.matching import FrameMaps, Matcher
 from drift_ros.points.motion import Motion
 from drift_ros.points.registration import Image, flatten, register
+from drift_ros.points.states import Found, Queries, Source, State
 from drift_ros.settings import PointSettings
 from drift_ros.structures import TrackedPoints
 from drift_ros.tracking.window_buffer import BufferedFrame
@@ -26,81 +28,7 @@ from drift_ros.tracking.window_buffer import BufferedFrame
 Floats = NDArray[np.float32]
 
 NEAR, FAR = 6.0, 24.0  # px that registration moves a point by that the flow, or its look, led to
-AWAY, OFF = 2.0, 6.0  # px in a frame, and in all, beyond which a point is not of its layer
-PASSING = 3.0  # px that the flow differs from the layer where something else is seen
 RETURN = 0.7  # px from its start beyond which a patch that is sought there and back is another one
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Queries:
-    """Points that were named on one frame: ids (N,) int64 and positions (N, 2) float32 in px."""
-
-    ids: NDArray[np.int64]
-    positions: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Source:
-    """A frame of queries: what points are compared with, and its image without light and shade."""
-
-    maps: FrameMaps
-    image: Image
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """What is known after a frame about N points, ordered by the frames of their queries.
-
-    Attributes:
-        ids: (N,) int64.
-        born: (N,) number of the frame of each query.
-        places: (N, 2) in cells.
-        positions: (N, 2) float32 in px.
-        image: of the frame.
-        visible: (N,) bool.
-        vectors: what is sought.
-        layer: (N,) number of the layer that each point moves with; -1 for none.
-        carried: (N, 2) float32 in px, where the layer alone took the point.
-        layers: of the image.
-    """
-
-    ids: NDArray[np.int64]
-    born: NDArray[np.int64]
-    places: Tensor
-    positions: NDArray[np.float32]
-    image: NDArray[np.uint8]
-    visible: Tensor
-    vectors: Vectors
-    layer: NDArray[np.int64]
-    carried: Floats
-    layers: Layers | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Carried:
-    """Where motion takes N points.
-
-    Attributes:
-        layers: of the image; None where there is no flow.
-        layer: (N,) number of the layer of each point; -1 for none.
-        places: (N, 2) float32 in px, by the layer, or else by the flow.
-        doubt: (N,) float32, distance / limit of the check of each; infinite for points that neither
-            takes along.
-    """
-
-    layers: Layers | None
-    layer: NDArray[np.int64]
-    places: Floats
-    doubt: Floats
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """What is known after a frame, with confidences (N,)."""
-
-    state: State
-    confidence: Tensor
-
 
 _EMPTY = (
     np.zeros(0, np.int64),
@@ -214,8 +142,7 @@ class PointFollower:
                 self._sources.pop(number, None)
         self.count = len(self.ids)
         self._states = {
-            number: _rows(state, ~np.isin(state.ids, gone))
-            for number, state in self._states.items()
+            number: state[~np.isin(state.ids, gone)] for number, state in self._states.items()
         }
 
     def go_back_to(self, number: int) -> None:
@@ -242,7 +169,7 @@ class PointFollower:
             found.append(self._begin(self._queries[number], entry, frame, grid))
         if not found:
             return TrackedPoints(*_EMPTY, self.generation)
-        state = self._states[number] = _joined([each.state for each in found])
+        state = self._states[number] = State.concatenate([each.state for each in found])
         for old in [n for n in self._states if n < number - self._history]:
             del self._states[old]
         confidence = torch.cat([each.confidence for each in found]).cpu().numpy()
@@ -279,7 +206,10 @@ class PointFollower:
     def _find(self, state: State, entry: BufferedFrame, frame: FrameMaps, grid: Grid) -> Found:
         """Points of earlier frames."""
         settings, device = self._settings, state.places.device
-        to = self._carry(state, entry, frame, grid)
+        field = None
+        if self._motion is not None:
+            field = self._motion.between(state.image, entry.frame.image)
+        to = carry(state, field, settings, frame, grid)
         on_layer = to.layer != NONE
         known = on_layer | state.visible.cpu().numpy()
         height, width = grid.size
@@ -324,51 +254,6 @@ class PointFollower:
             layers=to.layers,
         )
         return Found(state, confidence)
-
-    def _carry(self, state: State, entry: BufferedFrame, frame: FrameMaps, grid: Grid) -> Carried:
-        """Points go with their layers, and visible ones without a layer with the flow."""
-        settings, size = self._settings, grid.size
-        visible = state.visible.cpu().numpy()
-        flowing, trip = state.positions, np.full(len(visible), np.inf, np.float32)
-        field = None
-        if self._motion is not None:
-            field = self._motion.between(state.image, entry.frame.image)
-        if field is not None:
-            moved, back = field.move(flowing)
-            flowing = np.where(visible[:, None], moved, flowing)
-            trip = np.where(visible, back, trip)
-        doubt = np.asarray(trip / settings.trip, np.float32)
-        if field is None or settings.motion != 'layers':
-            return Carried(None, np.full(len(visible), NONE), flowing, doubt)
-        layers = follow(state.layers, field)
-        layer = np.where(np.isin(state.layer, list(layers.motions)), state.layer, NONE)
-        places = layers.move(layer, state.carried, size)
-        apart = np.linalg.norm(field.move(state.carried)[0] - places, axis=1)
-        strays = (apart > AWAY) | (np.linalg.norm(flowing - places, axis=1) > OFF)
-        strays &= (layer != NONE) & (doubt <= 1)
-        if strays.any():  # it leaves its layer, or something passes before it
-            own, others = (self._likeness(state, frame, grid, p) for p in (flowing, places))
-            layer[strays & (own >= settings.similarity) & (own > others)] = NONE
-        stays = layer != NONE
-        clear = (doubt <= 1) & (field.texture(state.positions) >= layers.texture)
-        chosen = choose(layers, state.positions, flowing, doubt <= 1, clear, size)
-        layer = np.where(stays | ~visible, layer, chosen)
-        places[~stays] = flowing[~stays]
-        blind = (layer != NONE) & ~stays & ~clear
-        places[blind] = layers.move(layer, state.positions, size)[blind]
-        doubt[stays] = apart[stays] / PASSING
-        doubt[(layer != NONE) & (field.texture(state.carried) < layers.texture)] = 0
-        return Carried(layers, layer, places, doubt)
-
-    def _likeness(
-        self, state: State, frame: FrameMaps, grid: Grid, positions: Floats
-    ) -> NDArray[np.float32]:
-        """(N,) cosines of what is sought with what is at positions (N, 2) in px; 1 where no cosines
-        are compared.
-        """
-        places = grid.to_cells(torch.from_numpy(positions).to(state.places.device))
-        cosine = frame.similarity(state.vectors, places)
-        return np.ones(len(positions), np.float32) if cosine is None else cosine.cpu().numpy()
 
     def _groups(self, state: State) -> Iterator[tuple[Source, NDArray[np.int64], Floats]]:
         """Frames of queries, the rows of their points, and where these were asked for, in px."""
@@ -458,36 +343,3 @@ class PointFollower:
             doubt[rows[good]] = back[good] / RETURN
             registered[rows[good]] = True
         return registered
-
-
-def _rows(state: State, kept: NDArray[np.bool_]) -> State:
-    rows = torch.from_numpy(np.flatnonzero(kept)).to(state.places.device)
-    return State(
-        state.ids[kept],
-        state.born[kept],
-        state.places[rows],
-        state.positions[kept],
-        state.image,
-        state.visible[rows],
-        state.vectors[rows],
-        state.layer[kept],
-        state.carried[kept],
-        state.layers,
-    )
-
-
-def _joined(states: Sequence[State]) -> State:
-    if len(states) == 1:
-        return states[0]
-    return State(
-        np.concatenate([s.ids for s in states]),
-        np.concatenate([s.born for s in states]),
-        torch.cat([s.places for s in states]),
-        np.concatenate([s.positions for s in states]),
-        states[-1].image,
-        torch.cat([s.visible for s in states]),
-        Vectors.concatenate([s.vectors for s in states]),
-        np.concatenate([s.layer for s in states]),
-        np.concatenate([s.carried for s in states]),
-        states[0].layers,
-    )

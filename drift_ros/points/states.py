@@ -1,0 +1,102 @@
+"""What is known about points after a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from drift_ros.points.layers import Layers
+from drift_ros.points.matching import FrameMaps, Vectors
+from drift_ros.points.registration import Image
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Queries:
+    """Points that were named on one frame: ids (N,) int64 and positions (N, 2) float32 in px."""
+
+    ids: NDArray[np.int64]
+    positions: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Source:
+    """A frame of queries: what points are compared with, and its image without light and shade."""
+
+    maps: FrameMaps
+    image: Image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """What is known after a frame about N points, ordered by the frames of their queries.
+
+    Attributes:
+        ids: (N,) int64.
+        born: (N,) number of the frame of each query.
+        places: (N, 2) in cells.
+        positions: (N, 2) float32 in px.
+        image: of the frame.
+        visible: (N,) bool.
+        vectors: what is sought.
+        layer: (N,) number of the layer that each point moves with; -1 for none.
+        carried: (N, 2) float32 in px, where the layer alone took the point.
+        layers: of the image.
+    """
+
+    ids: NDArray[np.int64]
+    born: NDArray[np.int64]
+    places: Tensor
+    positions: NDArray[np.float32]
+    image: NDArray[np.uint8]
+    visible: Tensor
+    vectors: Vectors
+    layer: NDArray[np.int64]
+    carried: Floats
+    layers: Layers | None = None
+
+    def __getitem__(self, kept: NDArray[np.bool_]) -> State:
+        """Of the points that are kept (N,)."""
+        rows = torch.from_numpy(np.flatnonzero(kept)).to(self.places.device)
+        return replace(
+            self,
+            ids=self.ids[kept],
+            born=self.born[kept],
+            places=self.places[rows],
+            positions=self.positions[kept],
+            visible=self.visible[rows],
+            vectors=self.vectors[rows],
+            layer=self.layer[kept],
+            carried=self.carried[kept],
+        )
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[State]) -> State:
+        """Of several groups of points after the same frame; layers are those of the first."""
+        if len(parts) == 1:
+            return parts[0]
+        return replace(
+            parts[0],
+            ids=np.concatenate([p.ids for p in parts]),
+            born=np.concatenate([p.born for p in parts]),
+            places=torch.cat([p.places for p in parts]),
+            positions=np.concatenate([p.positions for p in parts]),
+            visible=torch.cat([p.visible for p in parts]),
+            vectors=Vectors.concatenate([p.vectors for p in parts]),
+            layer=np.concatenate([p.layer for p in parts]),
+            carried=np.concatenate([p.carried for p in parts]),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """What is known after a frame, with confidences (N,)."""
+
+    state: State
+    confidence: Tensor
