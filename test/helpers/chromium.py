@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-WAIT = 60.0  # s
+WAIT = 120.0  # s; nothing waits that long where the machine does not stand still
 DEBUGGER = 'DevToolsActivePort'
 
 

@@ -47,7 +47,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
     yield start
     for page in running:
         page.terminate()
-        assert page.wait(30) == 0
+        assert page.wait(120) == 0
         assert page.stdout is not None
         page.stdout.close()
 
