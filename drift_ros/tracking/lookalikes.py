@@ -7,8 +7,8 @@ is decided here, for each connected component of what was found:
   of it and how large it is (an assignment of least cost). So targets that passed each other keep
   their ids, whatever the labels of a moment say.
 - Targets without a component of their own share one with the target that covers it, if they are
-  expected there. Its cells are divided by the flow since the frame before, and by where the shapes
-  of the targets must lie by now.
+  expected there. Its cells are divided by where the shapes of the targets fit into it best, and by
+  the flow since the frame before; by flow first where shapes do not fit, for they have changed.
 
 The sum of the labels of a group does not change, and so no outline does.
 """
@@ -19,7 +19,6 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -33,7 +32,8 @@ from torch import Tensor
 from drift_ros.structures import Frame, TargetState, TrackedObject
 from drift_ros.tracking.motion import Vector
 from drift_ros.tracking.optical_flow import LEAST, Flow, small_grey
-from drift_ros.tracking.states import Track
+from drift_ros.tracking.shape_fit import Fit, fit, shifted
+from drift_ros.tracking.states import NOBODY, Sighting, Track
 
 COLOURS = 0.7  # intersection of the colour histograms of two targets that look alike
 BINS = 16  # per axis of chroma in Lab
@@ -49,11 +49,13 @@ LABELLED = 0.1  # likewise of its cells, by their labels or by the flow
 SEEN = 0.1  # of a cell: what flow says of it counts
 FAINT = 0.02  # share of a target that nothing speaks for
 SHOWN = 0.3  # of a target, from which on flow says where it went
+FITS = 0.8  # overlap of shapes and what is shown, from which on they say where targets are,
+DECIDED = 0.3  # and this is the least share of a cell that flow and labels leave to a target
+FITTED, CARRIED = 0.05, 0.15  # deviations of places, in sizes: of a shape that fits, by flow
 WHOLE = 0.5  # of its area before, from which on a target has a new shape
 
 Floats = NDArray[np.float32]
-Moved = Mapping[int, Vector | None]
-NOBODY: Moved = MappingProxyType({})
+Partly = Mapping[int, Sighting | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +134,7 @@ class LookAlikes:
         slots: Mapping[int, int],
         alike: Tensor,
         expected: Mapping[int, Track],
-    ) -> tuple[Tensor, Moved]:
+    ) -> tuple[Tensor, Partly]:
         """Give each component, or each part of one, to the target that it shows.
 
         Args:
@@ -144,14 +146,13 @@ class LookAlikes:
             expected: id -> what is expected of each target in this frame.
 
         Returns:
-            (K, h, w) soft labels, `soft` itself where nothing changes; and of the targets that
-            share a component how far each moved since the frame before in px, (x, y), None where
-            flow does not tell: the centroids of what is seen of them say nothing.
+            (K, h, w) soft labels, `soft` itself where nothing changes; and where those targets are
+            that share a component: the centroids of what is seen of them say nothing.
         """
         if not self._moments or min(frame.size) < LEAST:
             return soft, NOBODY
         before = self._moments[-1]
-        moved: dict[int, Vector | None] = {}
+        partly: dict[int, Sighting | None] = {}
         for group in _groups(alike.numpy() & self._same_colours(slots, len(alike))):
             members = [
                 _Member(id_, slot, expected[id_], before.shapes[id_])
@@ -164,8 +165,8 @@ class LookAlikes:
             if len(members) > 1:
                 scene = _Scene(frame, soft, members, before)
                 soft = scene.separated()
-                moved |= scene.moved
-        return soft, moved
+                partly |= scene.partly
+        return soft, partly
 
     def _same_colours(self, slots: Mapping[int, int], count: int) -> NDArray[np.bool_]:
         """(count, count), by slots."""
@@ -218,7 +219,7 @@ class _Scene:
     def __init__(
         self, frame: Frame, soft: Tensor, members: Sequence[_Member], before: _Moment
     ) -> None:
-        self.moved: dict[int, Vector | None] = {}
+        self.partly: dict[int, Sighting | None] = {}
         self._frame, self._soft, self._members, self._before = frame, soft, members, before
         self._labels = soft[[m.slot for m in members]].cpu().numpy()
         slots = soft.argmax(0).cpu().numpy()
@@ -243,11 +244,16 @@ class _Scene:
             if len(members) == 1:
                 divided[members[0], inside] = total
                 continue
-            shares = self._divided(members)[:, inside]
-            for index, share in zip(members, shares, strict=True):
+            fitted = self._fitted(members, inside)
+            shares = self._divided(members, fitted)[:, inside]
+            for index, share, shift in zip(members, shares, fitted.shifts, strict=True):
                 divided[index, inside] = share * total
                 member = self._members[index]
-                self.moved[member.id] = self._movement(member)
+                self.partly[member.id] = (
+                    Sighting(member.track.motion.place + shift * self._cell, FITTED)
+                    if fitted.overlap >= FITS
+                    else self._sighting(member)
+                )
         if np.array_equal(divided, self._labels):
             return self._soft
         soft = self._soft.clone()
@@ -301,24 +307,32 @@ class _Scene:
         labelled /= self._members[index].shape.area
         return max(covered * (covered > COVERED), labelled * (labelled > LABELLED))
 
-    def _divided(self, indices: Sequence[int]) -> Floats:
+    def _divided(self, indices: Sequence[int], fitted: Fit) -> Floats:
         """(n, h, w) shares of each cell that targets have which are in the same component."""
         carried, labels = self._carried[indices], self._labels[indices]
         flow, sums = carried.sum(0), labels.sum(0)
         even = np.full_like(labels, 1 / len(indices))
         ratio = np.where(sums > SEEN / 2, labels / np.maximum(sums, 1e-6), even)
         ratio = np.where(flow > SEEN, carried / np.maximum(flow, 1e-6), ratio)
-        outlines = np.stack([cv2.blur(self._outline(i), (3, 3)) for i in indices])
-        shares = np.maximum(ratio, FAINT) * (outlines + SEEN / 2)
+        outlines, least = fitted.outlines, DECIDED
+        if fitted.overlap < FITS:
+            outlines, least = np.stack([self._outline(i) for i in indices]), FAINT
+        blurred = np.stack([cv2.blur(outline, (3, 3)) for outline in outlines])
+        shares = np.maximum(ratio, least) * (blurred + SEEN / 2)
         return np.asarray(shares / shares.sum(0), np.float32)
+
+    def _fitted(self, indices: Sequence[int], inside: NDArray[np.bool_]) -> Fit:
+        """The shapes of the targets in a component."""
+        shown = np.where(inside, self._labels.sum(0), 0).astype(np.float32).clip(0, 1)
+        tracks = [self._members[i].track for i in indices]
+        still = np.stack([(t.origin - t.motion.place) / self._cell for t in tracks])
+        return fit(shown, np.stack([self._outline(i) for i in indices]), still)
 
     def _outline(self, index: int) -> Floats:
         """(h, w) the shape of a target where it is expected."""
         member = self._members[index]
-        x, y = (member.track.motion.place - member.shape.centroid) / self._cell
-        shift = np.array([[1, 0, x], [0, 1, y]], np.float32)
-        mask = member.shape.mask
-        return np.asarray(cv2.warpAffine(mask, shift, mask.shape[::-1]), np.float32)
+        by = (member.track.motion.place - member.shape.centroid) / self._cell
+        return shifted(member.shape.mask, by)
 
     @cached_property
     def _flow(self) -> Flow:
@@ -335,12 +349,15 @@ class _Scene:
         ]
         return np.stack(shares)
 
-    def _movement(self, member: _Member) -> Vector | None:
+    def _sighting(self, member: _Member) -> Sighting | None:
+        """Where flow leads a target to."""
         ids = self._before.ids
         pixels = member.shape.area * ids.size / self._owners.size
         found = self._flow.movement(ids == member.id, int(SHOWN * pixels) + 1)
         scale = self._frame.size[1] / ids.shape[1]
-        return None if found is None else found.astype(float) * scale
+        if found is None:
+            return None
+        return Sighting(member.track.origin + found.astype(float) * scale, CARRIED)
 
 
 def _groups(alike: NDArray[np.bool_]) -> Iterator[set[int]]:

@@ -30,11 +30,11 @@ from drift_ros.tracking.appearance import Appearance
 from drift_ros.tracking.background import Background
 from drift_ros.tracking.competition import alike, return_parts
 from drift_ros.tracking.gaps import Gaps
-from drift_ros.tracking.lookalikes import NOBODY, LookAlikes, Moved
+from drift_ros.tracking.lookalikes import LookAlikes, Partly
 from drift_ros.tracking.measure import drop_small, measure
 from drift_ros.tracking.prompting import paint
 from drift_ros.tracking.stages import Stages
-from drift_ros.tracking.states import TargetStates, Track
+from drift_ros.tracking.states import NOBODY, TargetStates, Track
 from drift_ros.tracking.targets import Targets
 from drift_ros.tracking.upsampling import joint_bilateral_labels
 from drift_ros.tracking.window_buffer import BufferedFrame
@@ -151,7 +151,9 @@ class MaskPropagator:
         self._appearance = Appearance(extractor, settings)
         self._gaps = Gaps()
         self._lookalikes = LookAlikes(history)
-        self._moved: Moved = NOBODY  # of those that share what was found with one that looks alike
+        self._partly: Partly = (
+            NOBODY  # of those that share what was found with one that looks alike
+        )
         self._propagator = Propagator(
             affinity,
             propagation.memory,
@@ -226,14 +228,14 @@ class MaskPropagator:
         """
         checkpoint()
         expected = self._states.expect(entry.number, entry.frame)
-        self._moved = NOBODY
+        self._partly = NOBODY
         found = self._find(entry, descriptors, expected)
         objects = self._states.observe(
-            entry.number, entry.frame, found.objects, entry.prompts, found.doubtful, self._moved
+            entry.number, entry.frame, found.objects, entry.prompts, found.doubtful, self._partly
         )
         if self._separates:
             self._lookalikes.observe(
-                entry.number, entry.frame, found.labels, objects, descriptors.grid, self._moved
+                entry.number, entry.frame, found.labels, objects, descriptors.grid, self._partly
             )
         else:
             self._lookalikes.reset()
@@ -302,7 +304,7 @@ class MaskPropagator:
             looks = self._appearance.features(descriptors)
             soft = self._background.drop(soft, looks, self._settings.background_margin)
         if self._separates and self._alike is not None:
-            soft, self._moved = self._lookalikes.separate(
+            soft, self._partly = self._lookalikes.separate(
                 entry.frame, soft, self._slots, self._alike, expected
             )
         if self._settings.compete and self._alike is not None:

@@ -15,7 +15,23 @@ from drift_ros.structures import Frame, Roi, TargetState, TrackedObject
 from drift_ros.tracking.motion import Motion, Vector, camera_shift, thumbnail
 
 DEVIATION = 0.05  # of a measured centroid, in sizes of the target
-CARRIED = 0.15  # likewise of a place that flow leads to
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where a target is whose centroid says nothing, for a target that looks the same touches or
+    hides it.
+
+    Attributes:
+        place: (x, y) in px of its centroid, as if all of it were seen.
+        deviation: of that, in sizes of the target.
+    """
+
+    place: Vector
+    deviation: float
+
+
+NOBODY: Mapping[int, Sighting | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +40,7 @@ class Track:
 
     Attributes:
         motion: where it is, or must be.
+        origin: (x, y) in px where it was in the frame before.
         seen: stamp in ns of the frame in which it was last visible.
         believed: likewise of the one in which its mask was last believed.
         extent: width and height in px of its box then.
@@ -33,6 +50,7 @@ class Track:
     """
 
     motion: Motion
+    origin: Vector
     seen: int
     believed: int
     extent: tuple[int, int]
@@ -86,7 +104,7 @@ class TargetStates:
         objects: Sequence[TrackedObject],
         prompted: Collection[int] = (),
         doubtful: Collection[int] = (),
-        moved: Mapping[int, Vector | None] = MappingProxyType({}),
+        partly: Mapping[int, Sighting | None] = NOBODY,
     ) -> tuple[TrackedObject, ...]:
         """Take in what was measured in the next frame.
 
@@ -96,9 +114,8 @@ class TargetStates:
             objects: every target; ids that are missing are forgotten.
             prompted: ids of those that were given in this frame: their motion starts anew.
             doubtful: ids of those whose masks are not believed.
-            moved: id -> (x, y) in px by which a target moved since the frame before, of those whose
-                centroids say nothing, because a target that looks the same touches or hides them;
-                None where that is not known.
+            partly: id -> where a target is of those whose centroids say nothing; None where that is
+                not known.
 
         Returns:
             The objects with their states.
@@ -109,8 +126,8 @@ class TargetStates:
         for obj in objects:
             before = expected.get(obj.id) if obj.id not in prompted else None
             if obj.visible:
-                if before and obj.id in moved:
-                    track = self._carried(obj, before, moved[obj.id], frame.stamp)
+                if before and obj.id in partly:
+                    track = _partly_seen(obj, before, partly[obj.id], frame.stamp)
                 else:
                     track = _seen(obj, before.motion if before else None, frame.stamp)
                 if before and obj.id in doubtful:
@@ -146,26 +163,11 @@ class TargetStates:
             seconds = max(0.0, (frame.stamp - last.stamp) / 1e9)
             camera = camera_shift(last.picture, picture, frame.size)
             for id_, track in last.tracks.items():
-                tracks[id_] = replace(track, motion=track.motion.after(seconds, camera))
+                place = track.motion.place
+                motion = track.motion.after(seconds, camera)
+                tracks[id_] = replace(track, motion=motion, origin=place)
         self._expected = (number, picture, tracks)
         return picture, tracks
-
-    def _carried(
-        self, obj: TrackedObject, expected: Track, moved: Vector | None, stamp: int
-    ) -> Track:
-        """A target that is seen in part: its size stays, and flow says where it is."""
-        motion = expected.motion
-        if moved is not None:
-            x, y = self._moments[-1].tracks[obj.id].motion.place + moved
-            motion = motion.corrected((x, y), motion.size, CARRIED * motion.size)
-        return replace(
-            expected,
-            motion=motion,
-            seen=stamp,
-            believed=stamp,
-            state=TargetState.VISIBLE,
-            score=obj.score,
-        )
 
     def _unseen(
         self, obj: TrackedObject, expected: Track, frame: Frame
@@ -191,6 +193,24 @@ class TargetStates:
         return obj, track
 
 
+def _partly_seen(
+    obj: TrackedObject, expected: Track, sighting: Sighting | None, stamp: int
+) -> Track:
+    """A target that keeps its size."""
+    motion = expected.motion
+    if sighting is not None:
+        x, y = sighting.place
+        motion = motion.corrected((x, y), motion.size, sighting.deviation * motion.size)
+    return replace(
+        expected,
+        motion=motion,
+        seen=stamp,
+        believed=stamp,
+        state=TargetState.VISIBLE,
+        score=obj.score,
+    )
+
+
 def _seen(obj: TrackedObject, expected: Motion | None, stamp: int) -> Track:
     size = float(np.sqrt(obj.area))
     if expected is None:
@@ -201,7 +221,7 @@ def _seen(obj: TrackedObject, expected: Motion | None, stamp: int) -> Track:
     middle = (roi.x + (roi.width - 1) / 2, roi.y + (roi.height - 1) / 2)
     centre = (middle[0] - obj.centroid[0], middle[1] - obj.centroid[1])
     extent = (roi.width, roi.height)
-    return Track(motion, stamp, stamp, extent, centre, TargetState.VISIBLE, obj.score)
+    return Track(motion, motion.place, stamp, stamp, extent, centre, TargetState.VISIBLE, obj.score)
 
 
 def _clipped(track: Track, place: Vector, size: tuple[int, int]) -> Roi:

@@ -74,7 +74,7 @@ class Loop:
         soft[0] = 1 - soft[1:].sum(0)
         kept = soft.clone()
         expected = self.states.expect(index, frame)
-        found, moved = self.lookalikes.separate(frame, soft, self.slots, self.alike, expected)
+        found, partly = self.lookalikes.separate(frame, soft, self.slots, self.alike, expected)
         torch.testing.assert_close(found.sum(0), soft.sum(0))
         torch.testing.assert_close(found[0], soft[0])
         assert torch.equal(soft, kept)  # what was given stays as it is
@@ -83,8 +83,8 @@ class Loop:
         labels = table[owners]
         labels[claimed == 0] = 0
         objects = measure(labels, dict.fromkeys(self.slots, ''), dict.fromkeys(self.slots, 0.9))
-        objects = self.states.observe(index, frame, objects, moved=moved)
-        self.lookalikes.observe(index, frame, labels, objects, GRID, moved)
+        objects = self.states.observe(index, frame, objects, partly=partly)
+        self.lookalikes.observe(index, frame, labels, objects, GRID, partly)
         return labels
 
 
