@@ -40,6 +40,7 @@ from drift_ros.settings import TrackerSettings, build
 from drift_ros.tracking import Tracker, confidence
 
 OFF = {
+    'features.colour': 0.0,
     'targets.compete': False,
     'targets.separate': False,
     'targets.background_margin': 2.0,
@@ -51,6 +52,7 @@ ROWS: dict[str, dict[str, Any]] = {
     'compete': {**OFF, 'targets.compete': True},
     'published': {'targets.min_score': 0.0, 'targets.reacquire': 'none'},
     'all': {},
+    'not colour': {'features.colour': 0.0},
     'not separate': {'targets.separate': False},
     'not background_margin': {'targets.background_margin': 2.0},
     # what may be taken for a lost target
