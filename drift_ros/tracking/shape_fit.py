@@ -84,7 +84,7 @@ def _best_shift(outline: Floats, gain: Floats, still: NDArray[np.float64]) -> ND
     reach = 1 + round(REACH * size + min(FARTHEST * size, float(np.abs(still).max())))
     top, left = rows[0], columns[0]
     crop = np.ascontiguousarray(outline[top : rows[-1] + 1, left : columns[-1] + 1])
-    padded = cv2.copyMakeBorder(gain, *[reach] * 4, cv2.BORDER_CONSTANT, value=0)
+    padded = np.pad(gain, reach)
     height, width = (side + 2 * reach for side in crop.shape)
     around = np.ascontiguousarray(padded[top : top + height, left : left + width])
     sums = cv2.matchTemplate(around, crop, cv2.TM_CCORR)

@@ -101,6 +101,8 @@ def annotated(path: Path, truths: Sequence[Labels], **options: Any) -> Path:
 
 
 def _object(id_: int, name: str, at: int) -> Any:
+    nowhere = {'x': 0.0, 'y': 0.0, 'z': 0.0}
+    still = messages.make('geometry_msgs/msg/Vector3', **nowhere)
     return messages.make(
         'drift_ros/msg/TrackedObject',
         id=id_,
@@ -112,9 +114,15 @@ def _object(id_: int, name: str, at: int) -> Any:
         area=0,
         mask=messages.image(np.zeros((0, 0), np.uint8), '', at, 'camera'),
         has_position=False,
-        position=messages.make('geometry_msgs/msg/Point', x=0.0, y=0.0, z=0.0),
+        position=messages.make('geometry_msgs/msg/Point', **nowhere),
         state=0,
         unseen=0.0,
         predicted_roi=messages.region(messages.Roi()),
         predicted_centroid=messages.make('drift_ros/msg/Point2D', x=0.0, y=0.0),
+        has_velocity=False,
+        velocity=still,
+        velocity_deviation=still,
+        has_predicted_position=False,
+        predicted_position=messages.make('geometry_msgs/msg/Point', **nowhere),
+        predicted_deviation=still,
     )

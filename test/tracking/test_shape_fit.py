@@ -32,13 +32,13 @@ small = st.integers(-3, 3)
 def test_discs_are_found_where_they_touch_or_hide_each_other(
     one: tuple[int, int], other: tuple[int, int], distance: int
 ) -> None:
-    """Expected up to three cells off, in front or behind; how far a hidden one is off is unknown."""
+    """Expected up to three cells off, in front or behind."""
     large, little = disc(25, 20, 7), disc(25 + distance, 20, 5)
     expected = np.stack([shifted(large, np.array(one)), shifted(little, np.array(other))])
     found = fit(union(large, little), expected, STANDING)
     assert found.overlap > 0.85
     if distance >= 8:  # enough of either is in sight
-        assert np.abs(found.shifts + [one, other]).max() <= 1
+        assert np.abs(found.shifts + np.array([one, other])).max() <= 1
 
 
 def test_one_that_is_hidden_stays_where_it_is_expected() -> None:
