@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from chromium import Tab, chromium
 
 SIZE = (96, 128)
 PICTURE = '(i => i && i.naturalWidth > 0 && i.complete)(document.querySelector(".picture img"))'
+TAKEN = '!!document.querySelector(".tools").offsetParent'
 PREVIEW = '!!document.querySelector(".picture svg path")'
 
 
@@ -53,7 +55,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., str]]:
 
 
 def draw(tab: Tab, box: tuple[int, int, int, int], size: tuple[int, int] = SIZE) -> None:
-    """Drag a box (x, y, width, height in px of the frame) on the picture."""
+    """Drag a box (x, y, width, height in px of the frame) on the picture; again while the page does
+    not yet know that the picture has come, or has no result of it.
+    """
     left, top, width, _ = tab.place('.picture img')
     unit = width / size[1]
 
@@ -61,7 +65,15 @@ def draw(tab: Tab, box: tuple[int, int, int, int], size: tuple[int, int] = SIZE)
         return left + x * unit, top + y * unit
 
     x, y, w, h = box
-    tab.drag([at(x, y), at(x + w / 2, y + h / 2), at(x + w, y + h)])
+
+    def taken() -> bool:
+        tab.drag([at(x, y), at(x + w / 2, y + h / 2), at(x + w, y + h)])
+        end = time.monotonic() + 2.0
+        while not (seen := bool(tab.run(TAKEN))) and time.monotonic() < end:
+            time.sleep(0.05)
+        return seen
+
+    tab.until(taken)
 
 
 def test_from_a_click_to_a_mask_of_the_node(
