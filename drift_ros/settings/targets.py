@@ -51,13 +51,14 @@ class TargetSettings(Settings):
         json_schema_extra={'dynamic': True},
     )
     min_score: float = Field(
-        0.3,
+        0.4,
         ge=0,
         le=1,
-        description='Masks whose score is lower, and that do not agree with how the target looked '
-        'by half of their cells or by half of those of the target, are neither published nor '
-        'remembered once that lasts half a second: the target counts as not visible. 0 keeps all '
-        'masks, as the papers do.',
+        description='Masks whose score is lower are neither published nor remembered once that '
+        'lasts half a second: the target counts as not visible. Where scores are no probabilities '
+        '(all but `embedded` and `embedded-image`), those are kept that agree with how the target '
+        'looked by half of their cells and of those of the target. 0 keeps all masks, as the '
+        'papers do.',
         json_schema_extra={'dynamic': True},
     )
     reacquire: Literal['none', 'near', 'anywhere'] = Field(

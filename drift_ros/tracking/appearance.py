@@ -22,7 +22,7 @@ from drift_ros.tracking.states import Track
 from drift_ros.tracking.suspects import Suspect, change, follow, identify, nearest
 
 EVERY = 5  # frames from one last certain view to the next
-AGREED = 0.5  # share of a mask that looks like the target, from which on it is believed
+AGREED = 0.5  # share of a mask that looks like the target; believed without a probability
 CERTAIN = 0.8  # score from which on a view is certain
 ACTED_ON = 0.5  # score below which a target is searched although it has a mask
 DEVIATIONS = 3.0  # of its predicted place, within which an occluded target is searched
@@ -86,13 +86,15 @@ class Appearance:
 
         Returns:
             The score in [0, 1] (see `confidence.score`); not believed is a mask with a lower one
-            than `targets.min_score` of which less than half looks like the target.
+            than `targets.min_score`, and where scores are no probabilities, if less than half of it
+            looks like the target, too.
         """
         if not self._anchors(obj.id):
             return obj.score, True
         shares = _shares(labels == obj.id, descriptors)
         score, agreed = self._evidence(obj.id, self.features(descriptors), shares, obj.score)
-        return score, score >= self._settings.min_score or agreed >= AGREED
+        agreed_upon = not self._calibrated and agreed >= AGREED
+        return score, score >= self._settings.min_score or agreed_upon
 
     def observe(
         self,
