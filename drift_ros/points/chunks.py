@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from drift_ros.features.base import FeatureExtractor, Window
-from drift_ros.features.colour import add_colours
+from drift_ros.features.colour import add_colours, colour_weight
 from drift_ros.points.grid import Grid
 from drift_ros.points.matching import Matcher
 from drift_ros.settings import TrackerSettings
@@ -72,7 +72,7 @@ class ChunkedTracker:
     def __init__(self, extractor: FeatureExtractor, settings: TrackerSettings) -> None:
         self._extractor = extractor
         self._settings = settings
-        self._colour = 0.0 if extractor.heads else settings.features.colour
+        self._colour = colour_weight(settings, extractor)
         self._matcher = Matcher(settings.points, extractor.heads)
 
     @torch.no_grad()

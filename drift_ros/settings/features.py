@@ -233,7 +233,7 @@ class FeatureSettings(Settings):
         le=10,
         description='Weight of the colour of each cell beside plain features: two cells are as '
         'similar as the features and, by this weight, the colours say. 0 leaves colours out, as in '
-        'the papers; for attention it has no meaning.',
+        'the papers; it has no meaning for attention and for `propagation.similarity: dot`.',
     )
     batch: int = Field(
         4,

@@ -37,7 +37,7 @@ class TargetSettings(Settings):
     separate: bool = Field(
         True,
         description='Whether targets that look alike are distinguished by their motion where they '
-        'touch or hide each other: by where each is expected, how large it is, and the optical '
+        'touch or hide each other: by where each is expected, its size and shape, and the optical '
         'flow. The papers do not.',
         json_schema_extra={'dynamic': True},
     )

@@ -123,9 +123,10 @@ def match(features: Tensor, mask: Tensor, anchor: Anchor) -> Match:
         features: (C, h, w) unit descriptors of the frame.
         mask: (h, w) bool, at least one cell.
     """
-    cells, target = _some(features[:, mask]), _some(anchor.own)
+    inside, outside = features[:, mask], features[:, _thin(~mask)]
+    cells, target = _some(inside), _some(anchor.own)
     ours = _best(cells, anchor.own) > _best(cells, anchor.rest)
-    found = _best(target, features[:, mask]) >= _best(target, features[:, _thin(~mask)])
+    found = _best(target, inside) >= _best(target, outside)
     return Match(float(ours.float().mean()), float(found.float().mean()))
 
 

@@ -47,7 +47,7 @@ class FeaturePipeline:
         length: frames that it sees together.
         resolution: short side of its input in px, 0 for that of the images.
         keep: past frames that tracking may go back to.
-        colour: weight of the colours of cells beside plain features.
+        colour: weight of the colours of cells (see `features.colour.colour_weight`).
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class FeaturePipeline:
     ) -> None:
         self.extractor = extractor
         self._resolution = resolution
-        self._colour = 0.0 if extractor.heads else colour
+        self._colour = colour
         self._keep = keep
         self._text: Tensor | None = None
         self._ahead: Ahead | None = None  # if there is one, it follows on the session's last frame

@@ -55,7 +55,7 @@ FITTED, CARRIED = 0.05, 0.15  # deviations of places, in sizes: of a shape that 
 WHOLE = 0.5  # of its area before, from which on a target has a new shape
 
 Floats = NDArray[np.float32]
-Partly = Mapping[int, Sighting | None]
+Partly = Mapping[int, Sighting | None]  # id -> where targets are that are seen in part
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -151,9 +151,7 @@ class MaskPropagator:
         self._appearance = Appearance(extractor, settings)
         self._gaps = Gaps()
         self._lookalikes = LookAlikes(history)
-        self._partly: Partly = (
-            NOBODY  # of those that share what was found with one that looks alike
-        )
+        self._partly: Partly = NOBODY
         self._propagator = Propagator(
             affinity,
             propagation.memory,

@@ -27,6 +27,7 @@ from drift_ros import features, prompts
 from drift_ros.descriptors import Descriptors
 from drift_ros.errors import DeviceError, PromptError
 from drift_ros.features.base import FeatureExtractor
+from drift_ros.features.colour import colour_weight
 from drift_ros.prompts.prompt import Prompt, Segmenter
 from drift_ros.prompts.validate import check_name
 from drift_ros.propagation import create_affinity
@@ -114,7 +115,7 @@ class Tracker:
             length,
             settings.features.resolution,
             self._buffer.history,
-            0.0 if settings.propagation.similarity == 'dot' else settings.features.colour,
+            colour_weight(settings, extractor),
         )
         self.adapter = Adapter(self._affinity, self._features, self._masks.memory, settings, live)
         self._changes = ChangeLog(log)

@@ -11,7 +11,9 @@ import torch
 from torch.nn import functional
 
 from drift_ros.descriptors import Descriptors
-from drift_ros.features.colour import LIGHTNESS, SIGMA, add_colours, to_lab
+from drift_ros.features.colour import LIGHTNESS, SIGMA, add_colours, colour_weight, to_lab
+from drift_ros.features.patch import PatchExtractor
+from drift_ros.settings import TrackerSettings, build
 
 FEATURES = torch.randn((2, 16, 4, 6), generator=torch.Generator().manual_seed(0))
 IMAGES = torch.randint(0, 256, (2, 3, 32, 48), generator=torch.Generator().manual_seed(1)).to(
@@ -81,3 +83,13 @@ def test_what_is_nothing_and_where_the_weight_is_nothing() -> None:
 def test_grids_that_do_not_divide_the_image() -> None:
     found = add_colours(Descriptors.of(FEATURES, 8), IMAGES[:, :, :30, :45], 0.3)
     assert found.features.shape == (2, 16 + 24, 4, 6)
+
+
+def test_attention_and_scalar_products_get_none() -> None:
+    extractor = PatchExtractor(torch.device('cpu'), torch.float32)
+    chosen = {'features.colour': 0.7}
+    assert colour_weight(build(TrackerSettings, chosen), extractor) == 0.7
+    dot = build(TrackerSettings, chosen | {'propagation.similarity': 'dot'})
+    assert colour_weight(dot, extractor) == 0
+    extractor.heads = (('0.0', 1),)
+    assert colour_weight(build(TrackerSettings, chosen), extractor) == 0

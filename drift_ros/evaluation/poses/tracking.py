@@ -11,6 +11,7 @@ from drift_ros.descriptors import Descriptors
 from drift_ros.evaluation.poses.labels import draw_joints, read_joints
 from drift_ros.evaluation.poses.pose_sequence import Joints
 from drift_ros.features.base import FeatureExtractor
+from drift_ros.features.colour import colour_weight
 from drift_ros.propagation import Propagator, create_affinity
 from drift_ros.settings import TrackerSettings
 from drift_ros.structures import Frame
@@ -33,7 +34,9 @@ class PoseTracker:
         self._side, self._given = side, joints
         length, stride = window_size(extractor, settings.window)
         self._buffer = WindowBuffer(length, stride, length)
-        self._features = FeaturePipeline(extractor, length, side, length, settings.features.colour)
+        self._features = FeaturePipeline(
+            extractor, length, side, length, colour_weight(settings, extractor)
+        )
         propagation = settings.propagation
         affinity = create_affinity(propagation, len(extractor.heads))
         self._propagator = Propagator(affinity, propagation.memory, every=propagation.memory_every)
