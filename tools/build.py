@@ -40,6 +40,8 @@ def main() -> int:
         'colcon',
         '--log-base',
         'log',
+        '--log-level',
+        'error',  # it warns that the prefix of the wheels has no setup files
         'build',
     ]
     command += ['--merge-install', '--symlink-install', '--install-base', venv]

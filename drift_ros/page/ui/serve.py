@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -67,6 +68,8 @@ def serve(
     )
     ready(address)
     logging.getLogger('nicegui').setLevel(logging.WARNING)
+    # it looks at every object of the process, also at deprecated ones of torch
+    warnings.filterwarnings('ignore', category=FutureWarning, module=r'nicegui\.')
     with suppress(KeyboardInterrupt):  # how a server ends
         uvicorn.Server(config).run(sockets=[listening])
 
