@@ -188,6 +188,8 @@ class TrackerNode(LifecycleNode):
         self._release()
         logs.detach(self._log_handler)
         super().destroy_node()
+        # which rclpy leaves to the garbage collector, and the node and its participant with it
+        self._state_machine.destroy_when_not_in_use()
 
     # -------------------------------------------------------------------------------- internals
 

@@ -54,6 +54,29 @@ def test_whole_life(make_rig: Callable[..., Any], tools: Any) -> None:
     assert state(rig) == 'finalized'
 
 
+def test_a_destroyed_node_is_gone_at_once(tools: Any) -> None:
+    """And not when garbage is collected, which may be while another node is made."""
+    import rclpy
+
+    from drift_ros.ros.node import TrackerNode
+
+    contexts = [rclpy.Context(), rclpy.Context()]
+    for context in contexts:
+        rclpy.init(context=context)
+    node = TrackerNode('short_lived', context=contexts[0])
+    other = rclpy.create_node('other', context=contexts[1])
+    tools.until(lambda: 'short_lived' in other.get_node_names(), 'its discovery')
+    gc.disable()
+    try:
+        node.destroy_node()
+        tools.until(lambda: 'short_lived' not in other.get_node_names(), 'its end')
+    finally:
+        gc.enable()
+        other.destroy_node()
+        for context in contexts:
+            rclpy.shutdown(context=context)
+
+
 def test_impossible_transitions_are_refused(make_rig: Callable[..., Any]) -> None:
     rig = make_rig()
     assert not rig.change('activate')
