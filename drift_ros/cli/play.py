@@ -53,7 +53,9 @@ def play(
     ] = False,
     wait_for_subscribers: Annotated[
         float,
-        typer.Option(min=0, help='Wait up to so many seconds until somebody listens.'),
+        typer.Option(
+            min=0, help='Wait up to so many seconds until somebody listens to the images.'
+        ),
     ] = 0.0,
     in_step: Annotated[
         str,

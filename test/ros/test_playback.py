@@ -104,6 +104,21 @@ def test_messages_arrive_as_they_were_recorded(ear: Ear, bag: Path, tools: Any) 
     assert player.published == FRAMES + 2
 
 
+def test_who_listens_to_something_else_is_not_waited_for(ear: Ear, bag: Path, tools: Any) -> None:
+    """A recorder of camera_info is there before the tracker is: the first image is the tracker's."""
+    ear.listen(String, '/words')
+    player = Player(ear.player, bag)
+    tools.until(player._publishers['/words'].get_subscription_count)
+    assert not player.wait_for_subscribers(0.05)
+    ear.listen(Image, '/image')
+    assert player.wait_for_subscribers(tools.WAIT)
+
+
+def test_where_there_are_no_images_any_listener_counts(ear: Ear, bag: Path, tools: Any) -> None:
+    ear.listen(String, '/words')
+    assert Player(ear.player, bag, ['/words']).wait_for_subscribers(tools.WAIT)
+
+
 def test_the_rate_sets_the_time_that_it_takes(ear: Ear, bag: Path) -> None:
     player = Player(ear.player, bag, rate=0.5)
     start = time.monotonic()

@@ -75,6 +75,7 @@ class Player:
             self.duration = bag.duration_ns / 1e9
             others = [topic for topic in bag.topics if topic not in chosen]
             self._images = bag.image_topic(None, others) if in_step else ''
+            self._cameras = [topic for topic in bag.image_topics() if topic in chosen]
         self._clock = node.create_publisher(Clock, '/clock', 1) if clock else None
         self._publishers = self._advertise(chosen)
         self._stop = threading.Event()
@@ -91,9 +92,9 @@ class Player:
         return list(self._publishers)
 
     def wait_for_subscribers(self, timeout: float) -> bool:
-        """Wait until somebody listens to one of the topics; with `in_step`, until the tracker
-        listens to the images. False if nobody listens (to the images) in time; who does instead of
-        the tracker may pass them on to it.
+        """Wait until somebody listens to images of a camera, or, where none are played, to
+        anything; with `in_step`, until the tracker listens to them. False if nobody listens in
+        time; who does instead of the tracker may pass them on to it.
         """
         end = time.monotonic() + timeout
         while not self._met():
@@ -158,8 +159,9 @@ class Player:
         return self._in_step.met(self._publishers[self._images])
 
     def _heard(self) -> bool:
-        chosen = [self._images] if self._in_step else self._publishers
-        return any(self._publishers[topic].get_subscription_count() for topic in chosen)
+        # a recorder of camera_info is no reason to begin without the tracker
+        awaited = [self._images] if self._in_step else self._cameras or self.topics
+        return any(self._publishers[topic].get_subscription_count() for topic in awaited)
 
     def _wait(self, start: float, first: int, stamp: int) -> None:
         """Sleep until a message is due; meanwhile the clock goes on."""
