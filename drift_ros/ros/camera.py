@@ -79,10 +79,10 @@ class Camera:
         return f'~/{self.topic(name)}'
 
     def open(self, worker: Worker) -> None:
-        """Create subscriptions and publishers; `worker` will track.
+        """Create publishers; `worker` will track.
 
         Raises:
-            DriftError: a topic cannot be subscribed to or published on.
+            DriftError: a topic cannot be published on.
         """
         settings = self.settings
         self._tracked = tracker_settings(settings)
@@ -108,6 +108,15 @@ class Camera:
         """Make the tracker, by settings and its first generation, in the worker's thread."""
         assert self.stream is not None
         return self.stream.load(partial(make, self.settings, self._generation))
+
+    def subscribe(self) -> None:
+        """Create subscriptions, now that images can be tracked.
+
+        Raises:
+            InputError: a topic cannot be subscribed to.
+        """
+        assert self.inputs is not None
+        self.inputs.subscribe()
 
     def close(self) -> None:
         """Give up all topics; call it when the worker was stopped."""

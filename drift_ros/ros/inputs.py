@@ -25,6 +25,8 @@ TYPES = {'raw': Image, 'compressed': CompressedImage}
 class Inputs:
     """Subscriptions to image, camera_info and depth; belongs to the executor's thread.
 
+    Who plays a recording waits for a subscription, so there is none before `subscribe`.
+
     Args:
         node: its namespace and remappings give the topics.
         settings: of the camera.
@@ -33,16 +35,13 @@ class Inputs:
     Attributes:
         heard: monotonic time in s at which the last image came, before any is left out, or the gate
             was opened.
-
-    Raises:
-        InputError: a topic cannot be subscribed to.
     """
 
     def __init__(self, node: Node, settings: NodeSettings, camera: Camera) -> None:
         assert camera.positions is not None
         self._node = node
         self._settings = settings
-        self._positions = positions = camera.positions
+        self._positions = camera.positions
         self._camera = camera
         self._open = False
         self._came = 0
@@ -51,16 +50,8 @@ class Inputs:
         self._watchdog: Any = None
         self.image_topic = _image_topic(node, camera.topic('image'), settings.image_transport)
         self._info_topic = camera.topic('camera_info')
-        burst = max(LOW_DEPTH, settings.queue, settings.window.stride)
-        image = TYPES[settings.image_transport]
-        room = camera.has_room if settings.image_history == 'keep_all' else None
-        self._subscriptions = [
-            SensorSubscription(node, image, self.image_topic, self._image, burst, self._lost, room),
-            SensorSubscription(node, CameraInfo, self._info_topic, positions.set_info, LOW_DEPTH),
-            SensorSubscription(node, Image, camera.topic('depth'), self._depth, burst),
-        ]
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._matching = node.create_timer(MATCH_PERIOD, self._match, clock=steady)
+        self._subscriptions: list[SensorSubscription] = []
+        self._matching: Any = None
 
     @property
     def topics(self) -> list[str]:
@@ -71,6 +62,26 @@ class Inputs:
     def lost(self) -> dict[str, int]:
         """Messages that the middleware reported as lost, of the topics that lost any."""
         return {s.name: s.lost for s in self._subscriptions if s.lost}
+
+    def subscribe(self) -> None:
+        """Make the subscriptions; what comes is ignored while the gate is closed.
+
+        Raises:
+            InputError: a topic cannot be subscribed to.
+        """
+        node, settings, positions = self._node, self._settings, self._positions
+        burst = max(LOW_DEPTH, settings.queue, settings.window.stride)
+        image = TYPES[settings.image_transport]
+        room = self._camera.has_room if settings.image_history == 'keep_all' else None
+        wanted: list[tuple[Any, ...]] = [
+            (image, self.image_topic, self._image, burst, self._lost, room),
+            (CameraInfo, self._info_topic, positions.set_info, LOW_DEPTH),
+            (Image, self._camera.topic('depth'), self._depth, burst),
+        ]
+        for given in wanted:  # one by one: those before one that fails are there to be destroyed
+            self._subscriptions.append(SensorSubscription(node, *given))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._matching = node.create_timer(MATCH_PERIOD, self._match, clock=steady)
 
     def open(self) -> None:
         """Let images through."""
@@ -97,7 +108,9 @@ class Inputs:
     def destroy(self) -> None:
         """Give up the subscriptions."""
         self.close()
-        self._node.destroy_timer(self._matching)
+        if self._matching is not None:
+            self._node.destroy_timer(self._matching)
+            self._matching = None
         for subscription in self._subscriptions:
             subscription.destroy()
         self._subscriptions = []

@@ -134,7 +134,7 @@ class TrackerNode(LifecycleNode):
 
     @transition('configure', 'inactive')
     def on_configure(self, state: LifecycleState) -> None:
-        """Load the weights, warm up, create subscriptions and publishers."""
+        """Load the weights, warm up, create publishers and then subscriptions."""
         self._release()
         try:
             self._start()
@@ -201,6 +201,8 @@ class TrackerNode(LifecycleNode):
         for camera in self.cameras:
             tracker = self._wait(camera.load(load))
             camera.describe(tracker)
+        for camera in self.cameras:
+            camera.subscribe()
         topics = [topic for camera in self.cameras for topic in camera.topics]
         for name in unused_qos_overrides(self, topics):
             log.warning('parameter %s has no effect: this node has no such topic', name)

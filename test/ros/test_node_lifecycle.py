@@ -77,6 +77,30 @@ def test_a_destroyed_node_is_gone_at_once(tools: Any) -> None:
             rclpy.shutdown(context=context)
 
 
+def test_it_subscribes_once_it_can_track(
+    make_rig: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A player that waits for a subscription would play the first images to a node that loads."""
+    from drift_ros.ros import node
+    from drift_ros.ros.loading import Loader
+
+    def images() -> bool:
+        return any(s.topic_name.endswith('/image') for s in rig.node.subscriptions)
+
+    while_loading = []
+
+    class Watched(Loader):
+        def __call__(self, settings: Any, generation: int) -> Any:
+            while_loading.append(images())
+            return super().__call__(settings, generation)
+
+    monkeypatch.setattr(node, 'Loader', Watched)
+    rig = make_rig()
+    assert rig.change('configure')
+    assert images()
+    assert while_loading == [False]
+
+
 def test_impossible_transitions_are_refused(make_rig: Callable[..., Any]) -> None:
     rig = make_rig()
     assert not rig.change('activate')

@@ -105,7 +105,7 @@ def test_messages_arrive_as_they_were_recorded(ear: Ear, bag: Path, tools: Any) 
 
 
 def test_who_listens_to_something_else_is_not_waited_for(ear: Ear, bag: Path, tools: Any) -> None:
-    """A recorder of camera_info is there before the tracker is: the first image is the tracker's."""
+    """A recorder of camera_info is there before the tracker, who needs the first image."""
     ear.listen(String, '/words')
     player = Player(ear.player, bag)
     tools.until(player._publishers['/words'].get_subscription_count)
