@@ -10,12 +10,14 @@ import re
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import rclpy
 import tf2_ros
 from geometry_msgs.msg import Transform
 from numpy.typing import NDArray
+from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
@@ -26,6 +28,7 @@ from drift_ros.msg import TrackedObject, TrackedObjectArray
 
 WAITING = 32  # images that may wait for their transform
 PERIOD = 0.02  # s
+Setting = TypeVar('Setting', str, float)
 
 
 class FixedFrameNode(Node):
@@ -36,15 +39,19 @@ class FixedFrameNode(Node):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.fixed_frame = str(self.declare_parameter('fixed_frame', 'map').value)
-        self._min_score = float(self.declare_parameter('min_score', 0.5).value)
-        patience = float(self.declare_parameter('patience', 0.5).value)
-        self._patience = Duration(seconds=patience)
+        self.fixed_frame = self.setting('fixed_frame', 'map')
+        self._min_score = self.setting('min_score', 0.5)
+        self._patience = Duration(seconds=self.setting('patience', 0.5))
         self._waiting: deque[tuple[Time, TrackedObjectArray]] = deque(maxlen=WAITING)
         self.buffer = tf2_ros.Buffer()
         self._listener = tf2_ros.TransformListener(self.buffer, self)
         self.create_subscription(TrackedObjectArray, 'tracks', self._take, qos_profile_sensor_data)
         self.create_timer(PERIOD, self._serve)
+
+    def setting(self, name: str, default: Setting) -> Setting:
+        """A parameter. `-p target:=2` is a number to ROS, and `-p min_score:=0` no float."""
+        descriptor = ParameterDescriptor(dynamic_typing=True)
+        return type(default)(self.declare_parameter(name, default, descriptor).value)
 
     @abstractmethod
     def on_tracks(self, tracks: TrackedObjectArray, camera: Transform) -> None:
@@ -68,6 +75,9 @@ class FixedFrameNode(Node):
         return True
 
     def _take(self, tracks: TrackedObjectArray) -> None:
+        stamp = Time.from_msg(tracks.header.stamp)
+        if self._waiting and stamp < Time.from_msg(self._waiting[-1][1].header.stamp):
+            self._waiting.clear()  # time stepped back, and so did tf and the clock
         self._waiting.append((self.get_clock().now(), tracks))
         self._serve()
 

@@ -28,9 +28,9 @@ class Grasp(FixedFrameNode):
 
     def __init__(self) -> None:
         super().__init__('grasp')
-        self._target = str(self.declare_parameter('target', '1').value)
-        self._steady_for = float(self.declare_parameter('steady_for', 1.0).value)
-        self._steady_within = float(self.declare_parameter('steady_within', 0.01).value)
+        self._target = self.setting('target', '1')
+        self._steady_for = self.setting('steady_for', 1.0)
+        self._steady_within = self.setting('steady_within', 0.01)
         self._armed = False
         self._generation = -1
         self._places: list[tuple[float, np.ndarray]] = []  # stamp in s, (3,) m

@@ -37,8 +37,8 @@ class MoveItObjects(FixedFrameNode):
 
     def __init__(self) -> None:
         super().__init__('moveit_objects')
-        self._padding = float(self.declare_parameter('padding', 0.01).value)
-        self._tolerance = float(self.declare_parameter('tolerance', 0.01).value)
+        self._padding = self.setting('padding', 0.01)
+        self._tolerance = self.setting('tolerance', 0.01)
         self._clouds: OrderedDict[tuple[int, int], PointCloud2] = OrderedDict()  # by stamp
         self._scene: dict[str, NDArray[np.float64]] = {}  # label -> corners of the box, (2, 3) m
         self._generation = -1

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import rclpy
 from geometry_msgs.msg import PointStamped
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
@@ -30,10 +32,12 @@ STATES = {
 class PickPoint(Node):
     """Follows one target by its name or its id."""
 
-    def __init__(self) -> None:
-        super().__init__('pick_point')
-        self._target = str(self.declare_parameter('target', '1').value)
-        self._min_score = float(self.declare_parameter('min_score', 0.5).value)
+    def __init__(self, context: Context | None = None) -> None:
+        super().__init__('pick_point', context=context)
+        # `-p target:=2` is a number to ROS, and `-p min_score:=0` no float
+        any_type = ParameterDescriptor(dynamic_typing=True)
+        self._target = str(self.declare_parameter('target', '1', any_type).value)
+        self._min_score = float(self.declare_parameter('min_score', 0.5, any_type).value)
         self._generation = -1
         self._state = TrackedObject.VISIBLE
         self._publisher = self.create_publisher(PointStamped, 'pick_point', 10)

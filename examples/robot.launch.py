@@ -4,7 +4,7 @@
         image:=/camera/color/image_raw camera_info:=/camera/color/camera_info \
         depth:=/camera/aligned_depth_to_color/image_raw
 
-What tracker.launch.py takes (prompts_file, device, ...) can be given too.
+What tracker.launch.py takes (prompts_file, device, namespace, ...) can be given too.
 """
 
 import sys
@@ -18,20 +18,22 @@ from launch_ros.substitutions import FindPackageShare
 from launch import LaunchDescription
 
 HERE = Path(__file__).resolve().parent
-EXAMPLES = ['target_frames', 'moveit_objects', 'grasp']
+EXAMPLES = ['target_frames', 'moveit_objects', 'grasp', 'pick_point']
+PARAMETERS = ['fixed_frame', 'target', 'min_score', 'use_sim_time']
+TOPICS = ['tracks', 'cloud']
 TRACKER = PathJoinSubstitution([FindPackageShare('drift_ros'), 'launch', 'tracker.launch.py'])
 
 
 def generate_launch_description() -> LaunchDescription:
     """The launch description."""
+    namespace = LaunchConfiguration('namespace')
     example = ExecuteProcess(
         cmd=[
             sys.executable,
             [f'{HERE}/', LaunchConfiguration('example'), '.py'],
             '--ros-args',
-            *('-p', ['fixed_frame:=', LaunchConfiguration('fixed_frame')]),
-            *('-p', ['use_sim_time:=', LaunchConfiguration('use_sim_time')]),
-            *('-r', 'tracks:=/tracker/tracks', '-r', 'cloud:=/tracker/cloud'),
+            *(w for name in PARAMETERS for w in ('-p', [f'{name}:=', LaunchConfiguration(name)])),
+            *(w for name in TOPICS for w in ('-r', [f'{name}:=', namespace, f'/tracker/{name}'])),
         ],
         output='screen',
     )
@@ -42,6 +44,12 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 'fixed_frame', default_value='map', description='A tf frame that does not move.'
+            ),
+            DeclareLaunchArgument(
+                'target', default_value='1', description='Name or id, for grasp and pick_point.'
+            ),
+            DeclareLaunchArgument(
+                'min_score', default_value='0.5', description='Lowest score that is acted upon.'
             ),
             IncludeLaunchDescription(PythonLaunchDescriptionSource(TRACKER)),
             example,

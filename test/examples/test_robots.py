@@ -157,6 +157,21 @@ def test_a_seen_target_has_a_frame_at_the_stamp_of_its_image(robot: Any, tools: 
     there.until(lambda: len(found()) == 2)
 
 
+def test_what_waits_for_tf_is_dropped_when_time_steps_back(robot: Any, tools: Any) -> None:
+    """The transforms of a recording that is played again are of its beginning."""
+    there = robot('target_frames', patience=100)
+    frames = there.listen('/tf', TFMessage)
+    there.show(5, tf=False)
+    there.show(0)
+
+    def found() -> list[Any]:
+        sent = [t for message in frames for t in message.transforms]
+        return [t for t in sent if t.child_frame_id == 'my_cup_3']
+
+    (frame,) = there.until(found)
+    assert nanoseconds(frame.header.stamp) == tools.stamp(0)
+
+
 def test_the_planning_scene_has_what_is_there(robot: Any, tools: Any) -> None:
     pytest.importorskip('moveit_msgs', reason='moveit_msgs is not installed (there is no wheel)')
     from moveit_msgs.msg import CollisionObject
@@ -186,7 +201,7 @@ def test_the_planning_scene_has_what_is_there(robot: Any, tools: Any) -> None:
 
 
 def test_a_grasp_waits_for_seen_sure_and_steady(robot: Any, tools: Any) -> None:
-    there = robot('grasp', target='my cup', steady_for=0.28)  # 9 frames
+    there = robot('grasp', target=3, steady_for=0.28)  # 9 frames
     poses = there.listen('grasp_pose', PoseStamped)
     arm = there.node.create_client(Trigger, 'grasp/arm')
     for k in range(12):

@@ -140,7 +140,10 @@ def test_examples_for_robots_are_started_with_the_tracker(launch_file: dict[str,
     entities = file['generate_launch_description']().args[0]
     (example,) = [e for e in entities if type(e).__name__ == 'ExecuteProcess']
     assert example.kwargs['cmd'][1][0] == f'{ROOT / "examples"}/'
-    assert 'tracks:=/tracker/tracks' in example.kwargs['cmd']
+    command = [[getattr(w, 'args', w) for w in word] for word in example.kwargs['cmd'][2:]]
+    assert ['tracks:=', ('namespace',), '/tracker/tracks'] in command
+    declared = [e.args[0] for e in entities if type(e).__name__ == 'DeclareLaunchArgument']
+    assert set(file['PARAMETERS']) - {'use_sim_time'} <= set(declared)
     assert [type(e).__name__ for e in entities].count('IncludeLaunchDescription') == 1
 
 
