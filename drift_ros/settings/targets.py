@@ -50,6 +50,14 @@ class TargetSettings(Settings):
         'matches; 2 never does that, as in the papers.',
         json_schema_extra={'dynamic': True},
     )
+    drop_stray: bool = Field(
+        True,
+        description='Whether small parts of a mask that lie far from the rest of it are not '
+        'published: below 15 % of its largest part, and farther from that than the square root of '
+        'its area. One of them would stretch the bounding box over half the image. The papers keep '
+        'them.',
+        json_schema_extra={'dynamic': True},
+    )
     min_score: float = Field(
         0.4,
         ge=0,

@@ -35,6 +35,7 @@ from drift_ros.tracking.measure import drop_small, measure
 from drift_ros.tracking.prompting import paint
 from drift_ros.tracking.stages import Stages
 from drift_ros.tracking.states import NOBODY, TargetStates, Track
+from drift_ros.tracking.stray import drop_stray
 from drift_ros.tracking.targets import Targets
 from drift_ros.tracking.upsampling import joint_bilateral_labels
 from drift_ros.tracking.window_buffer import BufferedFrame
@@ -92,6 +93,8 @@ class MaskReadout:
             slots = joint_bilateral_labels(visible, stride, image)
         else:
             slots = read_labels(visible, stride, (image.shape[0], image.shape[1]))
+        if self._settings.drop_stray:
+            drop_stray(slots)
         cells = resize_nearest(torch.from_numpy(slots), (soft.shape[1], soft.shape[2]))
         scores = confidences(soft, cells.to(soft.device).long()).tolist()
         return self._targets.to_ids(slots), {

@@ -49,6 +49,7 @@ CHANGED: dict[str, Any] = {
     'targets.compete': False,
     'targets.separate': False,
     'targets.background_margin': 0.01,
+    'targets.drop_stray': False,
     'targets.max_deviation': 0.01,
     'points.radius': 1,
     'points.agreement': 1.0,
