@@ -43,9 +43,7 @@ def page(
         Path | None,
         typer.Option(help='Folder for prompts and results of INPUT; else they go with the page.'),
     ] = None,
-    fps: Annotated[
-        float | None, typer.Option(help='Frames per second of a folder (24) or video (its own).')
-    ] = None,
+    fps: tracker.Fps = None,
     features: tracker.Features = None,
     device: tracker.Device = None,
     config: tracker.Config = None,

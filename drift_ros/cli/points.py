@@ -26,9 +26,7 @@ def points(
     device: tracker.Device = None,
     config: tracker.Config = None,
     assignments: tracker.Assignments = None,
-    fps: Annotated[
-        float | None, typer.Option(help='Frames per second of a folder (24) or video (its own).')
-    ] = None,
+    fps: tracker.Fps = None,
     no_video: Annotated[bool, typer.Option('--no-video', help='Make no video.')] = False,
     no_bag: Annotated[bool, typer.Option('--no-bag', help='Make no bag.')] = False,
     overwrite: tracker.Overwrite = False,
@@ -38,9 +36,9 @@ def points(
     Writes points.csv, points.npz (the arrays of TAP-Vid), points.mp4 (points with their trails),
     bag/ (the messages of the node) and run.json.
     """
-    from drift_ros.cli.frame_progress import frame_progress
+    from drift_ros.cli.offline import execute, say_what_was_written
     from drift_ros.cli.options import tracker_settings
-    from drift_ros.offline.point_run import ARRAYS, BAG, POINTS, VIDEO, PointRequest, PointRun
+    from drift_ros.offline.point_run import PointRequest, PointRun
 
     request = PointRequest(
         source=source.expanduser(),
@@ -54,12 +52,8 @@ def points(
         overwrite=overwrite,
     )
     with PointRun(request) as run:
-        if run.folder.finished and not overwrite:
-            typer.echo(f'{request.out} already holds the finished run; nothing was recomputed')
+        if not execute(run):
             return
-        with frame_progress(run.source.name, run.source.count) as on_frame:
-            run.execute(on_frame)
     share = f', visible in {run.visible / run.listed:.0%} of the frames' if run.listed else ''
-    typer.echo(f'{run.frames} frames in {run.seconds:.1f} s, {run.points} points{share}')
-    written = [POINTS, ARRAYS] + [VIDEO] * request.video + [f'{BAG}/'] * request.bag
-    typer.echo(f'{request.out}: {", ".join(written)}')
+    typer.echo(f'{run.results} frames in {run.seconds:.1f} s, {run.points} points{share}')
+    say_what_was_written(run)

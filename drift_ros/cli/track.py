@@ -28,9 +28,7 @@ def track(
     device: tracker.Device = None,
     config: tracker.Config = None,
     assignments: tracker.Assignments = None,
-    fps: Annotated[
-        float | None, typer.Option(help='Frames per second of a folder (24) or video (its own).')
-    ] = None,
+    fps: tracker.Fps = None,
     no_overlay: Annotated[bool, typer.Option('--no-overlay', help='Make no video.')] = False,
     no_bag: Annotated[bool, typer.Option('--no-bag', help='Make no bag.')] = False,
     overwrite: tracker.Overwrite = False,
@@ -40,28 +38,24 @@ def track(
     Writes labels/*.png (indexed, value = id), tracks.csv, overlay.mp4, bag/ (the messages of the
     node) and run.json.
     """
-    from drift_ros.cli.frame_progress import frame_progress
+    from drift_ros.cli.offline import execute
     from drift_ros.cli.options import tracker_settings
-    from drift_ros.offline.tracking_run import Request, TrackingRun
+    from drift_ros.offline.tracking_run import TrackingRequest, TrackingRun
 
-    request = Request(
+    request = TrackingRequest(
         source=source.expanduser(),
         prompts=prompts.expanduser(),
         out=out.expanduser(),
         settings=tracker_settings(config, features, device, assignments or ()),
         topic=topic,
         fps=fps,
-        overlay=not no_overlay,
+        video=not no_overlay,
         bag=not no_bag,
         overwrite=overwrite,
     )
     with TrackingRun(request) as run:
-        if run.folder.finished and not overwrite:
-            typer.echo(f'{request.out} already holds the finished run; nothing was recomputed')
-            return
-        with frame_progress(run.source.name, run.source.count) as on_frame:
-            run.execute(on_frame)
-    _report(run)
+        if execute(run):
+            _report(run)
 
 
 def _report(run: TrackingRun) -> None:
@@ -70,22 +64,19 @@ def _report(run: TrackingRun) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from drift_ros.offline.tracking_run import BAG, LABELS, OVERLAY, TRACKS
+    from drift_ros.cli.offline import say_what_was_written
 
     console = Console()
-    counts, out = run.counts, run.request.out
     skipped = run.source.skipped.total
     console.print(
-        f'{counts.results} frames in {counts.seconds:.1f} s ({counts.rate:.1f} frames/s)'
-        + (f', {skipped} skipped (see {out / "run.json"})' if skipped else ''),
+        f'{run.results} frames in {run.seconds:.1f} s ({run.rate:.1f} frames/s)'
+        + (f', {skipped} skipped (see {run.folder.path / "run.json"})' if skipped else ''),
         highlight=False,
         soft_wrap=True,
     )
     table = Table('id', 'name', 'visible frames', 'mean score', box=None, header_style='bold')
-    for id_, seen in sorted(counts.objects.items()):
+    for id_, seen in sorted(run.objects.items()):
         score = '' if seen.mean_score is None else f'{seen.mean_score:.2f}'
         table.add_row(str(id_), Text(seen.name), f'{seen.visible} of {seen.frames}', score)
     console.print(table)
-    written = [f'{LABELS}/', TRACKS]
-    written += [OVERLAY] * run.request.overlay + [f'{BAG}/'] * run.request.bag
-    console.print(f'{out}: {", ".join(written)}', highlight=False, markup=False, soft_wrap=True)
+    say_what_was_written(run)

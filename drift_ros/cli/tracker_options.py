@@ -35,3 +35,6 @@ Assignments = Annotated[
         help='One setting; may be repeated. `drift settings` lists them.',
     ),
 ]
+Fps = Annotated[
+    float | None, typer.Option(help='Frames per second of a folder (24) or video (its own).')
+]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from drift_ros.errors import DriftError, PromptError
 from drift_ros.io.frames import open_source
-from drift_ros.offline.tracking_run import Request, TrackingRun
+from drift_ros.offline.tracking_run import TrackingRequest, TrackingRun
 from drift_ros.page.cursor import Cursor
 from drift_ros.page.draft import Draft, clean_name
 from drift_ros.page.pictures import Picture
@@ -68,8 +68,14 @@ class Recording:
         self.cursor = Cursor(opened)
         self._temporary = None if out else Path(tempfile.mkdtemp(prefix='drift_page_'))
         self.out = out or self._temporary or Path()
-        self._request = Request(
-            source, self.out / PROMPTS, self.out / RESULTS, settings, topic, fps, overwrite=True
+        self._request = TrackingRequest(
+            source=source,
+            prompts=self.out / PROMPTS,
+            out=self.out / RESULTS,
+            settings=settings,
+            topic=topic,
+            fps=fps,
+            overwrite=True,
         )
         self._lock = threading.RLock()
         self._segmenting, self._packing = threading.Lock(), threading.Lock()

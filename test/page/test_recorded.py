@@ -12,7 +12,7 @@ import pytest
 
 from drift_ros.errors import PromptError, SourceError
 from drift_ros.io.frames import open_source
-from drift_ros.offline.tracking_run import Request, TrackingRun
+from drift_ros.offline.tracking_run import TrackingRequest, TrackingRun
 from drift_ros.page.cursor import Cursor
 from drift_ros.page.draft import Draft
 from drift_ros.page.recorded import PROMPTS, Recording
@@ -78,7 +78,14 @@ def test_from_marks_to_results_that_are_those_of_drift_track(
         prompts = Path(archive.extract(PROMPTS, tmp_path))
     read = [(t.prompt.id, t.frame, t.prompt.name) for t in read_prompts(prompts)]
     assert read == [(1, 0, 'cup'), (2, 0, 'lid'), (1, 4, 'cup')]
-    request = Request(folder, prompts, tmp_path / 'again', SETTINGS, overlay=False, bag=False)
+    request = TrackingRequest(
+        source=folder,
+        prompts=prompts,
+        out=tmp_path / 'again',
+        settings=SETTINGS,
+        video=False,
+        bag=False,
+    )
     with TrackingRun(request) as run:
         run.execute()
     for k in range(FRAMES):

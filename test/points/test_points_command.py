@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import av
@@ -101,3 +102,21 @@ def test_says_what_is_wrong_with_queries(folder: Path, tmp_path: Path, queries: 
     result = invoke(folder, queries.format(tmp_path), tmp_path / 'out')
     assert result.exit_code == 2
     assert 'Traceback' not in result.output
+
+
+def test_other_frames_under_the_same_name_are_another_run(tmp_path: Path, folder: Path) -> None:
+    frames, out = tmp_path / 'frames', tmp_path / 'out'
+    shutil.copytree(folder, frames)
+    assert invoke(frames, 'grid:4', out, '--no-video', '--no-bag').exit_code == 0
+    cv2.imwrite(str(frames / '00004.png'), np.zeros((96, 128, 3), np.uint8))
+    again = invoke(frames, 'grid:4', out, '--no-video', '--no-bag')
+    assert again.exit_code == 2 and 'input_digest' in again.output
+
+
+def test_points_behind_the_end_cost_no_earlier_run(tmp_path: Path, folder: Path) -> None:
+    queries, out = tmp_path / 'queries.csv', tmp_path / 'out'
+    assert invoke(folder, 'grid:4', out, '--no-video', '--no-bag').exit_code == 0
+    queries.write_text('frame,x,y\n0,40,40.5\n5,60,30\n')
+    refused = invoke(folder, str(queries), out, '--overwrite')
+    assert refused.exit_code == 2 and '5 frames, 0 to 4' in refused.output
+    assert (out / 'points.csv').exists()
