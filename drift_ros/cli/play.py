@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from drift_ros.errors import DriftError
 
 MEETING = 10.0  # s, for a tracker that is to answer
+SETTLING = 0.5  # s; a subscriber may learn of the publisher later than the publisher of it
 
 
 class NoRosError(DriftError):
@@ -80,7 +82,9 @@ def play(
         if start_paused:
             console.input('Enter starts it ')
         patience = max(wait_for_subscribers, MEETING if in_step else 0.0)
-        if patience and not player.wait_for_subscribers(patience):
+        if patience and player.wait_for_subscribers(patience):
+            time.sleep(SETTLING)
+        elif patience:
             if in_step:
                 raise NoListenerError(
                     f'nobody listens to {player.images} after {patience:g} s: start the tracker '

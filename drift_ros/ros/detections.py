@@ -4,7 +4,10 @@ package.
 
 from __future__ import annotations
 
+import logging
 from typing import Any
+
+from rclpy.type_support import check_for_type_support
 
 from drift_ros.ros import geometry
 from drift_ros.ros.messages import header
@@ -17,9 +20,20 @@ except ImportError:  # there is no wheel of it
     vision = None
 
 
+log = logging.getLogger(__name__)
+
+
 def available() -> bool:
-    """Whether vision_msgs is installed."""
-    return vision is not None
+    """Whether vision_msgs is installed and its libraries can be loaded."""
+    if vision is None:
+        return False
+    try:
+        for dimensions in (2, 3):
+            check_for_type_support(message_type(dimensions))
+    except Exception as error:  # of several types, by what is wrong with the installation
+        log.warning('no detections: vision_msgs is there and cannot be used: %s', error)
+        return False
+    return True
 
 
 def message_type(dimensions: int = 2) -> Any:

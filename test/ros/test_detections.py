@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 pytest.importorskip('rclpy', reason='the room ros needs rclpy')
-pytest.importorskip('vision_msgs', reason='vision_msgs is not installed (there is no wheel of it)')
 
 from drift_ros.ros import detections
 from drift_ros.ros.stamps import nanoseconds
 
 
 def test_detections_over_dds(rig: Any, tools: Any) -> None:
+    pytest.importorskip('vision_msgs', reason='vision_msgs is not installed (there is no wheel)')
     tracks = rig.tracks()
     heard = rig.listen('detections', detections.message_type())
     rig.show(0)
@@ -31,3 +32,24 @@ def test_detections_over_dds(rig: Any, tools: Any) -> None:
     # a square's centre is its centroid
     assert detection.bbox.center.position.x == pytest.approx(obj.centroid.x)
     assert detection.bbox.center.position.y == pytest.approx(obj.centroid.y)
+
+
+def test_a_broken_vision_msgs_costs_the_detections_alone(
+    make_rig: Any, monkeypatch: pytest.MonkeyPatch, capfd: Any
+) -> None:
+    """Such as one whose libraries are of another distribution."""
+
+    class Broken(type):
+        _TYPE_SUPPORT = None
+
+        @classmethod
+        def __import_type_support__(cls) -> None:
+            raise RuntimeError('libvision_msgs.so: cannot open shared object file')
+
+    message = Broken('Detection2DArray', (), {})
+    broken = SimpleNamespace(Detection2DArray=message, Detection3DArray=message)
+    monkeypatch.setattr(detections, 'vision', broken)
+    rig = make_rig()
+    assert rig.change('configure')
+    assert not any('detections' in p.topic_name for p in rig.node.publishers)
+    assert 'cannot open shared object file' in capfd.readouterr().err
