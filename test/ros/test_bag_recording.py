@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip('rclpy', reason='the room ros needs rclpy')
 
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import String
 
@@ -54,6 +54,19 @@ def test_what_is_published_is_in_the_bag(
         found = list(bag.messages(['/words']))
     assert len(found) >= 3 and {message.data for _, _, message in found} == {'word'}
     assert all(before <= received <= time.time_ns() for _, received, _ in found)
+
+
+def test_what_was_published_before_is_recorded_where_it_is_kept(
+    nodes: tuple[Any, Any], tmp_path: Path
+) -> None:
+    """As /tf_static is."""
+    mouth, node = nodes
+    kept = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+    mouth.create_publisher(String, '/fixed', kept).publish(String(data='before'))
+    with BagRecorder(node, ['/fixed'], tmp_path / 'bag') as recorder:
+        record(recorder, lambda: None, 1)
+    with BagReader(tmp_path / 'bag') as bag:
+        assert [message.data for _, _, message in bag.messages(['/fixed'])] == ['before']
 
 
 def test_times_of_receipt_may_be_simulated(nodes: tuple[Any, Any], tmp_path: Path) -> None:

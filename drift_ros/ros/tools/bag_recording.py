@@ -9,12 +9,12 @@ from pathlib import Path
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSReliabilityPolicy
+from rclpy.qos import QoSDurabilityPolicy, QoSProfile, QoSReliabilityPolicy
 
 from drift_ros.errors import SourceError
 from drift_ros.io.bag_writer import BagWriter
 from drift_ros.ros.messages import message_type
-from drift_ros.ros.tools.recording import Recorder
+from drift_ros.ros.tools.recording import DEPTH, Recorder
 
 POLL = 0.1  # s
 
@@ -85,18 +85,29 @@ class BagRecorder:
             publishers = self._node.get_publishers_info_by_topic(topic)
             if topic not in kinds or not publishers:
                 continue
-            # one that insists on all messages hears nothing of a publisher that may lose some
-            policies = (publisher.qos_profile.reliability for publisher in publishers)
-            strict = all(policy == QoSReliabilityPolicy.RELIABLE for policy in policies)
-            loose = frozenset() if strict else frozenset([topic])
+            profiles = {topic: _accepted([publisher.qos_profile for publisher in publishers])}
             self._types[topic] = kinds[topic]
             classes = {topic: _class(topic, kinds[topic])}
-            self._recorders.append(Recorder(self._node, classes, self._take, loose, self._now))
+            self._recorders.append(Recorder(self._node, classes, self._take, profiles, self._now))
             self.missing.remove(topic)
 
     def _take(self, topic: str, data: bytes, received: int) -> None:
         if received:
             self._bag.write_raw(topic, self._types[topic], data, received)
+
+
+def _accepted(offers: Sequence[QoSProfile]) -> QoSProfile:
+    """All that every publisher offers: who asks for more hears nothing of one that offers less,
+    and who asks for less misses what was published before.
+    """
+    reliable, kept = QoSReliabilityPolicy.RELIABLE, QoSDurabilityPolicy.TRANSIENT_LOCAL
+    strict = all(offer.reliability == reliable for offer in offers)
+    latched = all(offer.durability == kept for offer in offers)
+    return QoSProfile(
+        depth=DEPTH,
+        reliability=reliable if strict else QoSReliabilityPolicy.BEST_EFFORT,
+        durability=kept if latched else QoSDurabilityPolicy.VOLATILE,
+    )
 
 
 def _class(topic: str, kind: str) -> type:

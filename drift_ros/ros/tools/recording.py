@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy
+from rclpy.qos import QoSProfile
 
 DEPTH = 200
 Sink = Callable[[str, bytes, int], None]
@@ -21,7 +22,7 @@ class Recorder:
         node: must be spun by someone; the sink is called in the thread that spins it.
         topics: full name -> message class.
         sink: takes the messages.
-        best_effort: names of topics whose publisher may not be reliable.
+        profiles: topic -> QoS of its subscription, where it is not reliable and volatile.
         clock: gives the time of receipt in ns; default: the system's.
 
     Attributes:
@@ -34,7 +35,7 @@ class Recorder:
         node: Node,
         topics: Mapping[str, type],
         sink: Sink,
-        best_effort: frozenset[str] = frozenset(),
+        profiles: Mapping[str, QoSProfile] = MappingProxyType({}),
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self._node = node
@@ -43,7 +44,8 @@ class Recorder:
         self.counts = dict.fromkeys(topics, 0)
         self.last: dict[str, float] = {}
         self._subscriptions = [
-            self._listen(topic, kind, topic in best_effort) for topic, kind in topics.items()
+            self._listen(topic, kind, profiles.get(topic, QoSProfile(depth=DEPTH)))
+            for topic, kind in topics.items()
         ]
 
     def close(self) -> None:
@@ -52,11 +54,7 @@ class Recorder:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
-    def _listen(self, topic: str, kind: type, best_effort: bool) -> Any:
-        policy = QoSReliabilityPolicy
-        reliability = policy.BEST_EFFORT if best_effort else policy.RELIABLE
-        profile = QoSProfile(depth=DEPTH, reliability=reliability)
-
+    def _listen(self, topic: str, kind: type, profile: QoSProfile) -> Any:
         def take(data: bytes) -> None:
             received = self._clock()
             self._sink(topic, data, received)
