@@ -4,7 +4,8 @@ that a frame carries.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,6 +41,8 @@ from drift_ros.tracking.targets import Targets
 from drift_ros.tracking.upsampling import joint_bilateral_labels
 from drift_ros.tracking.window_buffer import BufferedFrame
 
+log = logging.getLogger(__name__)
+SMALL = 30  # cells of a target below which it is often lost
 PATIENCE = 500_000_000  # ns after which masks that are not believed are dropped
 
 Labels = NDArray[np.uint8]
@@ -279,6 +282,7 @@ class MaskPropagator:
         self._lookalikes.introduce(entry.frame.image, entry.prompts)
         scores |= dict.fromkeys(entry.prompts, 1.0)
         hard = one_hot(self._targets.to_slots(labels), self._targets.classes, descriptors.grid)
+        self._warn_of_small(hard, entry.prompts)
         found = self._readout.measure(labels, scores)
         if len(self.memory.references) == self._max_references:
             self.memory.drop_reference(self._least_useful_reference())
@@ -287,6 +291,18 @@ class MaskPropagator:
         if self._on_reference is not None:
             self._on_reference(entry, descriptors, hard)
         return found
+
+    def _warn_of_small(self, hard: Tensor, ids: Collection[int]) -> None:
+        for target in self._targets:
+            cells = float(hard[self._slots[target.id]].sum())
+            if target.id in ids and cells < SMALL:
+                log.warning(
+                    'target %d covers %.0f cells of the features, and below %d a target is easily '
+                    'lost: a larger features.resolution makes cells smaller',
+                    target.id,
+                    cells,
+                    SMALL,
+                )
 
     def _correct(
         self,

@@ -204,3 +204,13 @@ def test_a_prompt_on_a_past_frame_after_a_return_counts_as_if_given_in_time() ->
         np.testing.assert_array_equal(ours.labels, theirs.labels)
         assert ours.objects == theirs.objects
     assert all(obj.visible for obj in found[-1].objects)
+
+
+@pytest.mark.parametrize(('side', 'small'), [(16, True), (48, False)])
+def test_who_prompts_a_small_target_is_told(
+    side: int, small: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    prompt = Prompt(id=3, mask=square(*HERE, side))
+    make_tracker().step(clip_frame(0, image=picture({HERE: RED}, side)), [prompt])
+    said = [r.getMessage() for r in caplog.records if 'features.resolution' in r.getMessage()]
+    assert len(said) == small and all('target 3 covers 16 cells' in each for each in said)
