@@ -50,6 +50,7 @@ from drift_ros.synthetic import create as create_scene
 from drift_ros.tracking import Tracker
 
 METHODS = (STILL, FLOW, 'patch', 'embedded', 'embedded-image', 'embedded-attention')
+DECIDED = {'points.decision=rules': 'by rules', 'points.decision=learned': 'learned'}
 RELEASED = {
     'readout': 'field',
     'half_cell': 'false',
@@ -73,6 +74,8 @@ STEPS: dict[str, dict[str, str]] = {  # settings of `points`
     '`motion: flow`, `refresh` and `search`': {'motion': 'flow', 'registration': 'false'},
     '`registration`': {'motion': 'flow'},
     '`motion: layers`: the default': {},
+    'the default, `decision: rules`': {'decision': 'rules'},
+    'the default, `decision: learned`': {'decision': 'learned'},
     'the default without registration': {'registration': 'false'},
     'the default without motion': {'motion': 'none'},
     'the default without refresh': {'refresh': '0'},
@@ -127,10 +130,15 @@ def _options() -> argparse.Namespace:
 
 
 def _methods(options: argparse.Namespace) -> dict[str, Make]:
+    rows = {name: (name, ()) for name in METHODS} | {
+        f'{name}, {how}': (name, (given,))
+        for name in ('patch', 'embedded')
+        for given, how in DECIDED.items()
+    }
     return {
-        name: lambda name=name: choose_method(name, None, options.device, ())  # type: ignore[misc]
-        for name in METHODS
-        if name in (options.row or METHODS)
+        row: partial(choose_method, name, None, options.device, given)
+        for row, (name, given) in rows.items()
+        if row in (options.row or rows)
     }
 
 
@@ -223,20 +231,31 @@ def _cost(device: str) -> str:
     video = list(create_scene(SCENE, SceneSettings(frames=FRAMES)))
     extractor = create(settings.features)
     segmenter = create_segmenter(settings.prompts, extractor.device)
-    trackers = {n: PointTracker(Tracker(extractor, segmenter, settings)) for n in COUNTS}
-    seconds: dict[int, list[float]] = {n: [] for n in COUNTS}
+    trackers = {
+        (count, how): PointTracker(
+            Tracker(extractor, segmenter, tracker_settings(None, 'embedded', device, [given]))
+        )
+        for count in COUNTS
+        for given, how in DECIDED.items()
+        if count or how == 'learned'
+    }
+    seconds: dict[tuple[int, str], list[float]] = {key: [] for key in trackers}
     places = np.random.default_rng(0).uniform([20, 20], [620, 460], (max(COUNTS), 2))
     prompts = [Prompt(id=o.id, mask=video[0].labels == o.id) for o in video[0].objects]
     for frame in video:
         first = frame.index == 0
-        for count, tracker in trackers.items():
+        for (count, how), tracker in trackers.items():
             shown = Frame(frame.image, frame.stamp, index=frame.index)
             started = process_time()
             tracker.step(shown, places[:count] if first and count else None, prompts * first)
-            seconds[count].append(process_time() - started)
-    medians = {count: float(np.median(each[WARM:])) for count, each in seconds.items()}
-    rows = [[str(n), f'{s:.3f}', f'{100 * (s / medians[0] - 1):.0f}'] for n, s in medians.items()]
-    return _table(['points', 's per frame', 'more than masks alone, %'], rows)
+            seconds[count, how].append(process_time() - started)
+    medians = {key: float(np.median(each[WARM:])) for key, each in seconds.items()}
+    alone = next(time for (count, _), time in medians.items() if not count)
+    rows = [
+        [str(count), how if count else '', f'{s:.3f}', f'{100 * (s / alone - 1):.0f}']
+        for (count, how), s in medians.items()
+    ]
+    return _table(['points', 'decided', 's per frame', 'more than masks alone, %'], rows)
 
 
 def _read(file: Path) -> dict[str, Any]:

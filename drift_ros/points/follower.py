@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -14,13 +15,14 @@ from torch import Tensor
 from drift_ros.descriptors import Descriptors
 from drift_ros.errors import PromptError
 from drift_ros.interruption import checkpoint
-from drift_ros.points.carrying import carry
+from drift_ros.points.carrying import OFF, Carried, carry
 from drift_ros.points.grid import Grid
+from drift_ros.points.judging import Judge, Memory, Seen, cosines_around
 from drift_ros.points.layers import NONE
-from drift_ros.points.matching import FrameMaps, Matcher
-from drift_ros.points.motion import Motion
+from drift_ros.points.matching import FrameMaps, Matcher, soft_peak
+from drift_ros.points.motion import Field, Motion
 from drift_ros.points.registration import Image, flatten, register
-from drift_ros.points.states import Found, Queries, Source, State
+from drift_ros.points.states import Found, Queries, Ruled, Source, State
 from drift_ros.settings import PointSettings
 from drift_ros.structures import TrackedPoints
 from drift_ros.tracking.window_buffer import BufferedFrame
@@ -29,6 +31,8 @@ Floats = NDArray[np.float32]
 
 NEAR, FAR = 6.0, 24.0  # px that registration moves a point by that the flow, or its look, led to
 RETURN = 0.7  # px from its start beyond which a patch that is sought there and back is another one
+WEIGHTS = 2**22  # that are held at a time
+BEST = 2  # cells around the best one of which its place is the mean
 
 _EMPTY = (
     np.zeros(0, np.int64),
@@ -54,6 +58,7 @@ class PointFollower:
         SettingsError: `points.heads` names a head that the extractor does not read.
 
     Attributes:
+        judge: says where points are, with `points.decision: learned`; made with the first points.
         generation: another one whenever all points are given anew, the first at random.
         count: number of points.
     """
@@ -65,6 +70,7 @@ class PointFollower:
         self._matcher = Matcher(settings, heads)
         self._motion = Motion(settings.flow_side) if settings.motion != 'none' else None
         self._history = history
+        self.judge: Judge | None = None
         self.generation = random.getrandbits(31)
         self.reset()
 
@@ -163,10 +169,11 @@ class PointFollower:
         frame = self._matcher.prepare(descriptors)
         grid = Grid(entry.frame.size, frame.shape, frame.stride, self._settings.half_cell)
         found = []
+        seen = self._look(entry, frame) if self._states or number in self._queries else None
         if self._states:
-            found.append(self._find(self._states[max(self._states)], entry, frame, grid))
+            found.append(self._find(self._states[max(self._states)], entry, frame, grid, seen))
         if number in self._queries:
-            found.append(self._begin(self._queries[number], entry, frame, grid))
+            found.append(self._begin(self._queries[number], entry, frame, grid, seen))
         if not found:
             return TrackedPoints(*_EMPTY, self.generation)
         state = self._states[number] = State.concatenate([each.state for each in found])
@@ -183,33 +190,90 @@ class PointFollower:
             self.generation,
         )
 
-    def _begin(self, queries: Queries, entry: BufferedFrame, frame: FrameMaps, grid: Grid) -> Found:
+    def _look(self, entry: BufferedFrame, frame: FrameMaps) -> Seen | None:
+        """At an image, if that is learned: where the cosines of one map are compared."""
+        if not frame.cosine or len(frame.keys) > 1:
+            return None
+        if self.judge is None and self._settings.decision == 'learned':
+            self.judge = Judge.shipped(frame.keys[0].device)
+        return None if self.judge is None else self.judge.look(entry.frame.image)
+
+    def _begin(
+        self,
+        queries: Queries,
+        entry: BufferedFrame,
+        frame: FrameMaps,
+        grid: Grid,
+        seen: Seen | None,
+    ) -> Found:
         """Points on the frame of their query."""
         self._sources[entry.number] = Source(frame, flatten(entry.frame.image))
         count, device = len(queries.ids), frame.keys[0].device
-        places = grid.to_cells(torch.from_numpy(queries.positions).to(device))
-        seen = torch.ones(count, dtype=torch.bool, device=device)
+        positions = torch.from_numpy(queries.positions).to(device)
+        places = grid.to_cells(positions)
+        visible = torch.ones(count, dtype=torch.bool, device=device)
         born = np.full(count, entry.number, np.int64)
+        memory = None
+        if self.judge is not None and seen is not None:
+            memory = self.judge.begin(seen, positions, torch.from_numpy(queries.ids).to(device))
         state = State(
             queries.ids,
             born,
             places,
             queries.positions,
             entry.frame.image,
-            seen,
+            visible,
             frame.sample(places),
             np.full(count, NONE),
             queries.positions,
+            memory=memory,
         )
-        return Found(state, seen.float())
+        return Found(state, visible.float())
 
-    def _find(self, state: State, entry: BufferedFrame, frame: FrameMaps, grid: Grid) -> Found:
+    def _find(
+        self,
+        state: State,
+        entry: BufferedFrame,
+        frame: FrameMaps,
+        grid: Grid,
+        seen: Seen | None,
+    ) -> Found:
         """Points of earlier frames."""
         settings, device = self._settings, state.places.device
         field = None
         if self._motion is not None:
             field = self._motion.between(state.image, entry.frame.image)
         to = carry(state, field, settings, frame, grid)
+        ruled = self._rule(state, to, entry, frame, grid)
+        memory = state.memory
+        if seen is not None and memory is not None:
+            ruled, memory = self._decide(state, to, field, ruled, frame, grid, seen)
+        positions, confidence = ruled.positions, ruled.confidence
+        places = grid.to_cells(torch.from_numpy(positions).to(device))
+        visible = confidence >= 0.5
+        vectors = state.vectors
+        if settings.refresh:
+            vectors = vectors.mixed(frame.sample(places), settings.refresh * visible.float())
+        carried = (to.layer != NONE) & ~ruled.exact
+        state = replace(
+            state,
+            places=places,
+            positions=positions,
+            image=entry.frame.image,
+            visible=visible,
+            vectors=vectors,
+            layer=to.layer,
+            carried=np.where(carried[:, None], to.places, positions),
+            layers=to.layers,
+            memory=memory,
+        )
+        return Found(state, confidence)
+
+    def _rule(
+        self, state: State, to: Carried, entry: BufferedFrame, frame: FrameMaps, grid: Grid
+    ) -> Ruled:
+        """Where the rules have the points; those that do not join their layer leave it."""
+        settings, device = self._settings, state.places.device
         on_layer = to.layer != NONE
         known = on_layer | state.visible.cpu().numpy()
         height, width = grid.size
@@ -228,7 +292,7 @@ class PointFollower:
         hidden = on_layer & ~kept & ~registered
         refused = hidden & (state.layer == NONE)  # a point does not join where it looks otherwise
         to.layer[refused] = NONE
-        on_layer, hidden = on_layer & ~refused, hidden & ~refused
+        hidden &= ~refused
         positions[hidden], doubt[hidden] = to.places[hidden], np.inf
         places = grid.to_cells(torch.from_numpy(positions).to(device))
         confidence = torch.ones(len(places), device=device)
@@ -238,22 +302,65 @@ class PointFollower:
                 rise = (cosine - settings.similarity) / (1 - settings.similarity)
                 confidence = confidence.minimum((0.5 + 0.5 * rise).clamp(0, 1))
         confidence[torch.from_numpy(left).to(device)] = 0
-        visible = confidence >= 0.5
-        vectors = state.vectors
-        if settings.refresh:
-            vectors = vectors.mixed(frame.sample(places), settings.refresh * visible.float())
-        state = replace(
-            state,
-            places=places,
-            positions=positions,
-            image=entry.frame.image,
-            visible=visible,
-            vectors=vectors,
-            layer=to.layer,
-            carried=np.where((on_layer & ~registered)[:, None], to.places, positions),
-            layers=to.layers,
+        return Ruled(positions, confidence, kept, registered, doubt)
+
+    def _decide(
+        self,
+        state: State,
+        to: Carried,
+        field: Field | None,
+        ruled: Ruled,
+        frame: FrameMaps,
+        grid: Grid,
+        seen: Seen,
+    ) -> tuple[Ruled, Memory]:
+        """Where the network has them; those that are off their layer leave it."""
+        assert self.judge is not None
+        assert state.memory is not None
+        device = state.places.device
+        flowing, texture = state.positions, np.zeros(len(state.ids), np.float32)
+        if field is not None:
+            flowing, texture = field.move(state.positions)[0], field.texture(to.places)
+        known = np.stack(
+            [
+                to.layer != NONE,
+                np.log10(np.maximum(texture, 1e-7)) / 4 + 1,
+                ruled.confidence.cpu().numpy(),
+                ruled.kept,
+                ruled.exact,
+                np.minimum(ruled.doubt, 4) / 4,
+            ],
+            1,
         )
-        return Found(state, confidence)
+        given = [ruled.positions, to.places, flowing, state.positions, known]
+        each = [torch.from_numpy(np.asarray(x, np.float32)).to(device) for x in given]
+        parts = []
+        step = max(1, WEIGHTS // math.prod(frame.shape))
+        for start in range(0, len(state.ids), step):
+            rows = slice(start, start + step)
+            memory = state.memory[rows]
+            at, moved, flow, before, facts = (x[rows] for x in each)
+            found = frame.cosines(state.vectors[rows])
+            best = grid.to_pixels(soft_peak(found / self._settings.temperature, BEST))
+            speed = 2 * before - memory.before
+            parts.append(
+                self.judge.judge(
+                    memory,
+                    seen,
+                    before,
+                    torch.stack([at, moved, flow, speed, best], 1),
+                    lambda p, found=found: cosines_around(found, grid.to_cells(p)),  # type: ignore[misc]
+                    facts,
+                )
+            )
+        where = torch.cat([positions for positions, _ in parts])
+        memory = Memory.concatenate([memory for _, memory in parts])
+        inside = ((where >= -0.5) & (where < seen.size - 0.5)).all(1)
+        confidence = memory.confidence * inside
+        exact = (memory.sure & (confidence >= 0.5)).cpu().numpy()
+        positions = where.cpu().numpy()
+        to.layer[exact & (np.linalg.norm(positions - to.places, axis=1) > OFF)] = NONE
+        return Ruled(positions, confidence, ruled.kept, exact, ruled.doubt), memory
 
     def _groups(self, state: State) -> Iterator[tuple[Source, NDArray[np.int64], Floats]]:
         """Frames of queries, the rows of their points, and where these were asked for, in px."""

@@ -89,6 +89,11 @@ class FrameMaps:
         centres = (places + 0.5) * own / finest - 0.5
         return sample(each[None], centres[None])[0].T
 
+    def cosines(self, points: Vectors) -> Tensor:
+        """(N, h, w) of what is sought with the cells of the first map."""
+        unit = functional.normalize(points.queries[0], dim=1)
+        return (unit @ self.keys[0].flatten(1)).unflatten(1, self.shape)
+
     def similarity(self, points: Vectors, places: Tensor) -> Tensor | None:
         """(N,) cosines of what is sought with what is at places (N, 2), mean over the heads; None
         where no cosines are compared.
@@ -245,7 +250,7 @@ class Matcher:
         if len(frame.scales) > 1:
             total /= len(frame.scales)
         if around is not None:
-            total *= _near(around, frame.shape, self.settings.search)
+            total *= near(around, frame.shape, self.settings.search)
         return total
 
     def _read(self, weights: Tensor) -> Tensor:
@@ -291,6 +296,25 @@ def soft_argmax(weights: Tensor, cells: Tensor, radius: int) -> Tensor:
     return torch.stack([mean_x, mean_y], 1)
 
 
+def soft_peak(logits: Tensor, radius: int) -> Tensor:
+    """(N, 2) mean places of the cells around the largest of logits (N, h, w), by their
+    exponentials; `radius` as for `soft_argmax`.
+    """
+    width = logits.shape[2]
+    largest, best = logits.flatten(1).max(1)
+    cells = torch.stack([best % width, best // width], 1)
+    side = torch.arange(-radius, radius + 1, device=logits.device)
+    x, y = cells[:, :1] + side, cells[:, 1:] + side
+    rows = torch.arange(len(best), device=logits.device)[:, None, None]
+    inside = ((y >= 0) & (y < logits.shape[1]))[:, :, None] & ((x >= 0) & (x < width))[:, None]
+    close = logits[
+        rows, y.clamp(0, logits.shape[1] - 1)[:, :, None], x.clamp(0, width - 1)[:, None]
+    ]
+    weights = (close - largest[:, None, None]).exp() * inside
+    weights /= weights.sum((1, 2), keepdim=True)
+    return torch.stack([(weights.sum(1) * x).sum(1), (weights.sum(2) * y).sum(1)], 1)
+
+
 def choose_heads(wanted: str, heads: Sequence[tuple[str, int]]) -> list[int] | None:
     """Numbers of the maps that `points.heads` names; None for all.
 
@@ -312,7 +336,7 @@ def choose_heads(wanted: str, heads: Sequence[tuple[str, int]]) -> list[int] | N
     return chosen
 
 
-def _near(around: Tensor, shape: tuple[int, int], radius: int) -> Tensor:
+def near(around: Tensor, shape: tuple[int, int], radius: int) -> Tensor:
     """(N, h, w) bool, which cells lie in the square around places; all where these are NaN."""
     height, width = shape
     x = torch.arange(width, device=around.device) - around[:, :1]

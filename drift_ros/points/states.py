@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from drift_ros.points.judging import Memory
 from drift_ros.points.layers import Layers
 from drift_ros.points.matching import FrameMaps, Vectors
 from drift_ros.points.registration import Image
@@ -48,6 +49,7 @@ class State:
         layer: (N,) number of the layer that each point moves with; -1 for none.
         carried: (N, 2) float32 in px, where the layer alone took the point.
         layers: of the image.
+        memory: of the network that decides; None where rules do.
     """
 
     ids: NDArray[np.int64]
@@ -60,6 +62,7 @@ class State:
     layer: NDArray[np.int64]
     carried: Floats
     layers: Layers | None = None
+    memory: Memory | None = None
 
     def __getitem__(self, kept: NDArray[np.bool_]) -> State:
         """Of the points that are kept (N,)."""
@@ -74,6 +77,7 @@ class State:
             vectors=self.vectors[rows],
             layer=self.layer[kept],
             carried=self.carried[kept],
+            memory=None if self.memory is None else self.memory[rows],
         )
 
     @classmethod
@@ -81,6 +85,7 @@ class State:
         """Of several groups of points after the same frame; layers are those of the first."""
         if len(parts) == 1:
             return parts[0]
+        memories = [p.memory for p in parts if p.memory is not None]
         return replace(
             parts[0],
             ids=np.concatenate([p.ids for p in parts]),
@@ -91,7 +96,27 @@ class State:
             vectors=Vectors.concatenate([p.vectors for p in parts]),
             layer=np.concatenate([p.layer for p in parts]),
             carried=np.concatenate([p.carried for p in parts]),
+            memory=Memory.concatenate(memories) if memories else None,
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ruled:
+    """Where N points are said to be, and why.
+
+    Attributes:
+        positions: (N, 2) float32 in px.
+        confidence: (N,) 0 to 1.
+        kept: (N,) bool, where motion took them.
+        exact: (N,) bool, registered, or seen there for sure.
+        doubt: (N,) float32, distance / limit of the check of each.
+    """
+
+    positions: Floats
+    confidence: Tensor
+    kept: NDArray[np.bool_]
+    exact: NDArray[np.bool_]
+    doubt: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)

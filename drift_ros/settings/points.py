@@ -75,6 +75,12 @@ class PointSettings(Settings):
         'part of a pixel: the point is where it lies and leads back from, and does not drift with '
         'the flow. DiffTrack has nothing like it.',
     )
+    decision: Literal['learned', 'rules'] = Field(
+        'rules',
+        description='What decides where a point is and whether it is visible: `rules` of motion, '
+        'descriptors and registration, or a small network, `learned` on rendered tracks, that is '
+        'shown where these and others would have the point. DiffTrack has nothing like it.',
+    )
     agreement: float = Field(
         0.1,
         ge=0,

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from drift_ros.errors import PromptError
 from drift_ros.features import Descriptors, FeatureExtractor, Window
-from drift_ros.points import PointTracker
+from drift_ros.points import PointTracker, follower
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.structures import Frame, TrackedPoints, TrackerOutput, TrackingResult
 
@@ -85,6 +85,22 @@ def test_follows_a_moving_texture() -> None:
     for index in range(1, 6):
         points = found(tracker.step(texture(index)))
         assert points.visible.all()
+        np.testing.assert_allclose(points.positions, QUERIES + np.array([4 * index, 0]), atol=2.1)
+
+
+def test_the_network_follows_however_many_points_are_judged_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def followed() -> list[TrackedPoints]:
+        tracker = make(points__decision='learned')
+        frames = [texture(index) for index in range(5)]
+        return [found(tracker.step(f, QUERIES if f.index == 0 else None)) for f in frames]
+
+    whole = followed()
+    monkeypatch.setattr(follower, 'WEIGHTS', 1)
+    for index, (points, alone) in enumerate(zip(whole, followed(), strict=True)):
+        np.testing.assert_allclose(points.positions, alone.positions, atol=1e-3)
+        np.testing.assert_allclose(points.confidence, alone.confidence, atol=1e-3)
         np.testing.assert_allclose(points.positions, QUERIES + np.array([4 * index, 0]), atol=2.1)
 
 
