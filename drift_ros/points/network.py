@@ -126,7 +126,7 @@ class PointNetwork(nn.Module):
         wanted.scatter_(1, same, True)
         rows, chosen = wanted.nonzero(as_tuple=True)
         numbers = wanted.flatten().cumsum(0).sub(1).view_as(wanted).gather(1, same)
-        compared, shifts = self._compare(maps, looks[rows], places[rows, chosen])
+        compared, shifts = self.correlate(maps, looks[rows], places[rows, chosen])
         state = self.gather(torch.cat([compared[numbers], cosines, facts], 2))
         best = state.amax(1, keepdim=True).expand_as(state)
         out = self.judge(torch.cat([state, best], 2))
@@ -135,7 +135,7 @@ class PointNetwork(nn.Module):
         offsets = (share * shifts[numbers]).sum(2) + out[..., :2]
         return Verdict(offsets, out[..., 2 : 2 + kinds], out[..., 2 + kinds : 2 + 2 * kinds])
 
-    def _compare(self, maps: Maps, looks: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    def correlate(self, maps: Maps, looks: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
         """Places (M, 2) with looks (M, LOOKS, L, 9, C): (M, G) what was found, and (M, 4, 2) px to
         the middle of what each look has most in common with, on each map.
         """

@@ -66,7 +66,7 @@ def test_maps_have_most_in_common_where_a_texture_moved(shift: tuple[float, floa
     with torch.no_grad():
         before, now = judge.look(texture((0, 0))), judge.look(texture(shift))
         looks = judge.begin(before, points(), torch.arange(len(points()))).looks
-        _, shifts = judge.network._compare(now.maps, looks, points())
+        _, shifts = judge.network.correlate(now.maps, looks, points())
     fine = shifts[:, 0].mean(0)  # of the first look, on the fine map of 4 px per cell
     assert (fine - torch.tensor(shift)).norm() < 1.5
 
