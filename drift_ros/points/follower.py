@@ -56,9 +56,10 @@ class PointFollower:
 
     Raises:
         SettingsError: `points.heads` names a head that the extractor does not read.
+        CheckpointError: `points.checkpoint` cannot be used.
 
     Attributes:
-        judge: says where points are, with `points.decision: learned`; made with the first points.
+        judge: says where points are, with `points.decision: learned`; else None.
         generation: another one whenever all points are given anew, the first at random.
         count: number of points.
     """
@@ -70,7 +71,7 @@ class PointFollower:
         self._matcher = Matcher(settings, heads)
         self._motion = Motion(settings.flow_side) if settings.motion != 'none' else None
         self._history = history
-        self.judge: Judge | None = None
+        self.judge = Judge.load(settings.checkpoint) if settings.decision == 'learned' else None
         self.generation = random.getrandbits(31)
         self.reset()
 
@@ -192,11 +193,9 @@ class PointFollower:
 
     def _look(self, entry: BufferedFrame, frame: FrameMaps) -> Seen | None:
         """At an image, if that is learned: where the cosines of one map are compared."""
-        if not frame.cosine or len(frame.keys) > 1:
+        if self.judge is None or not frame.cosine or len(frame.keys) > 1:
             return None
-        if self.judge is None and self._settings.decision == 'learned':
-            self.judge = Judge.shipped(frame.keys[0].device)
-        return None if self.judge is None else self.judge.look(entry.frame.image)
+        return self.judge.look(entry.frame.image, frame.keys[0].device)
 
     def _begin(
         self,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -100,35 +101,43 @@ class Judge:
     """Says where points are.
 
     Args:
-        network: on the device of the points.
+        network: the one that is asked.
     """
 
     def __init__(self, network: PointNetwork) -> None:
         self.network = network
 
     @classmethod
-    def shipped(cls, device: torch.device) -> Judge:
-        """With the weights that come with the package.
+    def load(cls, chosen: str) -> Judge:
+        """With weights that were trained before.
+
+        Args:
+            chosen: file of `drift train-points`; empty for the weights that come with the package.
 
         Raises:
-            CheckpointError: they are damaged, or of another network.
+            CheckpointError: they are missing, damaged, or of another network.
         """
-        path = resources.path('resource', WEIGHTS)
+        path = Path(chosen).expanduser() if chosen else resources.path('resource', WEIGHTS)
         network = PointNetwork(PLACES, FACTS)
         try:
             network.load_state_dict(load_file(path))
-        except (SafetensorError, RuntimeError) as error:
-            raise CheckpointError(f'{path} does not hold the weights for points: {error}') from None
-        return cls(network.eval().to(device))
+        except (SafetensorError, RuntimeError, OSError) as error:
+            reason = 'of another network' if isinstance(error, RuntimeError) else error
+            raise CheckpointError(
+                f'{path} does not hold weights for points ({reason}): give a points.safetensors of '
+                '`drift train-points` as points.checkpoint, or leave it empty for the weights that '
+                'come with the package'
+            ) from None
+        return cls(network.eval())
 
-    def look(self, image: Image) -> Seen:
-        """At an image (H, W, 3) uint8 RGB."""
+    def look(self, image: Image, device: torch.device) -> Seen:
+        """At an image (H, W, 3) uint8 RGB; everything is then on this device."""
         height, width = image.shape[:2]
         scale = min(height, width) / SIDE
         if scale > 1:
             size = (round(width / scale), round(height / scale))
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-        device = self.network.sharpness.device
+        self.network.to(device)
         whole = torch.tensor([width, height], device=device)
         part = torch.tensor([image.shape[1], image.shape[0]], device=device)
         shown = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1).float()

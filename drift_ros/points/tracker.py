@@ -27,6 +27,7 @@ class PointTracker:
 
     Raises:
         SettingsError: `points.heads` names a head that the extractor does not read.
+        CheckpointError: `points.checkpoint` cannot be used.
     """
 
     def __init__(self, tracker: Tracker) -> None:

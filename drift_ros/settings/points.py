@@ -81,6 +81,11 @@ class PointSettings(Settings):
         'descriptors and registration, or a small network, `learned` on rendered tracks, that is '
         'shown where these and others would have the point. DiffTrack has nothing like it.',
     )
+    checkpoint: str = Field(
+        '',
+        description='Of `learned`: file of weights by `drift train-points`; empty: those that come '
+        'with the package.',
+    )
     agreement: float = Field(
         0.1,
         ge=0,

@@ -47,12 +47,12 @@ def asked(
     them where they were, and descriptors agree or do not.
     """
     places = points()[:count]
-    memory = judge.begin(judge.look(texture((0, 0))), places, torch.arange(len(places)) + 1)
+    memory = judge.begin(judge.look(texture((0, 0)), CPU), places, torch.arange(len(places)) + 1)
     known = torch.tensor([0, 0.4, 0.9, 1, 0, 0.1] if agreed else [0, 0.4, 0, 0, 0, 1.0])
     assert len(known) == KNOWN
     return judge.judge(
         memory,
-        judge.look(image),
+        judge.look(image, CPU),
         places,
         places[:, None].expand(-1, PLACES - 1, -1),
         lambda p: torch.full((*p.shape[:2], 25), 0.9 if agreed else 0.1),
@@ -62,9 +62,9 @@ def asked(
 
 @pytest.mark.parametrize('shift', [(0.0, 0.0), (3.4, -2.2), (-5.1, 4.3)])
 def test_maps_have_most_in_common_where_a_texture_moved(shift: tuple[float, float]) -> None:
-    judge = Judge.shipped(CPU)
+    judge = Judge.load('')
     with torch.no_grad():
-        before, now = judge.look(texture((0, 0))), judge.look(texture(shift))
+        before, now = judge.look(texture((0, 0)), CPU), judge.look(texture(shift), CPU)
         looks = judge.begin(before, points(), torch.arange(len(points()))).looks
         _, shifts = judge.network.correlate(now.maps, looks, points())
     fine = shifts[:, 0].mean(0)  # of the first look, on the fine map of 4 px per cell
@@ -73,8 +73,8 @@ def test_maps_have_most_in_common_where_a_texture_moved(shift: tuple[float, floa
 
 def test_what_stays_is_seen_and_what_is_gone_is_not() -> None:
     with torch.no_grad():
-        found, here = asked(Judge.shipped(CPU), texture((0, 0)))
-        _, gone = asked(Judge.shipped(CPU), texture((0, 0), seed=2), agreed=False)
+        found, here = asked(Judge.load(''), texture((0, 0)))
+        _, gone = asked(Judge.load(''), texture((0, 0), seed=2), agreed=False)
     assert (found - points()).norm(dim=1).median() < 0.5
     assert (here.confidence > 0.5).float().mean() > 0.9
     assert (here.unseen == 0).float().mean() > 0.9
@@ -83,7 +83,7 @@ def test_what_stays_is_seen_and_what_is_gone_is_not() -> None:
 
 
 def test_verdicts_do_not_depend_on_other_points() -> None:
-    judge = Judge.shipped(CPU)
+    judge = Judge.load('')
     with torch.no_grad():
         found, memory = asked(judge, texture((3.4, -2.2)))
         few, alone = asked(judge, texture((3.4, -2.2)), 3)
@@ -113,24 +113,22 @@ def test_cosines_are_read_around_cells() -> None:
 
 
 def test_images_of_any_size_are_looked_at() -> None:
-    judge = Judge.shipped(CPU)
+    judge = Judge.load('')
     for height, width in ((5, 3), (64, 97), (720, 1280)):
         with torch.no_grad():
-            seen = judge.look(np.zeros((height, width, 3), np.uint8))
+            seen = judge.look(np.zeros((height, width, 3), np.uint8), CPU)
         shown = np.ceil(np.array([min(height, judging.SIDE) / 8]))
         assert seen.maps[1].shape[0] == shown
         assert all(each.isfinite().all() for each in seen.maps)
 
 
-def test_damaged_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / 'points.safetensors'
-    monkeypatch.setattr(resources, 'path', lambda kind, name: path)
-    path.write_bytes(b'nothing')
-    with pytest.raises(CheckpointError, match=r'points\.safetensors'):
-        Judge.shipped(CPU)
-    save_file({'other': torch.zeros(1)}, path)
-    with pytest.raises(CheckpointError, match=r'points\.safetensors'):
-        Judge.shipped(CPU)
+def test_weights_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    missing, damaged, other = (tmp_path / name for name in ('missing', 'damaged', 'other'))
+    damaged.write_bytes(b'nothing')
+    save_file({'other': torch.zeros(1)}, other)
+    for path in (missing, damaged, other):
+        with pytest.raises(CheckpointError, match=rf'{path.name} .*train-points'):
+            Judge.load(str(path))
 
 
 def test_the_weights_are_small() -> None:
