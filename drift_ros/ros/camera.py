@@ -215,10 +215,10 @@ class Camera:
 
     # ------------------------------------------------------------------------------ callbacks
 
-    def put(self, message: Any) -> None:
-        """An image came in."""
+    def put(self, message: Any, begins: bool = False) -> None:
+        """An image came in; `begins`: a stream, so that prompts_file is drawn on this very one."""
         if self.stream is not None:
-            self.stream.put(message)
+            self.stream.put(message, begins and bool(self.settings.prompts_file))
 
     def has_room(self) -> bool:
         """Whether another image can wait without one being dropped."""

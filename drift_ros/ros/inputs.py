@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from drift_ros.ros.camera import Camera
 
 LOW_DEPTH = 5
+BURST = 32  # images that a player may begin with, where prompts are for the first of them
 MATCH_PERIOD = 1.0
 TYPES = {'raw': Image, 'compressed': CompressedImage}
 
@@ -45,6 +46,7 @@ class Inputs:
         self._camera = camera
         self._open = False
         self._came = 0
+        self._newest: int | None = None  # stamp in ns
         self.heard = time.monotonic()
         self._rate = RateLimit()
         self._watchdog: Any = None
@@ -71,10 +73,11 @@ class Inputs:
         """
         node, settings, positions = self._node, self._settings, self._positions
         burst = max(LOW_DEPTH, settings.queue, settings.window.stride)
+        images = max(burst, BURST) if settings.prompts_file else burst
         image = TYPES[settings.image_transport]
         room = self._camera.has_room if settings.image_history == 'keep_all' else None
         wanted: list[tuple[Any, ...]] = [
-            (image, self.image_topic, self._image, burst, self._lost, room),
+            (image, self.image_topic, self._image, images, self._lost, room),
             (CameraInfo, self._info_topic, positions.set_info, LOW_DEPTH),
             (Image, self._camera.topic('depth'), self._depth, burst),
         ]
@@ -129,7 +132,16 @@ class Inputs:
             return
         if self._rate.passes(stamp, self._settings.max_rate):
             self._positions.add_image(message)
-            self._camera.put(message)
+            self._camera.put(message, self._begins(stamp))
+
+    def _begins(self, stamp: int) -> bool:
+        """Whether an image is the first one, or the first after a step back of the time."""
+        newest, jump = self._newest, max(self._settings.stream.backward_jump * 1e9, 1)
+        if newest is None or newest - stamp >= jump:
+            self._newest = stamp
+            return True
+        self._newest = max(newest, stamp)
+        return False
 
     def _depth(self, message: Image) -> None:
         if self._open:

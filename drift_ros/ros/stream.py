@@ -132,6 +132,7 @@ class Stream(Generic[Message]):
         self._on_room = on_room
         self._line: deque[Incoming[Message] | Command] = deque()
         self._frames = 0  # frames in the line
+        self._kept: Incoming[Message] | None = None  # one of them that is not dropped
         self._ahead: Ahead[Message] | None = None  # before the line
         self._changed = worker.changed
         self._work = Work()
@@ -173,8 +174,14 @@ class Stream(Generic[Message]):
         self._enqueue(Command(lambda _: run(), answer))
         return answer
 
-    def put(self, message: Message) -> None:
-        """Take one image; the oldest waiting one is dropped if too many wait."""
+    def put(self, message: Message, keep: bool = False) -> None:
+        """Take one image; the oldest waiting one is dropped if too many wait.
+
+        Args:
+            message: the image.
+            keep: do not drop it, as what is drawn on it would be taken for another one. It waits
+                beside `limit` others, and gives way to a later one that is to be kept.
+        """
         now = time.monotonic()
         with self._changed:
             item = Incoming(message, self.counters.received + self.counters.lost, now)
@@ -183,16 +190,21 @@ class Stream(Generic[Message]):
                 self.counters.paused += 1
                 self._left_out(message)
                 return
-            while self.full:
-                self._drop_oldest_frame()
             self._line.append(item)
             self._frames += 1
+            self._kept = item if keep else self._kept
+            while self._droppable > max(1, self.limit):
+                self._drop_oldest_frame()
             self._changed.notify()
 
     @property
     def full(self) -> bool:
         """Whether the next image would make the oldest waiting one drop."""
-        return self._frames >= max(1, self.limit)
+        return self._droppable >= max(1, self.limit)
+
+    @property
+    def _droppable(self) -> int:
+        return self._frames - (self._kept is not None)
 
     def lose(self, count: int) -> None:
         """Count images that were lost on their way: a gap before the next one."""
@@ -244,6 +256,7 @@ class Stream(Generic[Message]):
                 self._line.appendleft(self._ahead.item)
                 self._frames += 1
                 self._ahead = None
+            self._kept = None
             while self._frames:
                 self._drop_oldest_frame()
             self._work.give_up(reason)
@@ -413,12 +426,15 @@ class Stream(Generic[Message]):
 
     def _leave_line(self) -> None:
         """The head's turn has come."""
-        if isinstance(self._line.popleft(), Incoming):
+        head = self._line.popleft()
+        if isinstance(head, Incoming):
+            self._kept = None if head is self._kept else self._kept
             self._frames -= 1
             self._on_room()
 
     def _drop_oldest_frame(self) -> None:
-        oldest = next(item for item in self._line if isinstance(item, Incoming))
+        frames = (item for item in self._line if isinstance(item, Incoming))
+        oldest = next(item for item in frames if item is not self._kept)
         self._line.remove(oldest)
         self._left_out(oldest.message)
         self._frames -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -137,6 +138,26 @@ def test_prompts_file_holds_for_every_loop(
             rig.show(k)
     tools.until(lambda: len(tracks) == 12)
     assert [len(m.objects) for m in tracks] == [1] * 12
+
+
+def test_the_image_that_a_prompts_file_is_for_is_not_dropped(
+    make_rig: Callable[..., Any], tools: Any, tmp_path: Any
+) -> None:
+    """Players begin with a burst, at every loop."""
+    file = tmp_path / 'prompts.yaml'
+    file.write_text('prompts:\n  - {box: [8, 8, 16, 16]}\n')
+    rig = make_rig(prompts_file=str(file), queue=1).start()
+    tracks = rig.tracks()
+    for count in (2, 4):
+        busy = threading.Event()
+        rig.stream.submit(lambda _, busy=busy: busy.wait(tools.WAIT))
+        for k in range(12):
+            rig.show(k)
+        tools.until(lambda count=count: rig.counters().received == 6 * count)
+        busy.set()
+        tools.until(lambda count=count: len(tracks) == count)
+    assert stamps(tracks) == [tools.stamp(k) for k in (0, 11, 0, 11)]
+    assert [len(m.objects) for m in tracks] == [1] * 4
 
 
 def test_another_size_restarts_the_stream(rig: Any, tools: Any, capfd: Any) -> None:

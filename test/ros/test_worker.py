@@ -132,6 +132,29 @@ def test_oldest_frames_give_way_and_are_counted(rig: Rig) -> None:
     assert rig.stream.counters.received == 20
 
 
+def test_an_image_that_is_to_be_kept_is_not_dropped(rig: Rig) -> None:
+    rig.stream.limit = 2
+    rig.tracker.gate.clear()
+    rig.stream.put(100)
+    until(lambda: not rig.stream._line)
+    for stamp in range(101, 120):
+        rig.stream.put(stamp, keep=stamp in (103, 105))
+    assert len(rig.stream._line) == 3  # the later one that is kept, and the newest two
+    rig.tracker.gate.set()
+    until(lambda: len(rig.published) == 4)
+    assert rig.published == [100, 105, 118, 119]
+    assert rig.stream.counters.dropped == 16
+
+
+def test_images_that_are_kept_do_not_pile_up(rig: Rig) -> None:
+    rig.tracker.gate.clear()
+    for stamp in range(100, 150):
+        rig.stream.put(stamp, keep=True)
+    assert len(rig.stream._line) <= 2
+    rig.stream.give_up('the end')
+    assert not rig.stream._line
+
+
 def test_images_that_are_not_taken_are_told(rig: Rig) -> None:
     left: list[int] = []
     rig.stream._left_out = left.append

@@ -11,6 +11,7 @@ from drift_ros.io.bags import BagReader
 from drift_ros.io.messages import raw_stamp
 
 SAME_CLOCK = 60.0  # s; no tracker lags further behind, so stamp and receipt are of two clocks
+TICK = 0.1  # s; a simulated clock that ticks at 40 Hz stands still for that at a rate of 4
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,17 @@ def clock_problem(found: Distribution | None) -> str:
     """Why a time from stamp to receipt says nothing about latency; '' if it may.
 
     Stamps are of the clock of the camera's driver, receipts of that of the recorder. A constant
-    offset below a minute between them cannot be distinguished from latency.
+    offset below a minute between them cannot be distinguished from latency. A simulated clock
+    stands still between its ticks, so that a receipt may be up to a tick too early.
     """
     if found is None:
         return ''
     known = [value for value in found.values if value is not None]
     if not any(known):
         return 'results were written at the stamps of their images: this was no live run'
-    if min(known) < 0 or found.median > SAME_CLOCK:
+    if min(known) < -TICK or not 0 <= found.median <= SAME_CLOCK:
         return (
-            f'the images are stamped by another clock than the recorder has ({found.median:+.0f} s '
+            f'the images are stamped by another clock than the recorder has ({found.median:+.3g} s '
             'apart: a played bag, or a camera with a clock of its own), so latency from the stamp '
             'is not known'
         )

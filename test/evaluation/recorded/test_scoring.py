@@ -261,6 +261,16 @@ def test_stamps_of_another_clock_give_no_latency(tmp_path: Path, truth: Path, la
     assert not score(tmp_path / 'live', truth, played=True).notes
 
 
+def test_a_simulated_clock_may_stand_still_between_its_ticks(tmp_path: Path, truth: Path) -> None:
+    bag = Bag()
+    for index in range(COUNT):
+        bag.result(stamp(index), moving(index), NAMES, -20 * MS if index == COUNT - 1 else 30 * MS)
+    found = score(bag.write(tmp_path / 'live'), truth)
+    assert found.from_stamp is not None
+    assert found.from_stamp.median == pytest.approx(0.03)
+    assert found.notes == ()
+
+
 # -- stamps and sizes -----------------------------------------------------------------------------
 
 
