@@ -84,7 +84,7 @@ def clock_problem(found: Distribution | None) -> str:
         return 'results were written at the stamps of their images: this was no live run'
     if min(known) < -TICK or not 0 <= found.median <= SAME_CLOCK:
         return (
-            f'the images are stamped by another clock than the recorder has ({found.median:+.3g} s '
+            f'the images are stamped by another clock than the recorder has ({found.median:+.1f} s '
             'apart: a played bag, or a camera with a clock of its own), so latency from the stamp '
             'is not known'
         )
