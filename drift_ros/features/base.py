@@ -55,6 +55,8 @@ class FeatureExtractor(ABC):
         device: where it runs.
         dtype: its number format.
         streaming: whether sessions take each frame once and remember.
+        reentrant: whether threads may use several sessions at once, and it takes long enough for
+            that to pay; those of a streaming one they may in any case.
         heads: where descriptors are queries and keys of attention, the layer (block.layer) and head
             of each map; empty for plain features.
     """
@@ -65,6 +67,7 @@ class FeatureExtractor(ABC):
     device: torch.device
     dtype: torch.dtype
     streaming: bool = False
+    reentrant: bool = False
     heads: tuple[tuple[str, int], ...] = ()
 
     @abstractmethod
@@ -89,7 +92,7 @@ class FeatureExtractor(ABC):
 
 class Session:
     """One stream of frames through an extractor; one thread at a time uses it. Several sessions of
-    a streaming extractor may be in use at once.
+    a streaming or reentrant extractor may be in use at once.
 
     This one keeps nothing between two windows.
 

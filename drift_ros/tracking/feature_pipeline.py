@@ -32,11 +32,11 @@ class Ahead:
 
 
 class FeaturePipeline:
-    """Describes the frames of a stream, by a windowed extractor or by a streaming one.
+    """Describes the frames of a stream, in windows or one by one.
 
     Frames of a streaming extractor are described once: their descriptors are kept by stamp, so
     that tracking may go back to them. Its session begins anew where the frames do not follow on
-    the ones before, such as after a pause.
+    the ones before, such as after a pause. A reentrant one that sees single images is used alike.
 
     Such a frame may be described ahead, in a thread of the pipeline's own, while the owner's thread
     does something else. The session is the other thread's until that is done: whatever uses it
@@ -48,6 +48,9 @@ class FeaturePipeline:
         resolution: short side of its input in px, 0 for that of the images.
         keep: past frames that tracking may go back to.
         colour: weight of the colours of cells (see `features.colour.colour_weight`).
+
+    Attributes:
+        one_by_one: whether each frame is shown to the extractor by itself.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class FeaturePipeline:
 
     def restart(self, length: int) -> None:
         """Forget all frames; from now on that many are seen together."""
+        self.one_by_one = self.extractor.streaming or (self.extractor.reentrant and length == 1)
         self._session = self.extractor.session(length)
         self._session.text = self._text
         self.reset()
@@ -83,14 +87,14 @@ class FeaturePipeline:
 
     def describe(self, window: FrameWindow) -> Descriptors:
         """Descriptors of the new frames of a window, with their colours."""
-        if self.extractor.streaming:
+        if self.one_by_one:
             return self._stream(window.new_frames)
         return self._extract(window.frames, window.new)
 
     def look_ahead(self, entry: BufferedFrame) -> None:
         """Begin to describe the frame that comes next, so that `describe` only waits for the rest.
 
-        Nothing is done unless the extractor is a streaming one and the frame follows on the newest
+        Nothing is done unless frames are described one by one and this one follows on the newest
         that was described: descriptors then are what they would be without looking ahead. If it is
         not asked for next in spite of that, they are thrown away, and a new stream begins. What
         fails is raised by the `describe` that asks for the frame. The other thread belongs to the
@@ -172,7 +176,9 @@ class FeaturePipeline:
         if missing:
             self._know(missing, self._run(missing))
         described = Descriptors.concatenate([self._known[f.frame.stamp] for f in frames])
-        while len(self._known) > self._keep:
+        # a single image is described again if tracking goes back to it
+        keep = self._keep if self.extractor.streaming else 1
+        while len(self._known) > keep:
             self._known.popitem(last=False)
         return described
 

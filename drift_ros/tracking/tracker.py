@@ -8,8 +8,8 @@ Invariants:
 - Every frame is handed out exactly once, with its result or as failed.
 - Memory is bounded, whatever the length of the stream.
 
-A tracker belongs to one thread. Beside it, a streaming extractor may describe the next frame in
-another thread while a frame is propagated; results are the same.
+A tracker belongs to one thread. Beside it, an extractor that takes frames one by one may describe
+the next one in another thread while a frame is propagated; results are the same.
 """
 
 from __future__ import annotations
@@ -567,9 +567,8 @@ class Tracker:
         """Whether frames may be described in another thread. Not several at a time, which would
         differ from one by one by rounding; not on a GPU, where one queue serves both threads.
         """
-        extractor = self.extractor
-        single = extractor.streaming and self._buffer.stride == 1
-        return single and extractor.device.type == 'cpu'
+        single = self._features.one_by_one and self._buffer.stride == 1
+        return single and self.extractor.device.type == 'cpu'
 
     def _look_ahead(self, upcoming: Upcoming | None) -> None:
         """Let the next frame be described in another thread, if there is one that follows on."""

@@ -33,6 +33,7 @@ class Colours(FeatureExtractor):
 
     name = 'colours'
     size_multiple = 4
+    reentrant = True
 
     def __init__(self, length: int = 1) -> None:
         self.window_length = length

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 import torch
-from clips import CausalColours, clip_frame, make_tracker, red_mask
+from clips import CausalColours, Colours, clip_frame, make_tracker, red_mask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drift_ros.errors import DriftError, PromptError
-from drift_ros.features import Descriptors, Window
+from drift_ros.features import Descriptors, FeatureExtractor, Window
 from drift_ros.interruption import GivenUpError, Work, checkpoint
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.structures import FailedFrames, Frame, TrackedPoints, TrackerOutput
@@ -49,11 +49,13 @@ class Watcher:
         self.seen.append((-1, b'reset'))
 
 
-class Fragile(CausalColours):
-    """Fails on some frames, in whatever thread."""
+class FragileAlone(Colours):
+    """Fails on some frames, in whatever thread; sees each by itself."""
+
+    length = 1
 
     def __init__(self, broken: Collection[int] = ()) -> None:
-        super().__init__(4)
+        super().__init__(self.length)
         self.broken = {clip_frame(index).stamp for index in broken}
         self.threads: set[int] = set()
 
@@ -62,6 +64,12 @@ class Fragile(CausalColours):
         if self.broken & set(window.stamps):
             raise DriftError('broken')
         return super().extract(window)
+
+
+class Fragile(FragileAlone, CausalColours):
+    """The same of a stream."""
+
+    length = 4
 
 
 @dataclass
@@ -100,9 +108,11 @@ SCRIPTS = st.lists(
 )
 
 
-def play(script: Sequence[object], broken: Collection[int], ahead: bool, follow: bool) -> Played:
+def play(
+    script: Sequence[object], extractor: FeatureExtractor, ahead: bool, follow: bool
+) -> Played:
     """Obey the orders of a script as the node does: each in its turn, past frames caught up."""
-    tracker = make_tracker(extractor=Fragile(broken), initial_prompts=[RED])
+    tracker = make_tracker(extractor=extractor, initial_prompts=[RED])
     watcher, played = Watcher(), Played()
     if follow:
         tracker.follower = watcher  # type: ignore[assignment]
@@ -150,17 +160,27 @@ def frame_of(order: object, place: int) -> Frame:
 
 
 @settings(deadline=None, max_examples=40)
-@given(SCRIPTS, st.sets(st.integers(0, 12), max_size=2), st.booleans())
+@given(
+    SCRIPTS,
+    st.sets(st.integers(0, 12), max_size=2),
+    st.booleans(),
+    st.sampled_from([Fragile, FragileAlone]),
+)
 def test_results_are_the_same_to_the_bit(
-    script: list[object], broken: set[int], follow: bool
+    script: list[object], broken: set[int], follow: bool, kind: type[FragileAlone]
 ) -> None:
-    without, ahead = (play(script, broken, way, follow) for way in (False, True))
+    without, ahead = (play(script, kind(broken), way, follow) for way in (False, True))
     assert ahead.text() == without.text()
+    if kind is FragileAlone:  # nor does it matter that frames are described one by one
+        windowed = kind(broken)
+        windowed.reentrant = False
+        assert play(script, windowed, False, follow).text() == without.text()
 
 
-def test_the_next_frame_is_described_while_one_is_propagated() -> None:
+@pytest.mark.parametrize('kind', [Fragile, FragileAlone])
+def test_the_next_frame_is_described_while_one_is_propagated(kind: type[FragileAlone]) -> None:
     described = threading.Event()
-    extractor = Fragile()
+    extractor = kind()
     extract = extractor.extract
 
     def telling(window: Window) -> Descriptors:
@@ -182,7 +202,8 @@ def test_the_next_frame_is_described_while_one_is_propagated() -> None:
     (first,) = tracker.step(clip_frame(0), [RED], upcoming=lambda: following)
     (second,) = tracker.step(following)
     assert [first.frame.index, second.frame.index] == [0, 1]
-    assert extractor.runs == [[clip_frame(0).stamp, clip_frame(1).stamp]]
+    stamps = [stamp for window, _ in extractor.windows for stamp in window]
+    assert stamps == [clip_frame(0).stamp, clip_frame(1).stamp]  # none twice
     assert len(extractor.threads) == 2
 
 
@@ -257,7 +278,8 @@ def test_work_that_is_given_up_ends_beside_as_well() -> None:
 @pytest.mark.parametrize('targets', [True, False])
 def test_nobody_is_asked_where_nothing_can_be_described_ahead(targets: bool) -> None:
     prompts = [RED] if targets else []
-    extractor = CausalColours(4) if not targets else None
+    extractor = FragileAlone() if targets else CausalColours(4)
+    extractor.reentrant = not targets
     tracker = make_tracker(extractor=extractor)
 
     def upcoming() -> Frame:

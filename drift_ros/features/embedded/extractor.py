@@ -48,6 +48,8 @@ class EmbeddedExtractor(FeatureExtractor):
         dtype: number format of the network and the descriptors.
     """
 
+    reentrant = True
+
     def __init__(
         self,
         name: str,
