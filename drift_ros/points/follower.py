@@ -247,7 +247,10 @@ class PointFollower:
         memory = state.memory
         if seen is not None and memory is not None:
             ruled, memory = self._decide(state, to, field, ruled, frame, grid, seen)
-        positions, confidence = ruled.positions, ruled.confidence
+        # motion goes on for points that left the image; no farther than one image beyond it
+        size = np.array(grid.size[::-1], np.float32)
+        positions = ruled.positions.clip(-size, 2 * size)
+        confidence = ruled.confidence
         places = grid.to_cells(torch.from_numpy(positions).to(device))
         visible = confidence >= 0.5
         vectors = state.vectors
@@ -262,7 +265,7 @@ class PointFollower:
             visible=visible,
             vectors=vectors,
             layer=to.layer,
-            carried=np.where(carried[:, None], to.places, positions),
+            carried=np.where(carried[:, None], to.places, positions).clip(-size, 2 * size),
             layers=to.layers,
             memory=memory,
         )

@@ -104,6 +104,20 @@ def test_the_network_follows_however_many_points_are_judged_at_a_time(
         np.testing.assert_allclose(points.positions, QUERIES + np.array([4 * index, 0]), atol=2.1)
 
 
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('decision', ['rules', 'learned'])
+def test_what_left_the_image_does_not_go_on_for_ever(decision: str) -> None:
+    tracker = make(points__decision=decision)
+    image = texture(0).image
+    size = np.array(image.shape[1::-1])
+    queries = size - np.array([[4.0, 30.0], [9.0, 20.0], [16.0, 40.0]])
+    for index in range(60):
+        moved = np.roll(image, 4 * index, 1)
+        frame = Frame(moved, STAMP + index * PERIOD, 'camera', index)
+        points = found(tracker.step(frame, queries if not index else None))
+        assert ((points.positions >= -size) & (points.positions <= 2 * size)).all()
+
+
 def test_registration_ends_the_drift_of_the_flow() -> None:
     rng = np.random.default_rng(7)
     scene = cv2.resize(rng.uniform(60, 200, (20, 40, 3)), (200, 100), interpolation=cv2.INTER_CUBIC)
