@@ -25,6 +25,14 @@ def train_points(
     like; the same command goes on.
     """
     from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     from drift_ros.cli.options import assigned
     from drift_ros.settings import build
@@ -32,12 +40,23 @@ def train_points(
     from drift_ros.training.points.settings import PointTraining
 
     settings = build(PointTraining, dict(map(assigned, assignments or ())))
-    console = Console(stderr=True)
+    bar = Progress(
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task('rendering the first videos', total=None)
 
-    def watch(part: str, step: int, means: dict[str, float]) -> None:
-        values = '  '.join(f'{name} {value:.3f}' for name, value in means.items())
-        console.print(f'{part} {step}  {values}')
+        def watch(part: str, step: int, count: int, means: dict[str, float]) -> None:
+            bar.update(task, description=part, completed=step, total=count)
+            if means:
+                values = '  '.join(f'{name} {value:.3f}' for name, value in means.items())
+                bar.console.print(f'{part} {step}  {values}')
 
-    folder = out.expanduser()
-    train(folder, settings, watch=watch)
-    console.print(f'the weights are in {folder / WEIGHTS}')
+        folder = out.expanduser()
+        train(folder, settings, watch=watch)
+    bar.console.print(f'the weights are in {folder / WEIGHTS}')

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from drift_ros.errors import OutputError
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.training.points import following, run
 from drift_ros.training.points.settings import PointTraining
@@ -45,8 +46,10 @@ def train(folder: Path, settings: PointTraining = SETTINGS) -> tuple[dict[str, l
     """Train; the losses of both parts and the weights."""
     losses: dict[str, list[float]] = {}
 
-    def watch(part: str, step: int, means: dict[str, float]) -> None:
-        losses.setdefault(part, []).append(means.get('loss', means.get('judging', 0)))
+    def watch(part: str, step: int, count: int, means: dict[str, float]) -> None:
+        assert 0 < step <= count
+        if means:
+            losses.setdefault(part, []).append(means.get('loss', means.get('judging', 0)))
 
     run.train(folder, settings, Sliding(), watch)
     return losses, (folder / run.WEIGHTS).read_bytes()
@@ -68,6 +71,8 @@ def test_losses_fall_and_a_training_that_stopped_gives_the_same_weights(tmp_path
     less = {'clips': 0}
     assert train(tmp_path / 'parts', SETTINGS.model_copy(update=less))[1] != weights
     assert train(tmp_path / 'parts')[1] == weights
+    with pytest.raises(OutputError, match=r'other settings, see settings\.json'):
+        train(tmp_path / 'parts', SETTINGS.model_copy(update={'seed': 1}))
 
 
 def test_videos_cannot_be_those_of_a_test() -> None:
