@@ -293,8 +293,8 @@ class MaskPropagator:
         return found
 
     def _warn_of_small(self, hard: Tensor, ids: Collection[int]) -> None:
-        for target in self._targets:
-            cells = float(hard[self._slots[target.id]].sum())
+        for slot, target in enumerate(self._targets, 1):
+            cells = float(hard[slot].sum())
             if target.id in ids and cells < SMALL:
                 log.warning(
                     'target %d covers %.0f cells of the features, and below %d a target is easily '
