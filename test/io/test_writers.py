@@ -124,6 +124,21 @@ def test_a_video_keeps_colours_order_and_length(tmp_path: Path) -> None:
     assert b'avc1' in head and head.index(b'moov') < head.index(b'mdat')  # plays while it loads
 
 
+def test_equal_pictures_give_equal_videos(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    pictures = rng.normal(128, 200, (9, 16, 32, 3)).clip(0, 255).astype(np.uint8)
+    files = set()
+    for i in range(300):  # the encoder finds memory that others filled
+        dirt = [bytearray(rng.bytes(int(size))) for size in rng.integers(100, 20000, 20)]
+        if i % 3 == 0:
+            dirt.clear()
+        with VideoWriter(tmp_path / 'v.mp4', 8, (16, 32)) as video:
+            for picture in pictures:
+                video.write(picture)
+        files.add((tmp_path / 'v.mp4').read_bytes())
+    assert len(files) == 1
+
+
 def test_bad_videos_are_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match='nowhere'):
         VideoWriter(tmp_path / 'nowhere' / 'v.mp4', 24, (48, 64))
