@@ -1,24 +1,35 @@
-"""Where motion takes points before they are sought: with their layers, or with the flow."""
+"""Where motion takes points before they are sought: with a layer, or with the flow.
+
+Every layer is tried with every point: where it would have taken the point since its query, the
+image must look like it did there.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from drift_ros.points.grid import Grid
-from drift_ros.points.layers import NONE, Layers, choose, follow
-from drift_ros.points.matching import FrameMaps
+from drift_ros.points.layers import NONE, Layers, follow
 from drift_ros.points.motion import Field
-from drift_ros.points.states import State
+from drift_ros.points.planes import transform
+from drift_ros.points.registration import Image, misfit
+from drift_ros.points.states import Path, State
 from drift_ros.settings import PointSettings
 
 Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
 
-AWAY, OFF = 2.0, 6.0  # px in a frame, and in all, beyond which a point is not of its layer
-PASSING = 3.0  # px that the flow differs from the layer where something else is seen
+# In grey levels of images without light and shade, by which they differ on the mean:
+ALIKE = 20.0  # places that differ by less may be the same
+MOST = 40.0  # differences that are larger count as this
+BETTER = 2.0  # the flow must be so much better than any layer
+PER_PIXEL = 1.0  # for each px that a layer leads away from the flow, CAP of them at most
+CAP = 4.0
+NEWEST = 0.5  # weight of the newest difference in the mean
+ELSEWHERE = 2.0  # distance / limit where something else is seen
+PULL = 0.3  # share of the way from a layer to where a point was found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,64 +39,89 @@ class Carried:
     Attributes:
         layers: of the image; None where there is no flow.
         layer: (N,) number of the layer of each point; -1 for none.
+        paths: with each layer, by its number, and without one (-1).
         places: (N, 2) float32 in px, by the layer, or else by the flow.
         doubt: (N,) float32, distance / limit of the check of each; infinite for points that neither
             takes along.
+        misfit: (N,) float32 grey levels by which the image differs there; infinite without a layer.
     """
 
     layers: Layers | None
     layer: NDArray[np.int64]
+    paths: dict[int, Path]
     places: Floats
     doubt: Floats
+    misfit: Floats
+
+    def pulled(self, positions: Floats, exact: Bools) -> dict[int, Path]:
+        """Paths of points, which were found exactly (N,) at positions (N, 2): so parts that are no
+        planes are followed, too.
+        """
+        paths = dict(self.paths)
+        for number, path in self.paths.items():
+            rows = exact & (self.layer == number)
+            places = path.places.copy()
+            places[rows] += PULL * (positions - places)[rows]
+            paths[number] = Path(places, path.misfit)
+        return paths
 
 
-def carry(
-    state: State, field: Field | None, settings: PointSettings, frame: FrameMaps, grid: Grid
-) -> Carried:
-    """Points go with their layers, and visible ones without a layer with the flow.
+def carry(state: State, field: Field | None, settings: PointSettings, image: Image) -> Carried:
+    """Points go with the layer that fits them, visible ones that none fits with the flow.
 
     Args:
         state: what is known after the frame before.
         field: flow from there to the new frame; None if there is none.
         settings: how.
-        frame: the new one.
-        grid: its cells.
+        image: (H, W) the new frame without light and shade.
     """
-    size = grid.size
-    visible = state.visible.cpu().numpy()
-    flowing, trip = state.positions, np.full(len(visible), np.inf, np.float32)
+    visible, count = state.visible.cpu().numpy(), len(state.ids)
+    flowing, trip = state.positions, np.full(count, np.inf, np.float32)
     if field is not None:
         moved, back = field.move(flowing)
         flowing = np.where(visible[:, None], moved, flowing)
         trip = np.where(visible, back, trip)
     doubt = np.asarray(trip / settings.trip, np.float32)
+    none, far = np.full(count, NONE), np.full(count, np.inf, np.float32)
     if field is None or settings.motion != 'layers':
-        return Carried(None, np.full(len(visible), NONE), flowing, doubt)
+        return Carried(None, none, {}, flowing, doubt, far)
     layers = follow(state.layers, field)
-    layer = np.where(np.isin(state.layer, list(layers.motions)), state.layer, NONE)
-    places = layers.move(layer, state.carried, size)
-    apart = np.linalg.norm(field.move(state.carried)[0] - places, axis=1)
-    strays = (apart > AWAY) | (np.linalg.norm(flowing - places, axis=1) > OFF)
-    strays &= (layer != NONE) & (doubt <= 1)
-    if strays.any():  # it leaves its layer, or something passes before it
-        own, others = (_likeness(state, frame, grid, p) for p in (flowing, places))
-        layer[strays & (own >= settings.similarity) & (own > others)] = NONE
-    stays = layer != NONE
-    clear = (doubt <= 1) & (field.texture(state.positions) >= layers.texture)
-    chosen = choose(layers, state.positions, flowing, doubt <= 1, clear, size)
-    layer = np.where(stays | ~visible, layer, chosen)
-    places[~stays] = flowing[~stays]
-    blind = (layer != NONE) & ~stays & ~clear
-    places[blind] = layers.move(layer, state.positions, size)[blind]
-    doubt[stays] = apart[stays] / PASSING
-    doubt[(layer != NONE) & (field.texture(state.carried) < layers.texture)] = 0
-    return Carried(layers, layer, places, doubt)
+    if not layers.motions:
+        return Carried(layers, none, {}, flowing, doubt, far)
+    paths, numbers, errors = _try(state, layers, field, flowing, doubt, image)
+    each = [paths[n] for n in numbers]
+    best = np.argmin([path.misfit for path in each], axis=0), np.arange(count)
+    layer = np.array(numbers)[best[0]]
+    places = np.stack([path.places for path in each])[best]
+    means, error = (np.stack(x)[best] for x in ([path.misfit for path in each], errors))
+    free = (means > paths[NONE].misfit + BETTER) | (means > ALIKE)
+    layer[free], places[free] = NONE, flowing[free]
+    doubt = np.where(free, doubt, np.where(error <= ALIKE, 0, ELSEWHERE)).astype(np.float32)
+    return Carried(layers, layer, paths, places, doubt, np.where(free, np.inf, error))
 
 
-def _likeness(state: State, frame: FrameMaps, grid: Grid, positions: Floats) -> NDArray[np.float32]:
-    """(N,) cosines of what is sought with what is at positions (N, 2) in px; 1 where no cosines
-    are compared.
-    """
-    places = grid.to_cells(torch.from_numpy(positions).to(state.places.device))
-    cosine = frame.similarity(state.vectors, places)
-    return np.ones(len(positions), np.float32) if cosine is None else cosine.cpu().numpy()
+def _try(
+    state: State, layers: Layers, field: Field, flowing: Floats, doubt: Floats, image: Image
+) -> tuple[dict[int, Path], list[int], list[Floats]]:
+    """Paths of points in the new image, numbers of the layers, and how the image differs there."""
+    visible, numbers = state.visible.cpu().numpy(), list(layers.motions)
+    before = [state.path(number) for number in numbers]
+    motions = layers.motions.values()
+    moved = [transform(m, path.places) for m, path in zip(motions, before, strict=True)]
+    errors = [misfit(state.patches, image, places) for places in moved]
+    own = np.where(visible, misfit(state.patches, image, flowing), np.inf)
+    told = np.minimum(np.min(errors, axis=0), own) <= ALIKE
+    sure = visible & (doubt <= 1)
+    paths = {}
+    for number, path, places, error in zip(numbers, before, moved, errors, strict=True):
+        apart = np.linalg.norm(places - field.move(path.places)[0], axis=1)
+        cost = error + PER_PIXEL * np.where(sure, np.minimum(apart, CAP), 0)
+        paths[number] = Path(places, _mean(path.misfit, cost, told))
+    paths[NONE] = Path(flowing, _mean(state.path(NONE).misfit, own, told & visible))
+    return paths, numbers, errors
+
+
+def _mean(before: Floats, now: NDArray[np.floating], told: Bools) -> Floats:
+    """(N,) with what is new, where it says something."""
+    new = before + NEWEST * (np.minimum(now, MOST) - before)
+    return np.asarray(np.where(told, new, before), np.float32)

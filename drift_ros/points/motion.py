@@ -40,7 +40,7 @@ class Motion:
         with one_thread():
             forth = self._forth.calc(small[0], small[1], None)
             back = self._back.calc(small[1], small[0], None)
-        return Field(forth, back, small[0], (height, width))
+        return Field(forth, back, small[0], small[1], (height, width))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,19 +50,28 @@ class Field:
     Attributes:
         forth: (h, w, 2) flow there.
         back: (h, w, 2) flow back.
-        before: (h, w) grey levels of the earlier image.
+        before, now: (h, w) grey levels of the earlier and the later image.
         size: (H, W) of the images in px.
     """
 
     forth: Floats
     back: Floats
     before: Image
+    now: Image
     size: tuple[int, int]
 
     @property
     def _ratio(self) -> Floats:
         height, width = self.before.shape
         return np.array([self.size[1] / width, self.size[0] / height], np.float32)
+
+    def small(self, positions: Floats) -> Floats:
+        """Positions (N, 2) in px of the images, in px of the flow."""
+        return np.asarray((positions + 0.5) / self._ratio - 0.5, np.float32)
+
+    def whole(self, positions: Floats) -> Floats:
+        """Positions (N, 2) in px of the flow, in px of the images."""
+        return np.asarray((positions + 0.5) * self._ratio - 0.5, np.float32)
 
     def move(self, positions: Floats) -> tuple[Floats, Floats]:
         """Follow the flow.
@@ -74,19 +83,12 @@ class Field:
             (N, 2) positions in the next image, and (N,) how far from the start the flow back from
             there leads, in px; infinite for what leaves the image.
         """
-        ratio = self._ratio
-        start: Floats = np.asarray((positions + 0.5) / ratio - 0.5, np.float32)
+        start = self.small(positions)
         end: Floats = np.asarray(start + at(self.forth, start), np.float32)
-        trip = np.linalg.norm((end + at(self.back, end) - start) * ratio, axis=1)
-        found: Floats = np.asarray((end + 0.5) * ratio - 0.5, np.float32)
+        trip = np.linalg.norm((end + at(self.back, end) - start) * self._ratio, axis=1)
+        found = self.whole(end)
         inside = ((found >= -0.5) & (found < np.array(self.size[::-1]) - 0.5)).all(1)
         return found, np.asarray(np.where(inside, trip, np.inf), np.float32)
-
-    def origin(self, positions: Floats) -> Floats:
-        """(N, 2) from where in the earlier image places (N, 2) of the next one come."""
-        ratio = self._ratio
-        end: Floats = np.asarray((positions + 0.5) / ratio - 0.5, np.float32)
-        return np.asarray((end + at(self.back, end) + 0.5) * ratio - 0.5, np.float32)
 
     def texture(self, positions: Floats) -> Floats:
         """(N,) smaller eigenvalue of the structure of the earlier image at places (N, 2)."""

@@ -18,10 +18,11 @@ CONTRAST = 40.0  # grey levels of the standard deviation that everything is brou
 
 
 def flatten(image: Image) -> Image:
-    """Grey levels (H, W) of an image (H, W, 3) uint8 RGB without light and shade: less their mean
-    around each pixel, over their standard deviation there.
+    """Grey levels (H, W) of an image (H, W, 3) uint8 RGB, or (H, W), without light and shade: less
+    their mean around each pixel, over their standard deviation there.
     """
-    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.float32)
+    single = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    grey = np.asarray(single, np.float32)
     size = (AROUND, AROUND)
     mean = cv2.blur(grey, size)
     variance = cv2.max(cv2.sqrBoxFilter(grey, cv2.CV_32F, size) - mean * mean, 0)
@@ -30,7 +31,12 @@ def flatten(image: Image) -> Image:
 
 
 def register(
-    before: Image, now: Image, places: Floats, guesses: Floats, reach: NDArray[np.floating]
+    before: Image,
+    now: Image,
+    places: Floats,
+    guesses: Floats,
+    reach: NDArray[np.floating],
+    window: int = WINDOW,
 ) -> tuple[Floats, Floats]:
     """Look for the patches around places of one image in another, there and back (Lucas and Kanade
     1981).
@@ -40,6 +46,7 @@ def register(
         places: (N, 2) (x, y) in px of the patches.
         guesses: (N, 2) where they are sought.
         reach: (N,) px from there beyond which nothing is found.
+        window: px of a side of the patches.
 
     Returns:
         (N, 2) where they are, and (N,) how far from the places the way back from there ends, in px;
@@ -47,22 +54,43 @@ def register(
     """
     if not len(places):
         return guesses, np.zeros(0, np.float32)
-    found, forth = _seek(before, now, places, guesses)
-    back, again = _seek(now, before, found, places + found - guesses)
+    found, forth = _seek(before, now, places, guesses, window)
+    back, again = _seek(now, before, found, places + found - guesses, window)
     good = forth & again & (np.linalg.norm(found - guesses, axis=1) <= reach)
     trip = np.linalg.norm(back - places, axis=1)
     return found, np.asarray(np.where(good, trip, np.inf), np.float32)
 
 
+def patches(image: Image, places: Floats) -> Image:
+    """(N, 21, 21) of an image (H, W) around places (N, 2) in px; beyond it that of its edge."""
+    if not len(places):
+        return np.zeros((0, WINDOW, WINDOW), np.uint8)
+    side = np.arange(WINDOW, dtype=np.float32) - WINDOW // 2
+    at = np.empty((2, len(places), WINDOW, WINDOW), np.float32)
+    at[0] = places[:, 0, None, None] + side
+    at[1] = places[:, 1, None, None] + side[:, None]
+    x, y = at.reshape(2, -1, WINDOW)
+    found = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(found.reshape(-1, WINDOW, WINDOW), np.uint8)
+
+
+def misfit(own: Image, image: Image, places: Floats) -> Floats:
+    """(N,) mean difference in grey levels of patches (N, 21, 21) from those of an image (H, W)
+    around places (N, 2) in px.
+    """
+    apart = cv2.absdiff(own, patches(image, places)) if len(own) else own
+    return np.asarray(apart.reshape(len(own), WINDOW**2).mean(1), np.float32)
+
+
 def _seek(
-    before: Image, now: Image, places: Floats, guesses: Floats
+    before: Image, now: Image, places: Floats, guesses: Floats, window: int
 ) -> tuple[Floats, NDArray[np.bool_]]:
     found, status, _ = cv2.calcOpticalFlowPyrLK(
         before,
         now,
         places.reshape(-1, 1, 2),
         np.array(guesses, np.float32).reshape(-1, 1, 2),
-        winSize=(WINDOW, WINDOW),
+        winSize=(window, window),
         maxLevel=HALVINGS,
         criteria=STOP,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,

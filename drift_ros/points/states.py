@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from drift_ros.points.matching import FrameMaps, Vectors
 from drift_ros.points.registration import Image
 
 Floats = NDArray[np.float32]
+
+UNKNOWN = 12.0  # misfit of what was not compared yet, grey levels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +37,44 @@ class Source:
     image: Image
 
 
+class Group(NamedTuple):
+    """Points whose queries are on one frame.
+
+    Attributes:
+        source: that frame.
+        rows: (n,) int64 of the points.
+        asked: (n, 2) float32 px where they were asked for.
+    """
+
+    source: Source
+    rows: NDArray[np.int64]
+    asked: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Path:
+    """Where N points would be if they had moved with one layer, or are without one.
+
+    Attributes:
+        places: (N, 2) float32 in px.
+        misfit: (N,) float32 grey levels by which the image there is not that around their queries,
+            mean over the newest images.
+    """
+
+    places: Floats
+    misfit: Floats
+
+    def __getitem__(self, kept: NDArray[np.bool_]) -> Path:
+        """Of the points that are kept (N,)."""
+        return Path(self.places[kept], self.misfit[kept])
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Path]) -> Path:
+        """Of several groups of points."""
+        places, misfit = ([getattr(p, name) for p in parts] for name in ('places', 'misfit'))
+        return cls(np.concatenate(places), np.concatenate(misfit))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class State:
     """What is known after a frame about N points, ordered by the frames of their queries.
@@ -47,7 +88,8 @@ class State:
         visible: (N,) bool.
         vectors: what is sought.
         layer: (N,) number of the layer that each point moves with; -1 for none.
-        carried: (N, 2) float32 in px, where the layer alone took the point.
+        patches: (N, 21, 21) uint8, the image around each query, without light and shade.
+        paths: of each layer, by its number, and without one (-1).
         layers: of the image.
         memory: of the network that decides; None where rules do.
     """
@@ -60,7 +102,8 @@ class State:
     visible: Tensor
     vectors: Vectors
     layer: NDArray[np.int64]
-    carried: Floats
+    patches: Image
+    paths: dict[int, Path]
     layers: Layers | None = None
     memory: Memory | None = None
 
@@ -76,9 +119,15 @@ class State:
             visible=self.visible[rows],
             vectors=self.vectors[rows],
             layer=self.layer[kept],
-            carried=self.carried[kept],
+            patches=self.patches[kept],
+            paths={number: path[kept] for number, path in self.paths.items()},
             memory=None if self.memory is None else self.memory[rows],
         )
+
+    def path(self, number: int) -> Path:
+        """Of a layer, also of one that is new."""
+        new = Path(self.positions, np.full(len(self.ids), UNKNOWN, np.float32))
+        return self.paths.get(number, new)
 
     @classmethod
     def concatenate(cls, parts: Sequence[State]) -> State:
@@ -95,7 +144,8 @@ class State:
             visible=torch.cat([p.visible for p in parts]),
             vectors=Vectors.concatenate([p.vectors for p in parts]),
             layer=np.concatenate([p.layer for p in parts]),
-            carried=np.concatenate([p.carried for p in parts]),
+            patches=np.concatenate([p.patches for p in parts]),
+            paths={n: Path.concatenate([p.path(n) for p in parts]) for n in parts[0].paths},
             memory=Memory.concatenate(memories) if memories else None,
         )
 

@@ -4,95 +4,108 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from moving_planes import BOX, SIZE, camera, flows, scene, texture
 
-from drift_ros.points.layers import NONE, Layers, choose, follow
+from drift_ros.points.anchors import IMAGES, MOST, NONE
+from drift_ros.points.layers import Layers, follow
 from drift_ros.points.motion import Field
+from drift_ros.points.planes import transform
 
-SIZE = (240, 320)
-BOX = (slice(80, 160), slice(100, 220))  # rows and columns of an object in every image
-OUTSIDE = np.float32([[20, 30], [300, 200], [60.5, 120.25]])
+OUTSIDE = np.float32([[20, 30], [290, 200], [60.5, 120.25]])
 INSIDE = np.float32([[150, 110], [190.5, 130.25]])
 
 
-def background(places: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(N, 2) steps in px of a camera that turns, comes nearer and tilts a little."""
-    x, y = ((places + 0.5 - np.array([160, 120])) / 160).T
-    along = np.stack([x * x, x * y], 1)
-    return np.array([3, -2]) + np.stack([2 * x - y, x + 2 * y], 1) + along
+def of(layers: Layers, place: tuple[float, float], size: tuple[float, float]) -> set[int]:
+    """Layers of anchors well inside a box, those without one left out."""
+    anchors = layers.anchors
+    inside = (anchors.now > np.array(place) + 12) & (anchors.now < np.add(place, size) - 12)
+    return set(anchors.layer[inside.all(1) & anchors.found].tolist()) - {NONE}
 
 
-def thing(places: NDArray[np.floating]) -> NDArray[np.floating]:
-    """(N, 2) steps in px of the object."""
-    return np.tile([-4.0, 3.0], (len(places), 1))
-
-
-def field(still: bool = False, noise: float = 0.0) -> Field:
-    """The flow of both, on an image with texture but for its upper eighth."""
-    rng = np.random.default_rng(4)
-    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
-    places = np.stack([x, y], -1).reshape(-1, 2).astype(np.float64)
-    forth = background(places).reshape(*SIZE, 2)
-    forth[BOX] = 0 if still else thing(places[:1])
-    forth += rng.normal(0, noise, forth.shape) if noise else 0
-    image = rng.integers(0, 255, SIZE, np.uint8)
-    image[:30] = 90
-    return Field(np.float32(forth), np.float32(-forth), image, SIZE)
-
-
-def labels_at(layers: Layers, places: NDArray[np.float32]) -> list[int]:
-    """Layers of the nearest samples."""
-    none = np.zeros(len(places), bool)
-    return choose(layers, places, places, none, none, SIZE).tolist()
-
-
-def test_motions_of_background_and_object_are_found() -> None:
-    layers = follow(None, field(noise=0.1))
+def test_motions_of_background_and_object_are_found_and_do_not_drift() -> None:
+    layers, moved = None, {}
+    for field in flows(scene(12, (-2.5, 1.0))):
+        layers = follow(layers, field)
+        for number, motion in layers.motions.items():
+            moved[number] = motion @ moved.get(number, np.eye(3))
+    assert layers is not None
     assert sorted(layers.motions) == [0, 1]
-    assert labels_at(layers, OUTSIDE) == [0, 0, 0]
-    assert labels_at(layers, INSIDE) == [1, 1]
-    found = layers.move(np.zeros(3, int), OUTSIDE, SIZE)
-    np.testing.assert_allclose(found, OUTSIDE + background(OUTSIDE), atol=0.1)
-    found = layers.move(np.array([1, NONE]), INSIDE, SIZE)
-    np.testing.assert_allclose(found[0], INSIDE[0] + [-4, 3], atol=0.1)
-    np.testing.assert_allclose(found[1], INSIDE[1])
+    np.testing.assert_allclose(
+        transform(moved[0], OUTSIDE), transform(camera(11), OUTSIDE), atol=0.15
+    )
+    np.testing.assert_allclose(
+        transform(moved[1], INSIDE), INSIDE + np.array([-27.5, 11]), atol=0.15
+    )
+    assert of(layers, (BOX[0] - 27.5, BOX[1] + 11), BOX[2:]) == {1}
+    assert of(layers, (200, 0), (100, 240)) == {0}
+
+
+def test_what_moves_nearly_alike_is_told_apart_after_some_images() -> None:
+    layers, known = None, []
+    for field in flows(scene(12, (1.0, -0.5), pan=1.0)):
+        layers = follow(layers, field)
+        known.append(len(layers.motions))
+    assert known[0] == 1
+    assert known[-1] == 2
+    assert layers is not None
+    (thing,) = of(layers, (BOX[0] + 11, BOX[1] - 5.5), BOX[2:])
+    np.testing.assert_allclose(
+        transform(layers.motions[thing], INSIDE), INSIDE + np.array([1, -0.5]), atol=0.1
+    )
 
 
 def test_layers_keep_their_numbers_when_motions_change() -> None:
-    layers = follow(follow(None, field()), field(still=True))
+    there = scene(4, (-2.5, 1.0))
+    layers = None
+    for field in flows([*there, *there[-2::-1]]):
+        layers = follow(layers, field)
+    assert layers is not None
     assert sorted(layers.motions) == [0, 1]
     assert layers.newest == 1
-    np.testing.assert_allclose(layers.move(np.ones(2, int), INSIDE, SIZE), INSIDE, atol=0.1)
-    found = layers.move(np.zeros(3, int), OUTSIDE, SIZE)
-    np.testing.assert_allclose(found, OUTSIDE + background(OUTSIDE), atol=0.1)
+    np.testing.assert_allclose(
+        transform(layers.motions[1], INSIDE), INSIDE + np.array([2.5, -1]), atol=0.15
+    )
 
 
-@pytest.mark.parametrize('sure', [True, False])
-def test_points_choose_what_moves_like_them_and_flat_ones_their_surroundings(sure: bool) -> None:
-    layers = follow(None, field())
-    places = np.concatenate([OUTSIDE[:1], INSIDE[:1], OUTSIDE[:1], np.float32([[160, 5]])])
-    steps = np.concatenate([background(places[:1]), thing(places[1:2]), [[9, 9], [9, 9]]])
-    each = np.full(4, sure)
-    clear = each & [True, True, True, False]
-    chosen = choose(layers, places, np.float32(places + steps), each, clear, SIZE)
-    assert chosen.tolist() == ([0, 1, NONE, 0] if sure else [0, 1, 0, 0])
+def test_anchors_are_renewed_when_the_camera_turns_away_and_stay_bounded() -> None:
+    layers, origins = None, []
+    for field in flows(scene(30, (-2.0, 0.0), pan=-14.0)):
+        layers = follow(layers, field)
+        origins.append(len(layers.anchors.origins))
+        assert layers.anchors.found.sum() > 100
+        assert len(layers.anchors.now) <= IMAGES * MOST
+    assert layers is not None
+    assert origins[0] == 1
+    assert 1 < max(origins) <= IMAGES
+    step = camera(29, -14.0) @ np.linalg.inv(camera(28, -14.0))
+    np.testing.assert_allclose(
+        transform(layers.motions[0], OUTSIDE), transform(step, OUTSIDE), atol=0.15
+    )
 
 
 def test_motion_without_order_is_no_layer() -> None:
     rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (2, *SIZE), np.uint8)
     flow = np.float32(rng.normal(0, 20, (*SIZE, 2)))
-    image = rng.integers(0, 255, SIZE, np.uint8)
-    layers = follow(None, Field(flow, -flow, image, SIZE))
+    layers = follow(None, Field(flow, -flow, images[0], images[1], SIZE))
     assert layers.motions == {}
-    assert labels_at(layers, OUTSIDE) == [NONE] * 3
-    tiny = Field(flow[:16, :20], -flow[:16, :20], image[:16, :20], (16, 20))
-    assert follow(None, tiny).motions == {}
+    assert (layers.anchors.layer == NONE).all()
 
 
-def test_a_layer_that_is_gone_is_forgotten() -> None:
-    layers = follow(None, field())
-    flow = np.zeros((*SIZE, 2), np.float32)
-    flow[:] = [500, 0]
-    gone = follow(layers, Field(flow, flow, field().before, SIZE))
-    assert gone.motions == {}
-    assert gone.newest == 1
+@pytest.mark.parametrize('size', [(16, 20), (3, 200)])
+def test_tiny_and_plain_images_have_no_layers(size: tuple[int, int]) -> None:
+    flow, image = np.zeros((*size, 2), np.float32), np.full(size, 90, np.uint8)
+    layers = None
+    for _ in range(3):
+        layers = follow(layers, Field(flow, flow, image, image, size))
+        assert layers.motions == {}
+
+
+def test_a_layer_that_is_gone_is_forgotten_and_its_number_not_given_again() -> None:
+    first, second = scene(2, (-2.5, 1.0)), [texture(seed, SIZE) for seed in (7, 8)]
+    layers = follow(None, flows(first)[0])
+    assert sorted(layers.motions) == [0, 1]
+    for field in flows([first[-1], second[0], second[0], second[0]]):
+        layers = follow(layers, field)
+    assert sorted(layers.motions) == [2]
+    np.testing.assert_allclose(transform(layers.motions[2], OUTSIDE), OUTSIDE, atol=0.05)

@@ -16,36 +16,16 @@ from clips import (
     make_tracker,
     red_mask,
 )
+from neighbours import Neighbours
 from numpy.typing import NDArray
 
 from drift_ros.errors import PromptError
-from drift_ros.features import Descriptors, FeatureExtractor, Window
-from drift_ros.points import PointTracker, follower
+from drift_ros.features import FeatureExtractor
+from drift_ros.points import PointTracker, deciding
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.structures import Frame, TrackedPoints, TrackerOutput, TrackingResult
 
 STAMP = 10**18
-
-
-class Neighbours(FeatureExtractor):
-    """Colours of a 4 px cell and of the eight around it: a texture that can be followed."""
-
-    name = 'neighbours'
-    window_length = 1
-    size_multiple = 4
-    device = torch.device('cpu')
-    dtype = torch.float32
-
-    def __init__(self, fail_at: int | None = None) -> None:
-        self.fail_at = fail_at
-
-    def extract(self, window: Window) -> Descriptors:
-        if self.fail_at in window.stamps:
-            raise RuntimeError('no descriptors')
-        cells = torch.nn.functional.avg_pool2d(window.images[-window.new :].float(), 4) - 128
-        padded = torch.nn.functional.pad(cells, (1, 1, 1, 1), mode='replicate')
-        near = torch.nn.functional.unfold(padded, 3).unflatten(2, cells.shape[2:])
-        return Descriptors.of(near, 4)
 
 
 def texture(index: int, covered: bool = False) -> Frame:
@@ -97,7 +77,7 @@ def test_the_network_follows_however_many_points_are_judged_at_a_time(
         return [found(tracker.step(f, QUERIES if f.index == 0 else None)) for f in frames]
 
     whole = followed()
-    monkeypatch.setattr(follower, 'WEIGHTS', 1)
+    monkeypatch.setattr(deciding, 'WEIGHTS', 1)
     for index, (points, alone) in enumerate(zip(whole, followed(), strict=True)):
         np.testing.assert_allclose(points.positions, alone.positions, atol=1e-3)
         np.testing.assert_allclose(points.confidence, alone.confidence, atol=1e-3)
@@ -122,7 +102,8 @@ def test_registration_ends_the_drift_of_the_flow() -> None:
     rng = np.random.default_rng(7)
     scene = cv2.resize(rng.uniform(60, 200, (20, 40, 3)), (200, 100), interpolation=cv2.INTER_CUBIC)
     step = np.array([2.37, -0.43])
-    drifting, kept = make(points__registration=False), make()
+    kept = make(points__motion='flow')
+    drifting = make(points__motion='flow', points__registration=False)
     for index in range(16):
         move = np.array([[1, 0, 0], [0, 1, 0]], float)
         move[:, 2] = step * index - [60, 20]

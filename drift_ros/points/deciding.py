@@ -1,0 +1,91 @@
+"""Where points are, as the network that was trained on rendered tracks says."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+
+from drift_ros.points.carrying import Carried
+from drift_ros.points.grid import Grid
+from drift_ros.points.judging import Judge, Memory, Seen, cosines_around
+from drift_ros.points.layers import NONE
+from drift_ros.points.matching import FrameMaps, soft_peak
+from drift_ros.points.motion import Field
+from drift_ros.points.states import Ruled, State
+
+WEIGHTS = 2**22  # that are held at a time
+BEST = 2  # cells around the best one of which its place is the mean
+OFF = 6.0  # px beyond which a point is not of its layer
+
+
+def decide(
+    judge: Judge,
+    state: State,
+    to: Carried,
+    field: Field | None,
+    ruled: Ruled,
+    frame: FrameMaps,
+    grid: Grid,
+    seen: Seen,
+    temperature: float,
+) -> tuple[Ruled, Memory]:
+    """Where the network has points; those that are off their layer leave it.
+
+    Args:
+        judge: the network.
+        state: what is known after the frame before, with a memory.
+        to: where motion takes the points.
+        field: the flow; None if there is none.
+        ruled: where rules have them.
+        frame: the new one.
+        grid: its cells.
+        seen: its image.
+        temperature: of cosines.
+    """
+    assert state.memory is not None
+    device = state.places.device
+    flowing, texture = state.positions, np.zeros(len(state.ids), np.float32)
+    if field is not None:
+        flowing, texture = field.move(state.positions)[0], field.texture(to.places)
+    known = np.stack(
+        [
+            to.layer != NONE,
+            np.log10(np.maximum(texture, 1e-7)) / 4 + 1,
+            ruled.confidence.cpu().numpy(),
+            ruled.kept,
+            ruled.exact,
+            np.minimum(ruled.doubt, 4) / 4,
+        ],
+        1,
+    )
+    given = [ruled.positions, to.places, flowing, state.positions, known]
+    each = [torch.from_numpy(np.asarray(x, np.float32)).to(device) for x in given]
+    parts = []
+    step = max(1, WEIGHTS // math.prod(frame.shape))
+    for start in range(0, len(state.ids), step):
+        rows = slice(start, start + step)
+        memory = state.memory[rows]
+        at, moved, flow, before, facts = (x[rows] for x in each)
+        found = frame.cosines(state.vectors[rows])
+        best = grid.to_pixels(soft_peak(found / temperature, BEST))
+        speed = 2 * before - memory.before
+        parts.append(
+            judge.judge(
+                memory,
+                seen,
+                before,
+                torch.stack([at, moved, flow, speed, best], 1),
+                lambda p, found=found: cosines_around(found, grid.to_cells(p)),  # type: ignore[misc]
+                facts,
+            )
+        )
+    where = torch.cat([positions for positions, _ in parts])
+    memory = Memory.concatenate([memory for _, memory in parts])
+    inside = ((where >= -0.5) & (where < seen.size - 0.5)).all(1)
+    confidence = memory.confidence * inside
+    exact = (memory.sure & (confidence >= 0.5)).cpu().numpy()
+    positions = where.cpu().numpy()
+    to.layer[exact & (np.linalg.norm(positions - to.places, axis=1) > OFF)] = NONE
+    return Ruled(positions, confidence, ruled.kept, exact, ruled.doubt), memory
