@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from drift_ros.points.carrying import Carried
 from drift_ros.points.grid import Grid
@@ -13,6 +14,7 @@ from drift_ros.points.judging import Judge, Memory, Seen, cosines_around
 from drift_ros.points.layers import NONE
 from drift_ros.points.matching import FrameMaps, soft_peak
 from drift_ros.points.motion import Field
+from drift_ros.points.registration import Image, misfit
 from drift_ros.points.states import Ruled, State
 
 WEIGHTS = 2**22  # that are held at a time
@@ -30,6 +32,7 @@ def decide(
     grid: Grid,
     seen: Seen,
     temperature: float,
+    image: Image,
 ) -> tuple[Ruled, Memory]:
     """Where the network has points; those that are off their layer leave it.
 
@@ -43,6 +46,7 @@ def decide(
         grid: its cells.
         seen: its image.
         temperature: of cosines.
+        image: (H, W) the new frame without light and shade.
     """
     assert state.memory is not None
     device = state.places.device
@@ -71,6 +75,7 @@ def decide(
         found = frame.cosines(state.vectors[rows])
         best = grid.to_pixels(soft_peak(found / temperature, BEST))
         speed = 2 * before - memory.before
+        own = state.patches[rows]
         parts.append(
             judge.judge(
                 memory,
@@ -78,6 +83,7 @@ def decide(
                 before,
                 torch.stack([at, moved, flow, speed, best], 1),
                 lambda p, found=found: cosines_around(found, grid.to_cells(p)),  # type: ignore[misc]
+                lambda p, own=own: _misfits(own, image, p),  # type: ignore[misc]
                 facts,
             )
         )
@@ -89,3 +95,11 @@ def decide(
     positions = where.cpu().numpy()
     to.layer[exact & (np.linalg.norm(positions - to.places, axis=1) > OFF)] = NONE
     return Ruled(positions, confidence, ruled.kept, exact, ruled.doubt), memory
+
+
+def _misfits(own: Image, image: Image, places: Tensor) -> Tensor:
+    """(N, k) grey levels by which patches (N, 21, 21) differ from an image at places (N, k, 2)."""
+    count = places.shape[1]
+    at = places.flatten(0, 1).cpu().numpy()
+    found = misfit(np.repeat(own, count, 0), image, at)
+    return torch.from_numpy(found).to(places.device).unflatten(0, (-1, count))

@@ -245,7 +245,7 @@ class PointFollower:
         if self.judge is not None and seen is not None and memory is not None:
             temperature = self._settings.temperature
             ruled, memory = decide(
-                self.judge, state, to, field, ruled, frame, grid, seen, temperature
+                self.judge, state, to, field, ruled, frame, grid, seen, temperature, flat
             )
         # motion goes on for points that left the image; no farther than one image beyond it
         size = np.array(grid.size[::-1], np.float32)

@@ -22,7 +22,7 @@ from drift_ros.errors import CheckpointError
 from drift_ros.points.network import COSINES, LOOKS, WITHIN, Maps, PointNetwork, Verdict
 
 Image = NDArray[np.uint8]
-Cosines = Callable[[Tensor], Tensor]
+Measure = Callable[[Tensor], Tensor]
 
 WEIGHTS = 'points/points.safetensors'  # among the package's resources
 SIDE = 480  # px of the short side to which larger images are brought
@@ -30,7 +30,7 @@ SIDE = 480  # px of the short side to which larger images are brought
 PLACES = 6
 TOGETHER = 0.5  # px within which places are looked at as one
 KNOWN = 6  # facts that `judge` is given about each point
-FACTS = PLACES + PLACES + 2 + 2 + 1 + 2 + KNOWN + 2 * len(WITHIN)
+FACTS = PLACES + PLACES + 2 + 2 + 1 + 2 + KNOWN + 2 * len(WITHIN) + 1
 SURE = 2  # number in WITHIN: a point that is seen so near is remembered
 VISIBLE = 1 / 3  # mean probability of being seen within each of WITHIN: a confidence of 0.5
 
@@ -162,7 +162,8 @@ class Judge:
         seen: Seen,
         before: Tensor,
         places: Tensor,
-        cosines: Cosines,
+        cosines: Measure,
+        misfits: Measure,
         known: Tensor,
     ) -> tuple[Tensor, Memory]:
         """Choose among places, and remember.
@@ -173,6 +174,7 @@ class Judge:
             before: (N, 2) px, where points were in the frame before.
             places: (N, `PLACES` - 1, 2) px; the look of the query finds one more.
             cosines: gives (N, k, 25) of what is sought with what is around places (N, k, 2) in px.
+            misfits: gives (N, k) grey levels by which the image there is not that of the query.
             known: (N, `KNOWN`) more facts.
 
         Returns:
@@ -193,7 +195,7 @@ class Judge:
             seen.scaled(at),
             same,
             cosines(at),
-            _facts(memory, seen, before, at, places, shared),
+            _facts(memory, seen, before, at, places, misfits(at), shared),
         )
         rows = torch.arange(len(at), device=at.device)
         best = verdict.near.sigmoid().sum(2).argmax(1)
@@ -230,7 +232,13 @@ class Judge:
 
 
 def _facts(
-    memory: Memory, seen: Seen, before: Tensor, at: Tensor, places: Tensor, shared: Tensor
+    memory: Memory,
+    seen: Seen,
+    before: Tensor,
+    at: Tensor,
+    places: Tensor,
+    misfits: Tensor,
+    shared: Tensor,
 ) -> Tensor:
     """(N, K, `FACTS`) about places (N, K, 2), which are looked at where others (N, K, 2) are."""
     scaled, start, earlier = (seen.scaled(each) for each in (at, before, memory.before))
@@ -244,6 +252,7 @@ def _facts(
         ((step - (start - earlier)[:, None]) / 8).clamp(-3, 3),
         (border.amin(2, keepdim=True) / 16).clamp(-2, 2),
         shared[:, None].expand(-1, PLACES, -1),
+        (misfits[..., None] / 20).clamp(max=3),
     ]
     return torch.cat(facts, 2)
 

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from drift_ros.points.judging import Memory
-from drift_ros.points.layers import Layers
+from drift_ros.points.layers import NONE, Layers
 from drift_ros.points.matching import FrameMaps, Vectors
 from drift_ros.points.registration import Image
 
 Floats = NDArray[np.float32]
 
-UNKNOWN = 12.0  # misfit of what was not compared yet, grey levels
+# misfit of what was not compared yet, in grey levels, and by how much it is larger than without
+UNKNOWN, UNPROVEN = 12.0, np.float32(4)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -125,9 +126,13 @@ class State:
         )
 
     def path(self, number: int) -> Path:
-        """Of a layer, also of one that is new."""
-        new = Path(self.positions, np.full(len(self.ids), UNKNOWN, np.float32))
-        return self.paths.get(number, new)
+        """Of a layer; one that is new has to prove that it fits better than none."""
+        if number in self.paths:
+            return self.paths[number]
+        misfit = np.full(len(self.ids), UNKNOWN, np.float32)
+        if NONE in self.paths:
+            misfit = np.maximum(misfit, self.paths[NONE].misfit + UNPROVEN)
+        return Path(self.positions, misfit)
 
     @classmethod
     def concatenate(cls, parts: Sequence[State]) -> State:

@@ -56,6 +56,7 @@ def asked(
         places,
         places[:, None].expand(-1, PLACES - 1, -1),
         lambda p: torch.full((*p.shape[:2], 25), 0.9 if agreed else 0.1),
+        lambda p: torch.full(p.shape[:2], 2.0 if agreed else 30.0),
         known.expand(len(places), -1),
     )
 
