@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -35,7 +36,8 @@ class Origin:
 
     Attributes:
         image: (h, w) without light and shade, at the size of the flow.
-        layers: (3, 3) homographies to it, in px of the whole image, from each layer known there.
+        layers: (3, 3) homographies to it from the newest image, in px, as each layer lies in both;
+            of those that were known then.
     """
 
     image: Image
@@ -77,14 +79,25 @@ class Anchors:
         """(M,) whose origin knows a layer."""
         return np.array([number in each.layers for each in self.origins], bool)[self.origin]
 
-    def led(self, rows: Bools, number: int, place: Matrix) -> Floats:
-        """(n, 2) px where some of them (M,) are, if they are of a layer that lies so now."""
+    def led(self, rows: Bools, number: int, motion: Matrix) -> Floats:
+        """(n, 2) px of the next image where some of them (M,) are, if their layer moves so from the
+        newest one on.
+        """
         led = self.places.copy()
         for index, origin in enumerate(self.origins):
             mine = rows & (self.origin == index)
             if mine.any():
-                led[mine] = transform(place @ np.linalg.inv(origin.layers[number]), led[mine])
+                led[mine] = transform(motion @ np.linalg.inv(origin.layers[number]), led[mine])
         return led[rows]
+
+    def advanced(self, motions: dict[int, Matrix]) -> Anchors:
+        """With the next image as the newest one, to which layers moved; others are forgotten."""
+        back = {number: np.linalg.inv(motion) for number, motion in motions.items()}
+        origins = (
+            Origin(o.image, {n: m @ back[n] for n, m in o.layers.items() if n in back})
+            for o in self.origins
+        )
+        return replace(self, origins=tuple(origins))
 
 
 def seek(anchors: Anchors, guesses: Floats, image: Image, field: Field) -> tuple[Floats, Bools]:
@@ -112,15 +125,15 @@ def seek(anchors: Anchors, guesses: Floats, image: Image, field: Field) -> tuple
 
 
 def plant(
-    anchors: Anchors | None, image: Image, field: Field, layers: dict[int, Matrix]
+    anchors: Anchors | None, image: Image, field: Field, layers: Iterable[int] = ()
 ) -> Anchors:
-    """Choose more anchors in an image, if much of what has texture is without.
+    """Choose more anchors in the newest image, if much of what has texture is without.
 
     Args:
         anchors: those that there are.
         image: (h, w) without light and shade, at the size of the flow.
-        field: the flow.
-        layers: (3, 3) homographies from each layer to the image.
+        field: a flow of its size.
+        layers: numbers of those that are known.
     """
     step, down, across = _grid(field.size)
     y, x = np.divmod(np.arange(down * across), across)
@@ -129,8 +142,9 @@ def plant(
     wanted = np.zeros(len(grid), bool)
     wanted[np.argsort(-texture, kind='stable')[:MOST]] = True
     wanted &= texture > 0
+    origin = Origin(image, {number: np.eye(3) for number in layers})
     if anchors is None:
-        return _chosen(Origin(image, layers), grid[wanted])
+        return _chosen(origin, grid[wanted])
     covered = np.zeros((down, across), np.uint8)
     x, y = np.floor((anchors.now[anchors.found] + 0.5) / step).astype(int).T
     covered[y.clip(0, down - 1), x.clip(0, across - 1)] = 1
@@ -140,7 +154,7 @@ def plant(
     holding = anchors.origin[anchors.found & (anchors.layer != NONE)]
     held = np.bincount(holding, minlength=len(anchors.origins))
     kept = np.sort(np.argsort(-held, kind='stable')[: IMAGES - 1])
-    old, new = anchors[np.isin(anchors.origin, kept)], _chosen(Origin(image, layers), grid[bare])
+    old, new = anchors[np.isin(anchors.origin, kept)], _chosen(origin, grid[bare])
     return Anchors(
         (*(anchors.origins[n] for n in kept), *new.origins),
         np.concatenate([np.searchsorted(kept, old.origin), new.origin + len(kept)]),

@@ -7,6 +7,7 @@ not add up, and what moves nearly alike is told apart after some images.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,13 +31,11 @@ class Layers:
 
     Attributes:
         anchors: by which they are found.
-        places: (3, 3) homographies from each layer to the image, in px, by its number.
-        motions: likewise from the image before.
+        motions: (3, 3) homography of each layer from the image before, in px, by its number.
         newest: largest number that a layer ever had.
     """
 
     anchors: Anchors
-    places: dict[int, Matrix]
     motions: dict[int, Matrix]
     newest: int
 
@@ -45,7 +44,7 @@ def follow(before: Layers | None, field: Field) -> Layers:
     """Layers of the next image.
 
     Anchors of a layer are expected where the flow of them all leads, and sought around that place.
-    How the layer lies now is fitted to those that are found. An anchor that is found elsewhere
+    How the layer moved is fitted to those that are found. An anchor that is found elsewhere
     leaves its layer. Of those that move with no layer, new ones are found by RANSAC, as long as
     there are enough.
 
@@ -53,69 +52,61 @@ def follow(before: Layers | None, field: Field) -> Layers:
         before: those of the image before; None if there are none.
         field: the flow.
     """
-    near = NEAR * min(field.size) / SIDE
-    if before is None:
-        before = Layers(plant(None, flatten(field.before), field, {}), {}, {}, NONE)
-    old = before.anchors
-    expected, guesses = _expect(before, field, near)
+    size, near = field.size, NEAR * min(field.size) / SIDE
+    old = plant(None, flatten(field.before), field) if before is None else before.anchors
+    expected, guesses = _expect(old, {} if before is None else before.motions, field, near)
     image = flatten(field.now)
     now, found = seek(old, guesses, image, field)
     anchors = replace(old, now=now, found=found)
-    places = {n: _lie(anchors, n, place, near, field.size) for n, place in expected.items()}
-    anchors = _sorted(anchors, places, near)
-    anchors, places = _split(anchors, places, before.newest, near, field.size)
-    motions = {}
-    for number, place in places.items():
-        if number in before.places:
-            motions[number] = place @ np.linalg.inv(before.places[number])
-        else:
-            rows = found & (anchors.layer == number)
-            motions[number] = fit(np.eye(3), old.now[rows], now[rows], near, field.size)[0]
+    motions = {n: _moved(anchors, n, motion, near, size) for n, motion in expected.items()}
+    anchors = _sorted(anchors, motions, near)
+    newest = NONE if before is None else before.newest
+    anchors, motions = _split(anchors, old.now, motions, newest, near, size)
+    for number, motion in motions.items():
         hidden = ~found & (anchors.layer == number)
-        now[hidden] = anchors.led(hidden, number, place)
-    anchors = replace(anchors, now=now)
-    inside = ((now >= 0) & (now <= np.array(field.size[::-1]) - 1)).all(1)
-    anchors = anchors[inside & (found | (anchors.layer != NONE))]
-    newest = max((before.newest, *places))
-    return Layers(plant(anchors, image, field, places), places, motions, newest)
+        now[hidden] = anchors.led(hidden, number, motion)
+    inside = ((now >= 0) & (now <= np.array(size[::-1]) - 1)).all(1)
+    anchors = anchors[inside & (found | (anchors.layer != NONE))].advanced(motions)
+    return Layers(plant(anchors, image, field, motions), motions, max((newest, *motions)))
 
 
-def _expect(before: Layers, field: Field, near: float) -> tuple[dict[int, Matrix], Floats]:
-    """How layers lie if they move as the flow of their anchors, and (M, 2) px where anchors are
+def _expect(
+    anchors: Anchors, layers: Iterable[int], field: Field, near: float
+) -> tuple[dict[int, Matrix], Floats]:
+    """How layers move if they move as the flow of their anchors, and (M, 2) px where anchors are
     then; those without a layer go with the flow.
     """
-    anchors = before.anchors
     flow, trip = field.move(anchors.now)
     expected, guesses = {}, flow.copy()
-    for number, place in before.places.items():
+    for number in layers:
         mine = anchors.layer == number
         members = mine & anchors.found & (trip <= near)
         if members.sum() >= OLD:
-            step, _ = fit(np.eye(3), anchors.now[members], flow[members], near, field.size)
-            expected[number] = step @ place
-            guesses[mine] = anchors.led(mine, number, expected[number])
+            motion, _ = fit(np.eye(3), anchors.now[members], flow[members], near, field.size)
+            expected[number] = motion
+            guesses[mine] = anchors.led(mine, number, motion)
     return expected, guesses
 
 
-def _lie(
+def _moved(
     anchors: Anchors, number: int, expected: Matrix, near: float, size: tuple[int, int]
 ) -> Matrix:
-    """How a layer lies, by its anchors that were found; as expected, if they are too few."""
+    """How a layer moved, by its anchors that were found; as expected, if they are too few."""
     members = anchors.found & (anchors.layer == number)
     if members.sum() < OLD:
         return expected
-    own = anchors.led(members, number, np.eye(3))
-    place, good = fit(expected, own, anchors.now[members], near, size)
-    return place if good.sum() >= OLD else expected
+    before = anchors.led(members, number, np.eye(3))
+    motion, good = fit(expected, before, anchors.now[members], near, size)
+    return motion if good.sum() >= OLD else expected
 
 
-def _sorted(anchors: Anchors, places: dict[int, Matrix], near: float) -> Anchors:
+def _sorted(anchors: Anchors, motions: dict[int, Matrix], near: float) -> Anchors:
     """Each anchor that was found with the layer that moves like it: if it can be, with its own."""
-    numbers = np.array([NONE, *places])
+    numbers = np.array([NONE, *motions])
     off = np.full((len(numbers), len(anchors.now)), np.inf)
-    for row, (number, place) in enumerate(places.items(), 1):
+    for row, (number, motion) in enumerate(motions.items(), 1):
         known = anchors.knows(number)
-        led = anchors.led(known, number, place)
+        led = anchors.led(known, number, motion)
         off[row, known] = np.linalg.norm(led - anchors.now[known], axis=1)
     own = np.where(np.isin(anchors.layer, numbers), anchors.layer, NONE)
     stays = off[(own[None] == numbers[:, None]).argmax(0), np.arange(len(own))] <= near
@@ -124,11 +115,16 @@ def _sorted(anchors: Anchors, places: dict[int, Matrix], near: float) -> Anchors
 
 
 def _split(
-    anchors: Anchors, places: dict[int, Matrix], newest: int, near: float, size: tuple[int, int]
+    anchors: Anchors,
+    before: Floats,
+    motions: dict[int, Matrix],
+    newest: int,
+    near: float,
+    size: tuple[int, int],
 ) -> tuple[Anchors, dict[int, Matrix]]:
-    """With new layers of anchors that have none."""
-    places = dict(places)
-    while len(places) < MOST:
+    """With new layers of anchors that have none; they were at (M, 2) px in the image before."""
+    motions = dict(motions)
+    while len(motions) < MOST:
         free = anchors.found & (anchors.layer == NONE)
         counts = np.bincount(anchors.origin[free], minlength=1)
         which = int(counts.argmax())
@@ -143,11 +139,11 @@ def _split(
         if good.sum() < NEW:
             break
         newest += 1
-        places[newest] = place
-        origins = list(anchors.origins)
-        known = origins[which].layers | {newest: np.eye(3)}
+        motion, _ = fit(np.eye(3), before[rows], anchors.now[rows], near, size)
+        motions[newest] = motion
+        origins, layer = list(anchors.origins), anchors.layer.copy()
+        known = origins[which].layers | {newest: np.linalg.inv(place) @ motion}
         origins[which] = replace(origins[which], layers=known)
-        layer = anchors.layer.copy()
         layer[rows] = newest
-        anchors = _sorted(replace(anchors, origins=tuple(origins), layer=layer), places, near)
-    return anchors, places
+        anchors = _sorted(replace(anchors, origins=tuple(origins), layer=layer), motions, near)
+    return anchors, motions

@@ -14,6 +14,7 @@ Bools = NDArray[np.bool_]
 
 ROUNDS = 3  # of weighted least squares
 FLAT = 0.1  # keeps the motion of a small plane from bending
+LARGEST = 1e4  # change of areas
 
 
 def transform(matrix: Matrix, places: Floats) -> Floats:
@@ -44,7 +45,7 @@ def fit(
     step = design @ _least_squares(design, moved - led, near)
     good = np.linalg.norm(moved - led - step, axis=1) <= near
     found, _ = cv2.findHomography(places.astype(np.float64), led + step, 0)
-    return (start if found is None else np.asarray(found, np.float64)), good
+    return (found if _sound(found) else start), good
 
 
 def largest(places: Floats, moved: Floats, near: float) -> tuple[Matrix, Bools]:
@@ -55,6 +56,15 @@ def largest(places: Floats, moved: Floats, near: float) -> tuple[Matrix, Bools]:
     if affine is None:
         return np.eye(3), np.zeros(len(places), bool)
     return np.vstack([affine, [0, 0, 1]]), members[:, 0] > 0
+
+
+def _sound(found: Any) -> bool:
+    """Whether this is a homography that can be inverted."""
+    return (
+        found is not None
+        and bool(np.isfinite(found).all())
+        and 1 / LARGEST < abs(np.linalg.det(found)) < LARGEST
+    )
 
 
 def _least_squares(
