@@ -240,8 +240,9 @@ class PointFollower:
         flat = flatten(entry.frame.image)
         to = carry(state, field, self._settings, flat)
         groups = list(self._groups(state))
-        ruled = Rules(self._matcher, state, groups, frame, grid, flat).apply(to)
         memory = state.memory
+        decided = self.judge is not None and seen is not None and memory is not None
+        ruled = Rules(self._matcher, state, groups, frame, grid, flat).apply(to, decided)
         if self.judge is not None and seen is not None and memory is not None:
             temperature = self._settings.temperature
             ruled, memory = decide(

@@ -46,9 +46,14 @@ class Rules:
     grid: Grid
     image: Image
 
-    def apply(self, to: Carried) -> Ruled:
+    def apply(self, to: Carried, everything: bool = True) -> Ruled:
         """Where points are that motion takes somewhere; those that do not join their layer leave
         it.
+
+        Args:
+            to: where it takes them.
+            everything: whether `Ruled.kept` is to be known of points, too, which are where their
+                layer leads whatever their descriptors say.
         """
         state, frame, grid, settings = self.state, self.frame, self.grid, self.matcher.settings
         device = state.places.device
@@ -56,7 +61,9 @@ class Rules:
         known = on_layer | state.visible.cpu().numpy()
         height, width = grid.size
         left = ((to.places < -0.5) | (to.places >= [width - 0.5, height - 0.5])).any(1) & known
-        places, stays = self._compare(to.places, on_layer | (to.doubt <= 1), known)
+        fits = on_layer & (to.misfit <= FITS)
+        sought = np.full(len(fits), True) if everything else ~fits
+        places, stays = self._compare(to.places, on_layer | (to.doubt <= 1), known, sought)
         kept = stays.cpu().numpy() | left
         led = kept | on_layer
         positions = np.where(led[:, None], to.places, grid.to_pixels(places).cpu().numpy())
@@ -67,7 +74,7 @@ class Rules:
         if settings.registration:
             reach = np.where(on_layer, LED, np.where(led, NEAR, FAR))
             registered = self._register(~left, on_layer, reach, positions, doubt)
-        hidden = on_layer & ~kept & ~registered & (to.misfit > FITS)
+        hidden = on_layer & ~kept & ~registered & ~fits
         refused = hidden & (state.layer == NONE)  # a point does not join where it looks otherwise
         to.layer[refused] = NONE
         hidden &= ~refused
@@ -82,9 +89,12 @@ class Rules:
         confidence[torch.from_numpy(left).to(device)] = 0
         return Ruled(positions, confidence, kept, registered, doubt)
 
-    def _compare(self, moved: Floats, trusted: Bools, known: Bools) -> tuple[Tensor, Tensor]:
+    def _compare(
+        self, moved: Floats, trusted: Bools, known: Bools, sought: Bools
+    ) -> tuple[Tensor, Tensor]:
         """Places (N, 2) in cells: those to which trusted motion leads where descriptors agree, else
-        those that they find; and (N,) bool, which are of the motion.
+        those that they find; and (N,) bool, which are of the motion. Those that are not sought are
+        where it leads, and not of it.
         """
         state, grid, settings = self.state, self.grid, self.matcher.settings
         device = state.places.device
@@ -93,11 +103,12 @@ class Rules:
         if settings.search:
             around = torch.where(torch.from_numpy(known).to(device)[:, None], cells, torch.nan)
         stay = torch.where(torch.from_numpy(trusted).to(device)[:, None], cells, torch.nan)
-        places, stays = torch.empty_like(cells), torch.zeros_like(state.visible)
-        for source, chosen, asked in self.groups:
-            rows = torch.from_numpy(chosen).to(device)
+        places, stays = cells.clone(), torch.zeros_like(state.visible)
+        for source, group, asked in self.groups:
+            chosen = sought[group]
+            rows = torch.from_numpy(group[chosen]).to(device)
             if settings.readout == 'field':
-                start = grid.to_cells(torch.from_numpy(asked).to(device))
+                start = grid.to_cells(torch.from_numpy(asked[chosen]).to(device))
                 places[rows] = self.matcher.field(start, self.frame, source.maps)
             else:
                 places[rows], stays[rows] = self.matcher.stay_or_find(
