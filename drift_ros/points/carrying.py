@@ -106,8 +106,12 @@ def _try(
     """Paths of points in the new image, numbers of the layers, and how the image differs there."""
     visible, numbers = state.visible.cpu().numpy(), list(layers.motions)
     before = [state.path(number) for number in numbers]
-    motions = layers.motions.values()
-    moved = [transform(m, path.places) for m, path in zip(motions, before, strict=True)]
+    # no farther than one image beyond this one, as the points
+    size = np.array(field.size[::-1], np.float32)
+    moved = [
+        transform(motion, path.places).clip(-size, 2 * size)
+        for motion, path in zip(layers.motions.values(), before, strict=True)
+    ]
     errors = [misfit(state.patches, image, places) for places in moved]
     own = np.where(visible, misfit(state.patches, image, flowing), np.inf)
     told = np.minimum(np.min(errors, axis=0), own) <= ALIKE

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
+import torch
 from clips import make_tracker
 from moving_planes import camera, scene
 from neighbours import Neighbours
 
-from drift_ros.points import PointTracker
+from drift_ros.points import PointTracker, carrying
+from drift_ros.points.layers import follow as follow_layers
+from drift_ros.points.matching import Vectors
+from drift_ros.points.motion import Motion
 from drift_ros.points.planes import transform
+from drift_ros.points.registration import flatten, patches
+from drift_ros.points.states import Path, State
+from drift_ros.settings import PointSettings
 from drift_ros.structures import Frame, TrackedPoints, TrackingResult
 
 OUTSIDE = np.float32([[40, 40], [280, 210], [60.5, 200.25], [260, 40]])
@@ -50,3 +60,33 @@ def test_covered_points_go_on_with_their_object_and_are_seen_again() -> None:
     np.testing.assert_allclose(found[10].positions[hidden], truth[hidden], atol=0.5)
     assert found[13].visible[hidden].all()
     np.testing.assert_allclose(found[13].positions, INSIDE + 13 * speed, atol=0.3)
+
+
+def test_a_layer_takes_no_point_farther_than_one_image_beyond() -> None:
+    images, size = scene(3, (-2.5, 1.0)), np.array([320, 240])
+    queries = np.concatenate([OUTSIDE, INSIDE]).astype(np.float32)
+    field = Motion().between(images[0], images[1])
+    assert field is not None
+    layers = follow_layers(None, field)
+    far = np.float32([[-319, 0], [639, 239], [1, 479], [0, -239]] * 2)
+    state = State(
+        ids=np.arange(8),
+        born=np.zeros(8, int),
+        places=torch.zeros(8, 2),
+        positions=queries,
+        image=images[1],
+        visible=torch.ones(8, dtype=torch.bool),
+        vectors=Vectors((), ()),
+        layer=np.zeros(8, int),
+        patches=patches(flatten(images[0]), queries),
+        paths={0: Path(far, np.zeros(8, np.float32))},
+        layers=layers,
+    )
+    zoom = np.diag([9.0, 9.0, 1.0])
+    step = replace(layers, motions={0: zoom})
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(carrying, 'follow', lambda before, flow: step)
+        found = carrying.carry(state, field, PointSettings(), flatten(images[2]))
+    places = found.paths[0].places
+    assert ((places >= -size) & (places <= 2 * size)).all()
+    assert (np.abs(places) == np.abs(np.where(far < 0, -size, 2 * size))).any(1).all()
