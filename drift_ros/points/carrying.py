@@ -88,7 +88,8 @@ def carry(state: State, field: Field | None, settings: PointSettings, image: Ima
     layers = follow(state.layers, field)
     if not layers.motions:
         return Carried(layers, none, {}, flowing, doubt, far)
-    paths, numbers, errors = _try(state, layers, field, flowing, doubt, image)
+    numbers = list(layers.motions)
+    paths, errors = _try(state, layers, field, flowing, doubt, image)
     each = [paths[n] for n in numbers]
     best = np.argmin([path.misfit for path in each], axis=0), np.arange(count)
     layer = np.array(numbers)[best[0]]
@@ -102,10 +103,12 @@ def carry(state: State, field: Field | None, settings: PointSettings, image: Ima
 
 def _try(
     state: State, layers: Layers, field: Field, flowing: Floats, doubt: Floats, image: Image
-) -> tuple[dict[int, Path], list[int], list[Floats]]:
-    """Paths of points in the new image, numbers of the layers, and how the image differs there."""
-    visible, numbers = state.visible.cpu().numpy(), list(layers.motions)
-    before = [state.path(number) for number in numbers]
+) -> tuple[dict[int, Path], list[Floats]]:
+    """Paths of points in the new image, and, layer by layer, by how many grey levels (N,) the image
+    differs there.
+    """
+    visible = state.visible.cpu().numpy()
+    before = [state.path(number) for number in layers.motions]
     # no farther than one image beyond this one, as the points
     size = np.array(field.size[::-1], np.float32)
     moved = [
@@ -114,18 +117,18 @@ def _try(
     ]
     errors = [misfit(state.patches, image, places) for places in moved]
     own = np.where(visible, misfit(state.patches, image, flowing), np.inf)
-    told = np.minimum(np.min(errors, axis=0), own) <= ALIKE
+    seen = np.minimum(np.min(errors, axis=0), own) <= ALIKE
     sure = visible & (doubt <= 1)
     paths = {}
-    for number, path, places, error in zip(numbers, before, moved, errors, strict=True):
+    for number, path, places, error in zip(layers.motions, before, moved, errors, strict=True):
         apart = np.linalg.norm(places - field.move(path.places)[0], axis=1)
         cost = error + PER_PIXEL * np.where(sure, np.minimum(apart, CAP), 0)
-        paths[number] = Path(places, _mean(path.misfit, cost, told))
-    paths[NONE] = Path(flowing, _mean(state.path(NONE).misfit, own, told & visible))
-    return paths, numbers, errors
+        paths[number] = Path(places, _mean(path.misfit, cost, seen))
+    paths[NONE] = Path(flowing, _mean(state.path(NONE).misfit, own, seen & visible))
+    return paths, errors
 
 
-def _mean(before: Floats, now: NDArray[np.floating], told: Bools) -> Floats:
-    """(N,) with what is new, where it says something."""
+def _mean(before: Floats, now: NDArray[np.floating], seen: Bools) -> Floats:
+    """(N,) with the newest difference, of points that are seen at one of their places."""
     new = before + NEWEST * (np.minimum(now, MOST) - before)
-    return np.asarray(np.where(told, new, before), np.float32)
+    return np.asarray(np.where(seen, new, before), np.float32)

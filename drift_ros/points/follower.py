@@ -241,12 +241,13 @@ class PointFollower:
         to = carry(state, field, self._settings, flat)
         groups = list(self._groups(state))
         memory = state.memory
-        decided = self.judge is not None and seen is not None and memory is not None
-        ruled = Rules(self._matcher, state, groups, frame, grid, flat).apply(to, decided)
-        if self.judge is not None and seen is not None and memory is not None:
+        judge = self.judge if seen is not None and memory is not None else None
+        rules = Rules(self._matcher, state, groups, frame, grid, flat)
+        ruled = rules.apply(to, everything=judge is not None)
+        if judge is not None and seen is not None:
             temperature = self._settings.temperature
             ruled, memory = decide(
-                self.judge, state, to, field, ruled, frame, grid, seen, temperature, flat
+                judge, state, to, field, ruled, frame, grid, seen, temperature, flat
             )
         # motion goes on for points that left the image; no farther than one image beyond it
         size = np.array(grid.size[::-1], np.float32)

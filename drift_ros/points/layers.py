@@ -2,7 +2,7 @@
 keeps to a part of a pixel where few have any texture, and goes on behind what hides them.
 
 Places with texture, the anchors, are sought in every image as they once looked, so small errors do
-not add up, and what moves nearly alike is told apart after some images.
+not add up, and what moves nearly alike is separated after some images.
 """
 
 from __future__ import annotations
