@@ -44,7 +44,7 @@ from drift_ros.points import PointTracker
 from drift_ros.prompts import create_segmenter
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.runs.atomic import make_folder, write_text
-from drift_ros.structures import Frame
+from drift_ros.structures import FailedFrames, Frame
 from drift_ros.synthetic import SceneSettings
 from drift_ros.synthetic import create as create_scene
 from drift_ros.tracking import Tracker
@@ -246,9 +246,12 @@ def _cost(device: str) -> str:
         first = frame.index == 0
         for (count, how), tracker in trackers.items():
             shown = Frame(frame.image, frame.stamp, index=frame.index)
+            asked = places[:count] if first and count else None
             started = process_time()
-            tracker.step(shown, places[:count] if first and count else None, prompts * first)
+            found = tracker.step(shown, asked, prompts * first)
             seconds[count, how].append(process_time() - started)
+            if failed := [each for each in found if isinstance(each, FailedFrames)]:
+                raise failed[0].error
     medians = {key: float(np.median(each[WARM:])) for key, each in seconds.items()}
     alone = next(time for (count, _), time in medians.items() if not count)
     rows = [

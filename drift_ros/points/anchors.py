@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_ros.points import registration
 from drift_ros.points.motion import Field
 from drift_ros.points.planes import Matrix, transform
-from drift_ros.points.registration import Image, register
+from drift_ros.points.registration import Image, way_back
 
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -21,10 +22,9 @@ NONE = -1
 SIDE = 480  # px of the short side of an image that these are for; others in proportion:
 SPACING = 16  # between places where anchors may be
 REACH = 16.0  # px of the flow from where an anchor is expected, beyond which it is not found
-RETURN = (
-    0.7  # px of the flow from its place beyond which one that is sought there and back is not it
-)
 WINDOW = 15  # px of the flow of a side of the patches that are compared
+BACK = 11  # likewise of what is sought on the way back,
+RETURN = 0.7  # px of the flow from its place beyond which that has found something else
 MOST = 900  # that are chosen in an image
 IMAGES = 4  # at most, in which those that are followed were chosen
 BARE = 0.4  # share of the places with texture without an anchor, from which on more are chosen
@@ -117,8 +117,9 @@ def seek(anchors: Anchors, guesses: Floats, image: Image, field: Field) -> tuple
     for index, origin in enumerate(anchors.origins):
         rows = np.flatnonzero(anchors.origin == index)
         start, near = (field.small(each[rows]) for each in (anchors.places, guesses))
-        at, back = register(origin.image, image, start, near, np.full(len(rows), reach), WINDOW)
-        good = back <= RETURN
+        at, good = registration.seek(origin.image, image, start, near, WINDOW)
+        good &= np.linalg.norm(at - near, axis=1) <= reach
+        good &= way_back(origin.image, image, start, at, BACK) <= RETURN
         now[rows[good]] = field.whole(at[good])
         found[rows[good]] = True
     return now, found

@@ -23,6 +23,7 @@ Bools = NDArray[np.bool_]
 
 # In grey levels of images without light and shade, by which they differ on the mean:
 ALIKE = 20.0  # places that differ by less may be the same
+FITS = 14.0  # where a layer leads that differs by no more, the point is
 MOST = 40.0  # differences that are larger count as this
 BETTER = 2.0  # the flow must be so much better than any layer
 PER_PIXEL = 1.0  # for each px that a layer leads away from the flow, CAP of them at most
@@ -53,6 +54,11 @@ class Carried:
     doubt: Floats
     misfit: Floats
 
+    @property
+    def fits(self) -> Bools:
+        """(N,) whether the image looks like the query where the layer of a point leads."""
+        return (self.layer != NONE) & (self.misfit <= FITS)
+
     def pulled(self, positions: Floats, exact: Bools) -> dict[int, Path]:
         """Paths of points, which were found exactly (N,) at positions (N, 2): so parts that are no
         planes are followed, too.
@@ -78,9 +84,8 @@ def carry(state: State, field: Field | None, settings: PointSettings, image: Ima
     visible, count = state.visible.cpu().numpy(), len(state.ids)
     flowing, trip = state.positions, np.full(count, np.inf, np.float32)
     if field is not None:
-        moved, back = field.move(flowing)
-        flowing = np.where(visible[:, None], moved, flowing)
-        trip = np.where(visible, back, trip)
+        flowing = np.where(visible[:, None], field.move(flowing), flowing)
+        trip[visible] = field.trip(state.positions[visible], flowing[visible])
     doubt = np.asarray(trip / settings.trip, np.float32)
     none, far = np.full(count, NONE), np.full(count, np.inf, np.float32)
     if field is None or settings.motion != 'layers':
@@ -121,7 +126,7 @@ def _try(
     sure = visible & (doubt <= 1)
     paths = {}
     for number, path, places, error in zip(layers.motions, before, moved, errors, strict=True):
-        apart = np.linalg.norm(places - field.move(path.places)[0], axis=1)
+        apart = np.linalg.norm(places - field.move(path.places), axis=1)
         cost = error + PER_PIXEL * np.where(sure, np.minimum(apart, CAP), 0)
         paths[number] = Path(places, _mean(path.misfit, cost, seen))
     paths[NONE] = Path(flowing, _mean(state.path(NONE).misfit, own, seen & visible))

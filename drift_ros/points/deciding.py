@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from drift_ros.points.carrying import Carried
@@ -16,6 +17,8 @@ from drift_ros.points.matching import FrameMaps, soft_peak
 from drift_ros.points.motion import Field
 from drift_ros.points.registration import Image, misfit
 from drift_ros.points.states import Ruled, State
+
+Floats = NDArray[np.float32]
 
 WEIGHTS = 2**22  # that are held at a time
 BEST = 2  # cells around the best one of which its place is the mean
@@ -34,7 +37,8 @@ def decide(
     temperature: float,
     image: Image,
 ) -> tuple[Ruled, Memory]:
-    """Where the network has points; those that are off their layer leave it.
+    """Where the network has points; those that are off their layer leave it. Points where their
+    layer leads and fits are there, as the rules say.
 
     Args:
         judge: the network.
@@ -50,32 +54,20 @@ def decide(
     """
     assert state.memory is not None
     device = state.places.device
-    flowing, texture = state.positions, np.zeros(len(state.ids), np.float32)
-    if field is not None:
-        flowing, texture = field.move(state.positions)[0], field.texture(to.places)
-    known = np.stack(
-        [
-            to.layer != NONE,
-            np.log10(np.maximum(texture, 1e-7)) / 4 + 1,
-            ruled.confidence.cpu().numpy(),
-            ruled.kept,
-            ruled.exact,
-            np.minimum(ruled.doubt, 4) / 4,
-        ],
-        1,
-    )
-    given = [ruled.positions, to.places, flowing, state.positions, known]
-    each = [torch.from_numpy(np.asarray(x, np.float32)).to(device) for x in given]
-    parts = []
+    given = [ruled.positions, to.places, _flowing(state, field), state.positions]
+    each = [torch.from_numpy(x).to(device) for x in (*given, _known(to, field, ruled))]
+    fitting = torch.from_numpy(np.flatnonzero(to.fits)).to(device)
+    asked = torch.from_numpy(np.flatnonzero(~to.fits)).to(device)
+    at, _, _, before, _ = (x[fitting] for x in each)
+    parts = [judge.agree(state.memory[fitting], seen, before, at)]
     step = max(1, WEIGHTS // math.prod(frame.shape))
-    for start in range(0, len(state.ids), step):
-        rows = slice(start, start + step)
+    for rows in asked.split(step) if len(asked) else ():
         memory = state.memory[rows]
         at, moved, flow, before, facts = (x[rows] for x in each)
         found = frame.cosines(state.vectors[rows])
         best = grid.to_pixels(soft_peak(found / temperature, BEST))
         speed = 2 * before - memory.before
-        own = state.patches[rows]
+        own = state.patches[rows.cpu().numpy()]
         parts.append(
             judge.judge(
                 memory,
@@ -87,14 +79,34 @@ def decide(
                 facts,
             )
         )
-    where = torch.cat([positions for positions, _ in parts])
-    memory = Memory.concatenate([memory for _, memory in parts])
+    order = torch.cat([fitting, asked]).argsort()
+    where = torch.cat([positions for positions, _ in parts])[order]
+    memory = Memory.concatenate([memory for _, memory in parts])[order]
     inside = ((where >= -0.5) & (where < seen.size - 0.5)).all(1)
     confidence = memory.confidence * inside
     exact = (memory.sure & (confidence >= 0.5)).cpu().numpy()
     positions = where.cpu().numpy()
     to.layer[exact & (np.linalg.norm(positions - to.places, axis=1) > OFF)] = NONE
     return Ruled(positions, confidence, ruled.kept, exact, ruled.doubt), memory
+
+
+def _flowing(state: State, field: Field | None) -> Floats:
+    """(N, 2) px where the flow leads."""
+    return state.positions if field is None else field.move(state.positions)
+
+
+def _known(to: Carried, field: Field | None, ruled: Ruled) -> Floats:
+    """(N, `KNOWN`) facts."""
+    texture = np.zeros(len(to.layer)) if field is None else field.texture(to.places)
+    facts = [
+        to.layer != NONE,
+        np.log10(np.maximum(texture, 1e-7)) / 4 + 1,
+        ruled.confidence.cpu().numpy(),
+        ruled.kept,
+        ruled.exact,
+        np.minimum(ruled.doubt, 4) / 4,
+    ]
+    return np.stack(facts, 1).astype(np.float32)
 
 
 def _misfits(own: Image, image: Image, places: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from drift_ros.points.judging import Judge, Seen
 from drift_ros.points.layers import NONE
 from drift_ros.points.matching import FrameMaps, Matcher
 from drift_ros.points.motion import Motion
-from drift_ros.points.registration import flatten, patches
+from drift_ros.points.registration import Image, flatten, patches
 from drift_ros.points.ruling import Rules
 from drift_ros.points.states import Found, Group, Queries, Source, State
 from drift_ros.settings import PointSettings
@@ -190,6 +190,9 @@ class PointFollower:
             return None
         return self.judge.look(entry.frame.image, frame.keys[0].device)
 
+    def _small(self, entry: BufferedFrame) -> Image | None:
+        return None if self._motion is None else self._motion.small(entry.frame.image)
+
     def _begin(
         self,
         queries: Queries,
@@ -214,7 +217,7 @@ class PointFollower:
             born,
             places,
             queries.positions,
-            entry.frame.image,
+            self._small(entry),
             visible,
             frame.sample(places),
             np.full(count, NONE),
@@ -234,16 +237,16 @@ class PointFollower:
     ) -> Found:
         """Points of earlier frames."""
         device = state.places.device
-        field = None
-        if self._motion is not None:
-            field = self._motion.between(state.image, entry.frame.image)
+        field, small = None, self._small(entry)
+        if self._motion is not None and state.small is not None and small is not None:
+            field = self._motion.between(state.small, small, grid.size)
         flat = flatten(entry.frame.image)
         to = carry(state, field, self._settings, flat)
         groups = list(self._groups(state))
         memory = state.memory
         judge = self.judge if seen is not None and memory is not None else None
         rules = Rules(self._matcher, state, groups, frame, grid, flat)
-        ruled = rules.apply(to, everything=judge is not None)
+        ruled = rules.apply(to)
         if judge is not None and seen is not None:
             temperature = self._settings.temperature
             ruled, memory = decide(
@@ -261,7 +264,7 @@ class PointFollower:
             state,
             places=places,
             positions=positions,
-            image=entry.frame.image,
+            small=small,
             visible=visible,
             vectors=vectors,
             layer=to.layer,

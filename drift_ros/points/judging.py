@@ -5,7 +5,7 @@ rendered tracks.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import cv2
@@ -140,7 +140,7 @@ class Judge:
         self.network.to(device)
         whole = torch.tensor([width, height], device=device)
         part = torch.tensor([image.shape[1], image.shape[0]], device=device)
-        shown = torch.from_numpy(np.ascontiguousarray(image)).to(device).permute(2, 0, 1).float()
+        shown = torch.from_numpy(np.ascontiguousarray(image)).to(device)
         return Seen(self.network.maps(shown), part / whole, whole)
 
     def begin(self, seen: Seen, positions: Tensor, ids: Tensor) -> Memory:
@@ -203,6 +203,15 @@ class Judge:
         judged = torch.cat([verdict.near[rows, best], verdict.seen[rows, best]], 1).sigmoid()
         return self.go_on(memory, seen, before, places, positions, judged)
 
+    def agree(
+        self, memory: Memory, seen: Seen, before: Tensor, positions: Tensor
+    ) -> tuple[Tensor, Memory]:
+        """Remember points that are seen for sure at positions (N, 2) px without being judged, and
+        were at `before` (N, 2) px.
+        """
+        judged = torch.ones_like(memory.judged)
+        return positions, self.remember(memory, seen, before, positions, judged)
+
     def answer(self, ids: Tensor, seen: Seen, *shown: Tensor) -> Verdict:
         """What the network says."""
         verdict: Verdict = self.network(seen.maps, *shown)
@@ -217,17 +226,20 @@ class Judge:
         positions: Tensor,
         judged: Tensor,
     ) -> tuple[Tensor, Memory]:
-        """Remember the verdict (N, 10) on positions (N, 2)."""
+        """Take over the verdict (N, 10) on positions (N, 2), which were chosen among places."""
+        return positions, self.remember(memory, seen, before, positions, judged)
+
+    def remember(
+        self, memory: Memory, seen: Seen, before: Tensor, positions: Tensor, judged: Tensor
+    ) -> Memory:
+        """What is known after an image in which points are at positions (N, 2)."""
         found = Memory(memory.ids, memory.looks, before, judged, memory.unseen + 1, memory.age + 1)
         looks = self.network.looks(seen.maps, seen.scaled(positions))
         newest = torch.where(found.sure[:, None, None, None], looks, memory.looks[:, 1])
-        return positions, Memory(
-            memory.ids,
-            torch.stack([memory.looks[:, 0], newest], 1),
-            before,
-            judged,
-            torch.where(found.sure, 0.0, found.unseen),
-            found.age,
+        return replace(
+            found,
+            looks=torch.stack([memory.looks[:, 0], newest], 1),
+            unseen=torch.where(found.sure, 0.0, found.unseen),
         )
 
 

@@ -76,11 +76,11 @@ def _expect(
     """How layers move if they move as the flow of their anchors, and (M, 2) px where anchors are
     then; those without a layer go with the flow.
     """
-    flow, trip = field.move(anchors.now)
+    flow = field.move(anchors.now)
     expected, guesses = {}, flow.copy()
     for number in layers:
         mine = anchors.layer == number
-        members = mine & anchors.found & (trip <= near)
+        members = mine & anchors.found
         if members.sum() >= OLD:
             motion, _ = fit(np.eye(3), anchors.now[members], flow[members], near, field.size)
             expected[number] = motion

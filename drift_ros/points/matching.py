@@ -20,6 +20,7 @@ from drift_ros.errors import SettingsError
 from drift_ros.settings import PointSettings
 
 CHUNK = 2**18  # weights that are held at a time; so many fit into the cache of a CPU
+SMALL = 1e-24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,7 +133,7 @@ class Matcher:
         keys = tuple(descriptors.keys[i][0].float() for i in chosen)
         plain = descriptors.keys is descriptors.queries
         if plain or self.settings.compare == 'keys':
-            keys = tuple(functional.normalize(each.nan_to_num(), dim=0) for each in keys)
+            keys = tuple(_unit(each.nan_to_num()) for each in keys)
             scales = (1 / self.settings.temperature,) * len(keys)
             return FrameMaps(keys, keys, scales, descriptors.grid, descriptors.stride, True)
         queries = tuple(descriptors.queries[i][0].float() for i in chosen)
@@ -344,6 +345,11 @@ def near(around: Tensor, shape: tuple[int, int], radius: int) -> Tensor:
     everywhere = around.isnan().any(1)[:, None]
     near_x, near_y = (x.abs() <= radius) | everywhere, (y.abs() <= radius) | everywhere
     return near_y[:, :, None] & near_x[:, None, :]
+
+
+def _unit(each: Tensor) -> Tensor:
+    """A map (C, h, w) whose cells have length 1, or 0."""
+    return each * each.square().sum(0).clamp(min=SMALL).rsqrt()
 
 
 def _lerp(

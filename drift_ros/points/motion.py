@@ -8,7 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_ros.points.interpolation import interpolated
+from drift_ros.points.registration import way_back
 from drift_ros.tracking.optical_flow import LEAST, dis, one_thread, small_grey
+
+WINDOW = 7  # px of the flow of a side of the patches whose way back is sought
 
 Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]
@@ -17,8 +21,7 @@ Image = NDArray[np.uint8]
 class Motion:
     """Takes points from one image of a stream to the next.
 
-    The flow is DIS (Kroeger et al. 2016) as OpenCV has it, there and back. The way there is
-    computed down to every pixel; for the way back, which only confirms it, every second one does.
+    The flow is DIS (Kroeger et al. 2016) as OpenCV has it, down to every pixel.
 
     Args:
         side: short side in px to which larger images are brought for the flow.
@@ -26,21 +29,20 @@ class Motion:
 
     def __init__(self, side: int = 240) -> None:
         self._side = side
-        self._forth = dis(finest=0, steps=6, stride=6, smoothing=2)
-        self._back = dis(finest=1, steps=8, stride=4, smoothing=1)
+        self._flow = dis(finest=0, steps=6, stride=6, smoothing=2)
 
-    def between(self, before: Image, now: Image) -> Field | None:
-        """The flow from an image (H, W, 3) uint8 RGB to the next, of the same size; None of images
-        that are too small for it.
+    def small(self, image: Image) -> Image:
+        """(h, w) grey levels of an image (H, W, 3) uint8 RGB, at the size of the flow."""
+        return small_grey(image, self._side)
+
+    def between(self, before: Image, now: Image, size: tuple[int, int]) -> Field | None:
+        """The flow from a small image (h, w) to the next, of images (H, W); None of those that are
+        too small for it.
         """
-        height, width = now.shape[:2]
-        if min(height, width) < LEAST:
+        if min(size) < LEAST:
             return None
-        small = [small_grey(image, self._side) for image in (before, now)]
         with one_thread():
-            forth = self._forth.calc(small[0], small[1], None)
-            back = self._back.calc(small[1], small[0], None)
-        return Field(forth, back, small[0], small[1], (height, width))
+            return Field(self._flow.calc(before, now, None), before, now, size)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,14 +50,12 @@ class Field:
     """Flow from an image to the next.
 
     Attributes:
-        forth: (h, w, 2) flow there.
-        back: (h, w, 2) flow back.
+        flow: (h, w, 2).
         before, now: (h, w) grey levels of the earlier and the later image.
         size: (H, W) of the images in px.
     """
 
-    forth: Floats
-    back: Floats
+    flow: Floats
     before: Image
     now: Image
     size: tuple[int, int]
@@ -73,22 +73,21 @@ class Field:
         """Positions (N, 2) in px of the flow, in px of the images."""
         return np.asarray((positions + 0.5) * self._ratio - 0.5, np.float32)
 
-    def move(self, positions: Floats) -> tuple[Floats, Floats]:
-        """Follow the flow.
-
-        Args:
-            positions: (N, 2) (x, y) in px of the earlier image.
-
-        Returns:
-            (N, 2) positions in the next image, and (N,) how far from the start the flow back from
-            there leads, in px; infinite for what leaves the image.
-        """
+    def move(self, positions: Floats) -> Floats:
+        """(N, 2) where the flow leads from positions (N, 2) (x, y) in px of the earlier image."""
         start = self.small(positions)
-        end: Floats = np.asarray(start + at(self.forth, start), np.float32)
-        trip = np.linalg.norm((end + at(self.back, end) - start) * self._ratio, axis=1)
-        found = self.whole(end)
-        inside = ((found >= -0.5) & (found < np.array(self.size[::-1]) - 0.5)).all(1)
-        return found, np.asarray(np.where(inside, trip, np.inf), np.float32)
+        return self.whole(start + at(self.flow, start))
+
+    def trip(self, positions: Floats, moved: Floats) -> Floats:
+        """(N,) how far from positions (N, 2) in px the small patches end that lie where these moved
+        to (N, 2), sought in the earlier image; infinite for what leaves the image or has no
+        texture.
+        """
+        start, end = self.small(positions), self.small(moved)
+        ratio = float(self._ratio.mean())
+        trip = ratio * way_back(self.before, self.now, start, end, WINDOW)
+        inside = ((moved >= -0.5) & (moved < np.array(self.size[::-1]) - 0.5)).all(1)
+        return np.asarray(np.where(inside, trip, np.inf), np.float32)
 
     def texture(self, positions: Floats) -> Floats:
         """(N,) smaller eigenvalue of the structure of the earlier image at places (N, 2)."""
@@ -100,10 +99,5 @@ class Field:
 
 def at(flow: Floats, positions: Floats) -> Floats:
     """(N, 2) flow (H, W, 2) at positions in px, interpolated; beyond the image that of its edge."""
-    if not len(positions):
-        return np.zeros((0, 2), np.float32)
     x, y = np.ascontiguousarray(positions.T, np.float32)
-    found = cv2.remap(
-        flow, x[:, None], y[:, None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(found[:, 0], np.float32)
+    return np.asarray(interpolated(flow, x[:, None], y[:, None])[:, 0], np.float32)

@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from drift_ros.points.interpolation import interpolated
+
 Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]
 
@@ -21,12 +23,14 @@ def flatten(image: Image) -> Image:
     """Grey levels (H, W) of an image (H, W, 3) uint8 RGB, or (H, W), without light and shade: less
     their mean around each pixel, over their standard deviation there.
     """
-    single = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    grey = np.asarray(single, np.float32)
+    grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     size = (AROUND, AROUND)
-    mean = cv2.blur(grey, size)
-    variance = cv2.max(cv2.sqrBoxFilter(grey, cv2.CV_32F, size) - mean * mean, 0)
-    flat = cv2.divide(grey - mean, cv2.sqrt(variance + NOISE**2), scale=CONTRAST)
+    mean = cv2.boxFilter(grey, cv2.CV_32F, size)
+    variance = cv2.sqrBoxFilter(grey, cv2.CV_32F, size)
+    variance -= mean * mean
+    deviation = cv2.sqrt(cv2.max(variance, 0) + NOISE**2)
+    apart = cv2.subtract(grey, mean, dtype=cv2.CV_32F)
+    flat = cv2.divide(apart, deviation, scale=CONTRAST)
     return np.asarray(cv2.add(flat, 128.0, dtype=cv2.CV_8U), np.uint8)
 
 
@@ -52,26 +56,31 @@ def register(
         (N, 2) where they are, and (N,) how far from the places the way back from there ends, in px;
         infinite for what was not found.
     """
-    if not len(places):
-        return guesses, np.zeros(0, np.float32)
-    found, forth = _seek(before, now, places, guesses, window)
-    back, again = _seek(now, before, found, places + found - guesses, window)
+    found, forth = seek(before, now, places, guesses, window)
+    back, again = seek(now, before, found, places + found - guesses, window)
     good = forth & again & (np.linalg.norm(found - guesses, axis=1) <= reach)
     trip = np.linalg.norm(back - places, axis=1)
     return found, np.asarray(np.where(good, trip, np.inf), np.float32)
 
 
+def way_back(before: Image, now: Image, places: Floats, found: Floats, window: int) -> Floats:
+    """(N,) how far in px from places of one image patches end that are found in another, if they
+    are sought from there on; infinite for what has no texture.
+
+    It confirms what was found for less time than seeking it again would take.
+    """
+    back, again = seek(now, before, found, places, window, halvings=0)
+    return np.asarray(np.where(again, np.linalg.norm(back - places, axis=1), np.inf), np.float32)
+
+
 def patches(image: Image, places: Floats) -> Image:
     """(N, 21, 21) of an image (H, W) around places (N, 2) in px; beyond it that of its edge."""
-    if not len(places):
-        return np.zeros((0, WINDOW, WINDOW), np.uint8)
     side = np.arange(WINDOW, dtype=np.float32) - WINDOW // 2
     at = np.empty((2, len(places), WINDOW, WINDOW), np.float32)
     at[0] = places[:, 0, None, None] + side
     at[1] = places[:, 1, None, None] + side[:, None]
-    x, y = at.reshape(2, -1, WINDOW)
-    found = cv2.remap(image, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(found.reshape(-1, WINDOW, WINDOW), np.uint8)
+    found = interpolated(image, *at.reshape(2, -1, WINDOW))
+    return found.reshape(-1, WINDOW, WINDOW)
 
 
 def misfit(own: Image, image: Image, places: Floats) -> Floats:
@@ -82,16 +91,26 @@ def misfit(own: Image, image: Image, places: Floats) -> Floats:
     return np.asarray(apart.reshape(len(own), WINDOW**2).mean(1), np.float32)
 
 
-def _seek(
-    before: Image, now: Image, places: Floats, guesses: Floats, window: int
+def seek(
+    before: Image,
+    now: Image,
+    places: Floats,
+    guesses: Floats,
+    window: int,
+    halvings: int = HALVINGS,
 ) -> tuple[Floats, NDArray[np.bool_]]:
+    """(N, 2) where patches around places of one image are in another, sought from guesses on, and
+    (N,) whether they were found; see `register`.
+    """
+    if not len(places):
+        return guesses, np.zeros(0, bool)
     found, status, _ = cv2.calcOpticalFlowPyrLK(
         before,
         now,
         places.reshape(-1, 1, 2),
         np.array(guesses, np.float32).reshape(-1, 1, 2),
         winSize=(window, window),
-        maxLevel=HALVINGS,
+        maxLevel=halvings,
         criteria=STOP,
         flags=cv2.OPTFLOW_USE_INITIAL_FLOW,
     )

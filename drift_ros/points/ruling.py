@@ -22,7 +22,6 @@ Bools = NDArray[np.bool_]
 
 LED, NEAR, FAR = 8.0, 6.0, 24.0  # px that registration moves points by: of a layer, flow, or look
 RETURN = 0.7  # px from its start beyond which a patch that is sought there and back is another one
-FITS = 14.0  # grey levels by which the image may differ where a layer leads, to be the same place
 MOVED, BETTER = 1.0, 0.8  # px from there, where the image must differ by so much less
 
 
@@ -46,14 +45,9 @@ class Rules:
     grid: Grid
     image: Image
 
-    def apply(self, to: Carried, everything: bool = True) -> Ruled:
+    def apply(self, to: Carried) -> Ruled:
         """Where points are that motion takes somewhere; those that do not join their layer leave
-        it.
-
-        Args:
-            to: where it takes them.
-            everything: whether `Ruled.kept` is to be known of points, too, which are where their
-                layer leads whatever their descriptors say.
+        it. Points where their layer leads and fits are there, and neither compared nor registered.
         """
         state, frame, grid, settings = self.state, self.frame, self.grid, self.matcher.settings
         device = state.places.device
@@ -61,9 +55,8 @@ class Rules:
         known = on_layer | state.visible.cpu().numpy()
         height, width = grid.size
         left = ((to.places < -0.5) | (to.places >= [width - 0.5, height - 0.5])).any(1) & known
-        fits = on_layer & (to.misfit <= FITS)
-        sought = np.full(len(fits), True) if everything else ~fits
-        places, stays = self._compare(to.places, on_layer | (to.doubt <= 1), known, sought)
+        fits = to.fits
+        places, stays = self._compare(to.places, on_layer | (to.doubt <= 1), known, ~fits)
         kept = stays.cpu().numpy() | left
         led = kept | on_layer
         positions = np.where(led[:, None], to.places, grid.to_pixels(places).cpu().numpy())
@@ -73,7 +66,7 @@ class Rules:
         registered = np.zeros(len(kept), bool)
         if settings.registration:
             reach = np.where(on_layer, LED, np.where(led, NEAR, FAR))
-            registered = self._register(~left, on_layer, reach, positions, doubt)
+            registered = self._register(~left & ~fits, on_layer, reach, positions, doubt)
         hidden = on_layer & ~kept & ~registered & ~fits
         refused = hidden & (state.layer == NONE)  # a point does not join where it looks otherwise
         to.layer[refused] = NONE

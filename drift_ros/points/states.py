@@ -85,7 +85,7 @@ class State:
         born: (N,) number of the frame of each query.
         places: (N, 2) in cells.
         positions: (N, 2) float32 in px.
-        image: of the frame.
+        small: (h, w) the image of the frame at the size of the flow; None without flow.
         visible: (N,) bool.
         vectors: what is sought.
         layer: (N,) number of the layer that each point moves with; -1 for none.
@@ -99,7 +99,7 @@ class State:
     born: NDArray[np.int64]
     places: Tensor
     positions: NDArray[np.float32]
-    image: NDArray[np.uint8]
+    small: Image | None
     visible: Tensor
     vectors: Vectors
     layer: NDArray[np.int64]

@@ -52,6 +52,8 @@ def scene(count: int, speed: tuple[float, float], pan: float = 1.5) -> Images:
 
 def flows(images: Images) -> list[Field]:
     """From each image to the next."""
-    found = [Motion().between(*pair) for pair in pairwise(images)]
+    motion = Motion()
+    small = [motion.small(image) for image in images]
+    found = [motion.between(*pair, images[0].shape[:2]) for pair in pairwise(small)]
     assert None not in found
     return [each for each in found if each is not None]

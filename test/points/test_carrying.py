@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 import torch
 from clips import make_tracker
-from moving_planes import camera, scene
+from moving_planes import camera, flows, scene
 from neighbours import Neighbours
 
 from drift_ros.points import PointTracker, carrying
 from drift_ros.points.layers import follow as follow_layers
 from drift_ros.points.matching import Vectors
-from drift_ros.points.motion import Motion
 from drift_ros.points.planes import transform
 from drift_ros.points.registration import flatten, patches
 from drift_ros.points.states import Path, State
@@ -65,8 +64,7 @@ def test_covered_points_go_on_with_their_object_and_are_seen_again() -> None:
 def test_a_layer_takes_no_point_farther_than_one_image_beyond() -> None:
     images, size = scene(3, (-2.5, 1.0)), np.array([320, 240])
     queries = np.concatenate([OUTSIDE, INSIDE]).astype(np.float32)
-    field = Motion().between(images[0], images[1])
-    assert field is not None
+    field = flows(images[:2])[0]
     layers = follow_layers(None, field)
     far = np.float32([[-319, 0], [639, 239], [1, 479], [0, -239]] * 2)
     state = State(
@@ -74,7 +72,7 @@ def test_a_layer_takes_no_point_farther_than_one_image_beyond() -> None:
         born=np.zeros(8, int),
         places=torch.zeros(8, 2),
         positions=queries,
-        image=images[1],
+        small=field.now,
         visible=torch.ones(8, dtype=torch.bool),
         vectors=Vectors((), ()),
         layer=np.zeros(8, int),

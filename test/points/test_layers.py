@@ -87,7 +87,7 @@ def test_motion_without_order_is_no_layer() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (2, *SIZE), np.uint8)
     flow = np.float32(rng.normal(0, 20, (*SIZE, 2)))
-    layers = follow(None, Field(flow, -flow, images[0], images[1], SIZE))
+    layers = follow(None, Field(flow, images[0], images[1], SIZE))
     assert layers.motions == {}
     assert (layers.anchors.layer == NONE).all()
 
@@ -97,7 +97,7 @@ def test_tiny_and_plain_images_have_no_layers(size: tuple[int, int]) -> None:
     flow, image = np.zeros((*size, 2), np.float32), np.full(size, 90, np.uint8)
     layers = None
     for _ in range(3):
-        layers = follow(layers, Field(flow, flow, image, image, size))
+        layers = follow(layers, Field(flow, image, image, size))
         assert layers.motions == {}
 
 

@@ -25,7 +25,8 @@ def pair(
 
 
 def flow(before: NDArray[np.uint8], now: NDArray[np.uint8]) -> Field:
-    found = Motion().between(before, now)
+    motion = Motion()
+    found = motion.between(motion.small(before), motion.small(now), before.shape[:2])
     assert found is not None
     return found
 
@@ -37,26 +38,36 @@ PLACES = np.float32([[60.25, 70.5], [150, 100], [220.5, 170.75]])
 @pytest.mark.parametrize('shift', [(0.0, 0.0), (3.3, -1.7), (-6.4, 4.6)])
 def test_points_go_where_the_image_goes(shift: tuple[float, float], scale: int) -> None:
     before, now = pair((shift[0] * scale, shift[1] * scale), (240 * scale, 320 * scale))
-    found, trip = flow(before, now).move(PLACES * scale)
+    field = flow(before, now)
+    found = field.move(PLACES * scale)
     np.testing.assert_allclose(found, (PLACES + np.float32(shift)) * scale, atol=0.25)
-    assert (trip < 1).all()
+    assert (field.trip(PLACES * scale, found) < 0.5).all()
 
 
-def test_what_leaves_the_image_has_no_way_back() -> None:
+def test_the_way_back_from_elsewhere_misses() -> None:
+    field = flow(*pair((3.0, 0.0)))
+    wrong = PLACES + np.float32([3.0, 9.0])
+    assert (field.trip(PLACES, wrong) > 2).all()
+
+
+def test_what_leaves_the_image_or_has_no_texture_has_no_way_back() -> None:
     before, now = pair((8.0, 0.0))
-    places = np.float32([[317, 100], [100, 100]])
-    _, trip = flow(before, now).move(places)
-    assert np.isinf(trip[0])
-    assert trip[1] < 1
+    before[:60], now[:60] = 90, 90
+    field = flow(before, now)
+    places = np.float32([[317, 100], [100, 100], [100, 30]])
+    trip = field.trip(places, places + np.float32([8, 0]))
+    assert np.isinf(trip[[0, 2]]).all()
+    assert trip[1] < 0.5
 
 
 def test_small_images_and_no_points() -> None:
     tiny = np.zeros((12, 40, 3), np.uint8)
-    assert Motion().between(tiny, tiny) is None
-    before, now = pair((0, 0))
-    found, trip = flow(before, now).move(np.zeros((0, 2), np.float32))
-    assert found.shape == (0, 2)
-    assert trip.shape == (0,)
+    motion = Motion()
+    small = motion.small(tiny)
+    assert motion.between(small, small, tiny.shape[:2]) is None
+    field, none = flow(*pair((0, 0))), np.zeros((0, 2), np.float32)
+    assert field.move(none).shape == (0, 2)
+    assert field.trip(none, none).shape == (0,)
 
 
 @pytest.mark.parametrize('scale', [1, 2])

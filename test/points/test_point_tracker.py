@@ -84,6 +84,16 @@ def test_the_network_follows_however_many_points_are_judged_at_a_time(
         np.testing.assert_allclose(points.positions, QUERIES + np.array([4 * index, 0]), atol=2.1)
 
 
+@pytest.mark.parametrize('decision', ['rules', 'learned'])
+def test_thousands_of_points_are_followed(decision: str) -> None:
+    tracker = make(points__decision=decision, points__most=3000)
+    queries = np.random.default_rng(0).uniform([4, 4], [70, 60], (2000, 2))
+    for index in range(3):
+        points = found(tracker.step(texture(index), queries if not index else None))
+    apart = np.linalg.norm(points.positions - queries - [8, 0], axis=1)
+    assert np.median(apart) < 0.5
+
+
 @pytest.mark.filterwarnings('error')
 @pytest.mark.parametrize('decision', ['rules', 'learned'])
 def test_what_left_the_image_does_not_go_on_for_ever(decision: str) -> None:

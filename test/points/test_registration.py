@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from drift_ros.points.registration import flatten, register
+from drift_ros.points.registration import flatten, misfit, patches, register, way_back
 
 PLACES = np.float32([[60.25, 70.5], [150, 100], [100.5, 60.75]])
 REACH = np.full(len(PLACES), 12.0)
@@ -38,6 +38,32 @@ def test_what_is_not_there_is_not_found() -> None:
     assert (trip > 0.7).all()
     _, trip = register(before, flatten(texture((9.0, 0.0))), PLACES, PLACES, REACH / 3)
     assert np.isinf(trip).all()
+
+
+def test_the_way_back_ends_where_it_began_or_misses() -> None:
+    before, now = flatten(texture()), flatten(texture((2.3, -1.6)))
+    right, wrong = (PLACES + np.float32(each) for each in ([2.3, -1.6], [7, 4]))
+    assert (way_back(before, now, PLACES, right, 11) < 0.3).all()
+    assert (way_back(before, now, PLACES, wrong, 11) > 0.7).all()
+    plain = np.full_like(before, 128)
+    assert np.isinf(way_back(plain, plain, PLACES, PLACES, 11)).all()
+
+
+def test_grey_levels_without_light_and_shade() -> None:
+    grey = cv2.cvtColor(texture(), cv2.COLOR_RGB2GRAY).astype(float)
+    y, x = 90, 120
+    around = grey[y - 12 : y + 13, x - 12 : x + 13]
+    expected = 128 + 40 * (grey[y, x] - around.mean()) / np.hypot(around.std(), 6)
+    assert abs(float(flatten(texture())[y, x]) - expected) < 1
+
+
+def test_more_patches_than_opencv_takes_at_a_time() -> None:
+    image = flatten(texture())
+    places = np.random.default_rng(0).uniform([0, 0], [239, 179], (4000, 2)).astype(np.float32)
+    own = patches(image, places)
+    assert own.shape == (4000, 21, 21)
+    np.testing.assert_array_equal(own[-3:], patches(image, places[-3:]))
+    assert (misfit(own, image, places) == 0).all()
 
 
 def test_no_points_and_a_plain_image() -> None:

@@ -15,7 +15,7 @@ from drift_ros.training.points import following, run
 from drift_ros.training.points.settings import PointTraining
 from drift_ros.training.points.videos import TrackedVideo
 
-SETTINGS = PointTraining(videos=2, pairs=30, clips=3, followed=16, rate=2e-3)
+SETTINGS = PointTraining(videos=2, pairs=40, clips=3, followed=16, rate=3e-3)
 
 
 class Sliding:

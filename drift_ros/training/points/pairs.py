@@ -50,10 +50,7 @@ class Pairs:
             return {}
         images, places = pair
         network = self._network
-        maps = [
-            network.maps(torch.from_numpy(image.copy()).permute(2, 0, 1).float())
-            for image in images
-        ]
+        maps = [network.maps(torch.from_numpy(image.copy())) for image in images]
         looks = network.looks(maps[0], places[0])
         loss, found = self.loss(maps[1], looks, places[1])
         self.optimizer.zero_grad()
