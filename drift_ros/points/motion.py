@@ -12,7 +12,7 @@ from drift_ros.points.interpolation import interpolated
 from drift_ros.points.registration import way_back
 from drift_ros.tracking.optical_flow import LEAST, dis, one_thread, small_grey
 
-WINDOW = 7  # px of the flow of a side of the patches whose way back is sought
+WINDOW = 15  # px of the flow of a side of the patches whose way back is sought
 
 Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]

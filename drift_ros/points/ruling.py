@@ -79,7 +79,8 @@ class Rules:
             if (cosine := frame.similarity(state.vectors, places)) is not None:
                 rise = (cosine - settings.similarity) / (1 - settings.similarity)
                 confidence = confidence.minimum((0.5 + 0.5 * rise).clamp(0, 1))
-        confidence[torch.from_numpy(left).to(device)] = 0
+        outside = ((positions < -0.5) | (positions >= [width - 0.5, height - 0.5])).any(1)
+        confidence[torch.from_numpy(outside).to(device)] = 0
         return Ruled(positions, confidence, kept, registered, doubt)
 
     def _compare(

@@ -98,8 +98,8 @@ class PointSettings(Settings):
         3.0,
         gt=0,
         le=1000,
-        description='Of `motion`: distance in px from its start at which flow there and back is '
-        'not trusted any more; a confidence of 0.5.',
+        description='Of `motion`: distance in px from its start at which a patch that is sought '
+        'back from where the flow leads is not trusted any more; a confidence of 0.5.',
         json_schema_extra={'dynamic': True},
     )
     similarity: float = Field(

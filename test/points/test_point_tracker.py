@@ -106,6 +106,8 @@ def test_what_left_the_image_does_not_go_on_for_ever(decision: str) -> None:
         frame = Frame(moved, STAMP + index * PERIOD, 'camera', index)
         points = found(tracker.step(frame, queries if not index else None))
         assert ((points.positions >= -size) & (points.positions <= 2 * size)).all()
+        inside = ((points.positions >= -0.5) & (points.positions < size - 0.5)).all(1)
+        assert not (points.visible & ~inside).any()
 
 
 def test_registration_ends_the_drift_of_the_flow() -> None:

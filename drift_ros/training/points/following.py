@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any
@@ -238,7 +239,8 @@ class _Learner(Judge):
         values = lesson.loss(verdict)[1]
         self.lessons.append(lesson)
         for key, value in values.items():
-            self.values.setdefault(key, []).append(value)
+            if math.isfinite(value):  # there may be no visible point
+                self.values.setdefault(key, []).append(value)
         return verdict
 
     def go_on(
