@@ -27,10 +27,11 @@ def flatten(image: Image) -> Image:
     size = (AROUND, AROUND)
     mean = cv2.boxFilter(grey, cv2.CV_32F, size)
     variance = cv2.sqrBoxFilter(grey, cv2.CV_32F, size)
-    variance -= mean * mean
-    deviation = cv2.sqrt(cv2.max(variance, 0) + NOISE**2)
-    apart = cv2.subtract(grey, mean, dtype=cv2.CV_32F)
-    flat = cv2.divide(apart, deviation, scale=CONTRAST)
+    cv2.subtract(variance, mean * mean, variance)  # in place: new arrays take longer than sums
+    cv2.add(cv2.max(variance, 0, variance), NOISE**2, variance)
+    deviation = cv2.sqrt(variance, variance)
+    apart = cv2.subtract(grey, mean, mean, dtype=cv2.CV_32F)
+    flat = cv2.divide(apart, deviation, apart, scale=CONTRAST)
     return np.asarray(cv2.add(flat, 128.0, dtype=cv2.CV_8U), np.uint8)
 
 
