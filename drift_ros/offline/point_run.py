@@ -77,8 +77,16 @@ class PointRun(OfflineRun):
 
     def _make_grid(self, size: tuple[int, int]) -> PointQueries:
         assert self._longer is not None
-        self._queries = grid(size, self._longer)
-        return self._queries
+        queries = grid(size, self._longer)
+        count, most = len(queries.frames), self.request.settings.points.most
+        if count > most:
+            raise PromptError(
+                f'{self.request.queries} makes {count} points, {self._longer} of them along the '
+                f'longer side of the image, and points.most is {most}: give a smaller number, or '
+                f'--set points.most={count}'
+            )
+        self._queries = queries
+        return queries
 
     def _check_frames(self, count: int) -> None:
         late = 0 if self._queries is None else int((self._queries.frames >= count).sum())

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from drift_ros.points.matching import near, soft_peak
+from drift_ros.points.matching import near, soft_peak, unit
 
 CHANNELS = 24
 STRIDES = (4, 8)  # px per cell of the maps
@@ -24,7 +24,6 @@ SOUGHT = 12  # cells around a place in which a point is sought by its look
 COSINES = 2  # cells around a place of which cosines of descriptors are known
 WITHIN = (1.0, 2.0, 4.0, 8.0, 16.0)  # px of a raster of 256 for which probabilities are given
 HIDDEN = 96
-TINY = 1e-12
 
 Maps = tuple[Tensor, ...]
 
@@ -87,7 +86,7 @@ class PointNetwork(nn.Module):
         """(h, w, C) per stride, of an image (H, W, 3) uint8."""
         fine = self.fine(_cells(image))
         read = zip(self.reads, (fine, self.coarse(fine)), strict=True)
-        return tuple(_unit(reads(x)[0]).permute(1, 2, 0).contiguous() for reads, x in read)
+        return tuple(unit(reads(x)[0]).permute(1, 2, 0).contiguous() for reads, x in read)
 
     @staticmethod
     def looks(maps: Maps, places: Tensor) -> Tensor:
@@ -180,11 +179,6 @@ def _cells(image: Tensor) -> Tensor:
     blocks = image.unflatten(0, (-1, fine)).unflatten(2, (-1, fine))
     cells = blocks.permute(0, 2, 1, 3, 4).flatten(2).float()
     return cells.div_(64).sub_(2).permute(2, 0, 1)[None]
-
-
-def _unit(each: Tensor) -> Tensor:
-    """A map (C, h, w) whose cells have length 1."""
-    return each * (each.square().sum(0, keepdim=True) + TINY).rsqrt()
 
 
 def around(each: Tensor, places: Tensor, stride: int, radius: int) -> tuple[Tensor, Tensor]:

@@ -104,6 +104,13 @@ def test_says_what_is_wrong_with_queries(folder: Path, tmp_path: Path, queries: 
     assert 'Traceback' not in result.output
 
 
+def test_says_how_many_points_a_grid_makes(folder: Path, tmp_path: Path) -> None:
+    result = invoke(folder, 'grid:100', tmp_path / 'out')
+    assert result.exit_code == 2
+    assert 'grid:100 makes' in ' '.join(result.output.split())
+    assert '--set points.most=' in ' '.join(result.output.split())
+
+
 def test_other_frames_under_the_same_name_are_another_run(tmp_path: Path, folder: Path) -> None:
     frames, out = tmp_path / 'frames', tmp_path / 'out'
     shutil.copytree(folder, frames)
