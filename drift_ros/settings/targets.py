@@ -74,7 +74,7 @@ class TargetSettings(Settings):
         description='Where a target without a mask is searched by how it looked, beyond the window '
         'of the propagation: `none`, nowhere, as in the papers; `near`, around its predicted '
         'place, while it is occluded; `anywhere`, in the whole image while it is occluded or lost '
-        'or its score is below 0.5.',
+        'or its score is below 0.5. A lost target is then back only where it is found so.',
         json_schema_extra={'dynamic': True},
     )
     max_size_change: float = Field(
@@ -83,7 +83,8 @@ class TargetSettings(Settings):
         le=1000,
         description='A target that is searched in the whole image is taken only for what does not '
         'reach its border and has an area that is at most this many times larger or smaller than '
-        'the target was when it was seen for certain. Larger values find what comes back nearer or '
+        'the target was when it was seen for certain, and a length that differs by the 0.6th power '
+        'of that. Larger values find what comes back nearer or '
         'farther away, and take a twin for it more easily.',
         json_schema_extra={'dynamic': True},
     )

@@ -41,6 +41,7 @@ class Anchor:
         whole: (C, N) unit descriptors of the frame in N coarse cells.
         owned, empty: (N,) bool, likewise which of them.
         area: of the target in cells, the sum of its shares.
+        length: of the target in cells, see `long_axis`.
     """
 
     number: int
@@ -54,6 +55,7 @@ class Anchor:
     owned: Tensor
     empty: Tensor
     area: float
+    length: float
 
     @classmethod
     def of(cls, number: int, features: Tensor, label: Tensor, every: Tensor) -> Anchor:
@@ -89,6 +91,7 @@ class Anchor:
             coarse,
             empty & ~_like(whole, coarse),
             float(label.sum()),
+            long_axis(mine),
         )
 
     def change(self, area: float) -> float:
@@ -101,6 +104,17 @@ def owned(label: Tensor) -> Tensor:
     any at all.
     """
     return label > min(0.5, float(label.max()) / 2)
+
+
+def long_axis(mask: Tensor) -> float:
+    """Standard deviation of the cells of a mask (h, w), somewhere true, along its long axis. What
+    turns out of the image's plane about that axis, or shows less of its width, keeps it.
+    """
+    places = mask.nonzero().double()
+    centred = places - places.mean(0)
+    spread = centred.T @ centred / len(places) + torch.eye(2, device=mask.device) / 12
+    mean, half = spread.trace() / 2, (spread[0, 0] - spread[1, 1]) / 2
+    return float((mean + half.hypot(spread[0, 1])).sqrt())
 
 
 class Match(NamedTuple):
@@ -150,6 +164,7 @@ class Place:
         label: (h, w) float32 soft label of the target there.
         similarity: mean cosine of the target's cells with their best matches there.
         area: in cells, the sum of the label.
+        length: in cells, see `long_axis`.
         middle: (y, x) of it in cells.
         whole: whether it ends before the border of the frame.
     """
@@ -157,6 +172,7 @@ class Place:
     label: Tensor
     similarity: float
     area: float
+    length: float
     middle: tuple[float, float]
     whole: bool
 
@@ -167,7 +183,7 @@ class Place:
         rows, columns = mask.nonzero().float().mean(0).tolist()
         border = torch.cat([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
         whole = not bool(border.any())
-        return cls(label, similarity, float(label.sum()), (rows, columns), whole)
+        return cls(label, similarity, float(label.sum()), long_axis(mask), (rows, columns), whole)
 
 
 def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> list[Place]:

@@ -24,6 +24,7 @@ from drift_ros.tracking.suspects import Suspect, change, follow, identify, neare
 EVERY = 5  # frames from one last certain view to the next
 AGREED = 0.5  # share of a mask that looks like the target; believed without a probability
 CERTAIN = 0.8  # score from which on a view is certain
+RECOGNIZED = 0.9  # score from which on a place where it may be is a lost target
 ACTED_ON = 0.5  # score below which a target is searched although it has a mask
 DEVIATIONS = 3.0  # of its predicted place, within which an occluded target is searched
 CLEAR = 0.1  # by how much |log| of the ratio of areas must be smaller than for a rival
@@ -146,7 +147,8 @@ class Appearance:
         alike: Tensor | None,
     ) -> Tensor:
         """Search a target that had no mask in the frame before, or a weak one; if there are
-        several, they take turns.
+        several, they take turns. A lost target that may be anywhere is back where it is found so,
+        and not where labels are propagated to: those reach a twin as well, whatever its size.
 
         Args:
             number: of the frame.
@@ -158,13 +160,17 @@ class Appearance:
             alike: (K, K) bool, which targets could be taken for each other; None if there is one.
 
         Returns:
-            (K, h, w) soft labels with the target if it was found; `soft` itself otherwise.
+            (K, h, w) soft labels with the target if it was found, and without the lost ones that
+            were not; `soft` itself if nothing changes.
         """
         self.found = None
         wanted = [t for t, track in expected.items() if self._is_wanted(t, track)]
         self._suspects = {t: seen for t, seen in self._suspects.items() if t in wanted}
         if not wanted:
             return soft
+        lost = [t for t in wanted if expected[t].state == TargetState.LOST]
+        if lost and self._settings.reacquire == 'anywhere':
+            soft = _without(soft, [slots[t] for t in lost])
         target = wanted[number % len(wanted)]
         slot, track = slots[target], expected[target]
         rivals = [
@@ -181,9 +187,7 @@ class Appearance:
         if place is None:
             return soft
         self.found = target
-        soft = soft.clone()
-        soft[0] += soft[slot]  # what it has elsewhere is not it
-        soft[slot] = 0
+        soft = _without(soft, [slot])  # what it has elsewhere is not it
         soft *= 1 - place.label
         soft[slot] = place.label
         return soft
@@ -233,7 +237,9 @@ class Appearance:
         """
         suspects = follow(self._suspects.get(target, ()), places, number)
         self._suspects[target] = suspects
-        best = identify(suspects, number, self._areas(target), self._settings.max_size_change)
+        lengths = [anchor.length for anchor in self._anchors(target)]
+        most = self._settings.max_size_change
+        best = identify(suspects, number, self._areas(target), lengths, most)
         if best is None or (rivals and not self._fits_best(best.area, target, rivals)):
             return None
         mask = best.place.label > 0.5
@@ -242,7 +248,7 @@ class Appearance:
         if track.state == TargetState.VISIBLE:
             there = bool((mask & (label > 0.5)).any())
             return best.place if best.lasting and not there and score > track.score else None
-        return best.place if score >= ACTED_ON or not self._calibrated else None
+        return best.place if score >= RECOGNIZED or not self._calibrated else None
 
     def _evidence(
         self, target: int, features: Tensor, shares: Tensor, soft: float
@@ -305,6 +311,14 @@ def _inside(obj: TrackedObject, labels: Labels) -> bool:
     """Whether a mask ends before the image's border."""
     roi, (height, width) = obj.roi, labels.shape
     return roi.x > 0 and roi.y > 0 and roi.x + roi.width < width and roi.y + roi.height < height
+
+
+def _without(soft: Tensor, slots: Sequence[int]) -> Tensor:
+    """Soft labels (K, h, w) of which those in some channels are background."""
+    soft = soft.clone()
+    soft[0] += soft[slots].sum(0)
+    soft[slots] = 0
+    return soft
 
 
 def _around(track: Track, size: tuple[int, int], like: Tensor) -> Tensor:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from drift_ros.tracking.anchors import Place
 
-SIGHTINGS = 3  # of a place whose size differs, before it is taken
-REMEMBERED = 5  # sightings of a place whose sizes are averaged
+REMEMBERED = 3  # sightings of a place of which the largest size counts
 PATIENCE = 6  # frames after which a place that was not seen again is forgotten
 REACH = 1.5  # sizes of a target that a place moves at most from one sighting to the next
 CLEARLY = 0.1  # evidence by which a place must be ahead of another
+LENGTH = 0.6  # power of the factor of area, by which length may differ
 PARTLY = (0.4, 1.3)  # sizes that are taken near the predicted place
 
 
@@ -43,13 +43,15 @@ class Suspect:
 
     @property
     def area(self) -> float:
-        """Geometric mean of its areas in cells; 0 if it always reached the border."""
-        return math.exp(sum(self.sizes) / len(self.sizes)) if self.sizes else 0.0
+        """The largest of its areas in cells, for what has just come into sight, or shows another
+        side, seems too small; 0 if it always reached the border.
+        """
+        return math.exp(max(self.sizes)) if self.sizes else 0.0
 
     @property
     def lasting(self) -> bool:
         """Whether all of it was in sight several times."""
-        return len(self.sizes) >= SIGHTINGS
+        return len(self.sizes) == REMEMBERED
 
     def near(self, place: Place) -> float:
         """Distance to a place, in sizes (square root of the area)."""
@@ -92,27 +94,31 @@ def follow(before: Sequence[Suspect], places: Sequence[Place], number: int) -> l
     return seen + others
 
 
-def change(area: float, areas: Sequence[float]) -> float:
-    """By how much an area lies outside of those that a target had, as |log| of the ratio; all in
-    cells.
+def change(size: float, sizes: Sequence[float]) -> float:
+    """By how much an area or a length lies outside of those that a target had, as |log| of the
+    ratio; all in cells.
     """
-    return max(0.0, math.log(min(areas) / area), math.log(area / max(areas)))
+    return max(0.0, math.log(min(sizes) / size), math.log(size / max(sizes)))
 
 
 def identify(
-    suspects: Sequence[Suspect], number: int, areas: Sequence[float], most: float
+    suspects: Sequence[Suspect],
+    number: int,
+    areas: Sequence[float],
+    lengths: Sequence[float],
+    most: float,
 ) -> Suspect | None:
     """Which suspect is the target, if that is clear.
 
-    It must not reach the border of the frame, and its mean area must differ from those that the
-    target had by a factor of `most` at most. Unless its area is that of the target to within the
-    root of that factor, it must have been seen in 3 frames. If several will do, similarity less
-    change of size must be larger by 0.1 than that of any other.
+    It must not reach the border of the frame, its area must lie between those that the target had,
+    or differ by a factor of `most` at most, and its length be that of one of them to within that
+    factor to the power of 0.6. If several will do, similarity less change of area must be larger by
+    0.1 than that of any other.
 
     Args:
         suspects: of a target.
         number: of the frame; those that were not seen in it are not taken.
-        areas: that the target had in cells.
+        areas, lengths: that the target had in cells.
         most: factor, 1 or more.
     """
     limit = math.log(most)
@@ -120,14 +126,14 @@ def identify(
     for suspect in suspects:
         if suspect.number == number and suspect.sizes:
             changed = change(suspect.area, areas)
-            if changed <= limit:
+            stretched = min(abs(math.log(suspect.place.length / each)) for each in lengths)
+            if changed <= limit and stretched <= LENGTH * limit:
                 fitting.append((suspect.place.similarity - changed, suspect))
     fitting.sort(key=lambda each: -each[0])
     if not fitting or (len(fitting) > 1 and fitting[0][0] - fitting[1][0] < CLEARLY):
         return None
     best = fitting[0][1]
-    sure = best.lasting or change(best.area, areas) <= limit / 2
-    return best if sure and best.place.whole else None
+    return best if best.place.whole else None
 
 
 def nearest(places: Sequence[Place], areas: Sequence[float]) -> Place | None:

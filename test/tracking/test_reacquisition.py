@@ -78,6 +78,16 @@ def test_something_alike_of_another_size_is_not_taken_for_it(side: int) -> None:
     assert not results[-1].labels.any()
 
 
+@pytest.mark.parametrize(('how', 'taken'), [('near', True), ('anywhere', False)])
+def test_a_lost_target_is_not_back_where_labels_reach_something_alike(
+    how: str, taken: bool
+) -> None:
+    gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
+    results = track(red(targets__reacquire=how), [*gone, *[picture({HERE: RED}, 8)] * 3])
+    assert results[-4].objects[0].state == TargetState.LOST
+    assert results[-1].labels.any() == taken
+
+
 @pytest.mark.parametrize(('most', 'found'), [(1.18, False), (2.0, True)])
 def test_how_much_its_size_may_have_changed(most: float, found: bool) -> None:
     gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY

@@ -12,11 +12,14 @@ from drift_ros.tracking.gaps import Gaps
 from drift_ros.tracking.suspects import Suspect, change, follow, identify, nearest
 
 AREAS = [100.0, 120.0]  # that the target had
+LENGTHS = [4.0, 5.0]
 NO_LABEL = torch.zeros(1, 1)
 
 
-def place(area: float, x: float = 10, similarity: float = 0.8, whole: bool = True) -> Place:
-    return Place(NO_LABEL, similarity, area, (10.0, x), whole)
+def place(
+    area: float, x: float = 10, similarity: float = 0.8, whole: bool = True, length: float = 4.0
+) -> Place:
+    return Place(NO_LABEL, similarity, area, length, (10.0, x), whole)
 
 
 def seen(*frames: list[Place]) -> list[Suspect]:
@@ -28,7 +31,7 @@ def seen(*frames: list[Place]) -> list[Suspect]:
 
 def taken(*frames: list[Place], most: float = 1.22) -> float | None:
     """Where the one is that is taken (x)."""
-    found = identify(seen(*frames), len(frames) - 1, AREAS, most)
+    found = identify(seen(*frames), len(frames) - 1, AREAS, LENGTHS, most)
     return None if found is None else found.place.middle[1]
 
 
@@ -40,16 +43,25 @@ def test_a_change_of_size_counts_from_what_the_target_had(area: float, expected:
     assert change(area, AREAS) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(('area', 'frames'), [(110, 1), (92, 1), (85, 3), (140, 3), (80, 0)])
-def test_the_less_its_size_fits_the_longer_it_is_looked_at(area: float, frames: int) -> None:
-    found = [taken(*[[place(area)]] * count) is not None for count in range(1, 8)]
-    assert found == [bool(frames) and count >= frames for count in range(1, 8)]
+@pytest.mark.parametrize(
+    ('area', 'found'), [(110, True), (85, True), (140, True), (80, False), (150, False)]
+)
+def test_its_size_must_fit(area: float, found: bool) -> None:
+    assert (taken([place(area)]) is not None) == found
 
 
-def test_one_frame_in_which_a_twin_seems_larger_does_not_make_it_the_target() -> None:
-    twin = [[place(72)]] * 5
-    assert taken(*twin, [place(95)]) is None
-    assert taken([place(95)]) is not None
+@pytest.mark.parametrize(
+    ('length', 'found'), [(3.6, True), (4.5, True), (5.6, True), (3.5, False), (5.7, False)]
+)
+def test_its_length_must_fit_more_closely(length: float, found: bool) -> None:
+    assert (taken([place(110, length=length)]) is not None) == found
+
+
+def test_what_grows_is_still_coming_into_sight() -> None:
+    growing = [[place(40)], [place(65)], [place(95)]]
+    assert taken(*growing[:2]) is None and taken(*growing) is not None
+    assert taken([place(95)], [place(40)], [place(40)]) is not None
+    assert taken([place(95)], *[[place(40)]] * 3) is None
 
 
 def test_sizes_at_the_border_of_the_frame_do_not_count() -> None:
@@ -74,7 +86,7 @@ def test_each_place_continues_the_nearest_suspect_once() -> None:
 def test_what_was_not_seen_for_long_is_forgotten_and_nothing_grows() -> None:
     frames = [[place(100, 100.0 * (number % 50))] for number in range(500)]
     suspects = seen(*frames)
-    assert len(suspects) <= 6 and max(len(suspect.sizes) for suspect in suspects) <= 5
+    assert len(suspects) <= 6 and max(len(suspect.sizes) for suspect in suspects) <= 3
     assert seen([place(100)], *[[]] * 6) == []
 
 
@@ -82,8 +94,7 @@ def test_of_several_that_fit_the_clearly_better_one_is_taken() -> None:
     assert taken([place(110, 10, 0.9), place(110, 40, 0.7)]) == 10
     assert taken([place(110, 10, 0.9), place(110, 40, 0.85)]) is None
     assert taken([place(110, 10, 0.9), place(60, 40, 0.9)]) == 10
-    small = [place(86, 10, 0.8), place(110, 40, 0.8)]  # log(100 / 86) = 0.15
-    assert taken(small, small, small) == 40
+    assert taken([place(86, 10, 0.8), place(110, 40, 0.8)]) == 40  # log(100 / 86) = 0.15
 
 
 def test_near_its_predicted_place_a_part_of_it_will_do() -> None:

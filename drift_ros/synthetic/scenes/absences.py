@@ -173,12 +173,17 @@ def _gap(place: Array, cover: Cover) -> float:
     return float(np.linalg.norm(place - cover.place)) / cover.radius
 
 
-def comes_back(name: str, settings: RandomSettings, seed: Seed, number: int) -> World:
+def comes_back(
+    name: str, settings: RandomSettings, seed: Seed, number: int, farther: bool = False
+) -> World:
     """A video of the set `comes-back`: one or two targets, each away once or twice.
 
     Every other one vanishes behind something in place of leaving the image. Half have an identical
     object that is back first: another target, or one that nobody asked for and that was not there
     when the target was.
+
+    Args:
+        farther: whether the first target is farther away than the other object, not nearer.
     """
     rng = seed.child(0).generator()
     length = settings.frames / settings.rate
@@ -202,6 +207,8 @@ def comes_back(name: str, settings: RandomSettings, seed: Seed, number: int) -> 
         start = min(first.start + rng.uniform(-0.5, 0.5), earlier - 0.8)
         roles.append(Role(2, 0, (Absence(start, earlier),)))
     balls = number % 3 == 2
+    if farther:
+        roles.reverse()  # the first one is the nearest
     return absence_world(name, settings, seed, tuple(roles), number % 2 == 1, balls)
 
 

@@ -124,10 +124,9 @@ class VideoSet(Sequence[World]):
         number = range(len(self))[index]
         name = self.names[number]
         seed = Seed(self.split, (SETS, self.recipe.number, number))
-        settings = self._random_settings()
+        settings = self.random_settings()
         if self.recipe.absences:
-            varied = settings.model_copy(update=VARIED)
-            return self.recipe.absences(name, varied, seed, number)
+            return self.recipe.absences(name, settings, seed, number)
         if self.recipe.cutouts and number % self.recipe.cutouts == 0:
             return _cutouts(name, settings, seed)
         cross = number % 3 != 2 or None  # every third is left to chance
@@ -139,7 +138,8 @@ class VideoSet(Sequence[World]):
         prefix = self.name if self.split == 'test' else f'{self.name}-{self.split}'
         return [f'{prefix}-{i:02d}' for i in range(len(self))]
 
-    def _random_settings(self) -> RandomSettings:
+    def random_settings(self) -> RandomSettings:
+        """What its videos are made with."""
         own = self.settings
         count = self.recipe.objects
         return RandomSettings(
@@ -152,7 +152,7 @@ class VideoSet(Sequence[World]):
             camera=0.5,
             shadows=1,
             **PLAIN,
-        )
+        ).model_copy(update=VARIED if self.recipe.absences else {})
 
 
 def _cutouts(name: str, settings: RandomSettings, seed: Seed) -> World:
