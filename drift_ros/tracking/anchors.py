@@ -110,7 +110,7 @@ def long_axis(mask: Tensor) -> float:
     """Standard deviation of the cells of a mask (h, w), somewhere true, along its long axis. What
     turns out of the image's plane about that axis, or shows less of its width, keeps it.
     """
-    places = mask.nonzero().double()
+    places = mask.nonzero().float()
     centred = places - places.mean(0)
     spread = centred.T @ centred / len(places) + torch.eye(2, device=mask.device) / 12
     mean, half = spread.trace() / 2, (spread[0, 0] - spread[1, 1]) / 2

@@ -94,11 +94,11 @@ def follow(before: Sequence[Suspect], places: Sequence[Place], number: int) -> l
     return seen + others
 
 
-def change(size: float, sizes: Sequence[float]) -> float:
-    """By how much an area or a length lies outside of those that a target had, as |log| of the
-    ratio; all in cells.
+def change(area: float, areas: Sequence[float]) -> float:
+    """By how much an area lies outside of those that a target had, as |log| of the ratio; all in
+    cells.
     """
-    return max(0.0, math.log(min(sizes) / size), math.log(size / max(sizes)))
+    return max(0.0, math.log(min(areas) / area), math.log(area / max(areas)))
 
 
 def identify(
