@@ -5,10 +5,12 @@
     python benchmarks/pipeline.py --device cpu --small [--only NAME ...]
 
 The published architectures with random weights (timing does not depend on values) track two targets
-through frames of 480x832 px, in the tracker itself, settings from the presets. With `--small`,
-models of the same classes with few channels stand in.
+through frames of 480x832 px, in the tracker itself, settings from the presets; and the embedded
+model with its own weights and default settings. With `--small`, models of the same classes as the
+published ones with few channels stand in.
 
-- ms per frame in each stage: VAE, CLIP, video UNet, image UNet, propagation, and the rest (to the
+- ms per frame in each stage: VAE, CLIP, video UNet, image UNet or the embedded model (as video or
+  image), propagation, and the rest (to the
   device, noise, fusion, readout of labels, measuring); median over windows.
 - frames/s of the whole, median over windows.
 - GB: peak of the device's memory.
@@ -46,7 +48,7 @@ from drift_ros.settings import FeatureSettings, TrackerSettings
 from drift_ros.tracking import Frame, Tracker
 
 SIZE = (480, 832)
-VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {  # preset, and what differs from it
+VARIANTS: dict[str, tuple[str | None, tuple[str, ...]]] = {  # preset, and what differs from it
     'TED efficient': ('ted_davis_efficient', ()),
     'TED best': ('ted_davis', ()),
     'R_v only': ('ted_davis_efficient', ('features.alpha=1.0',)),
@@ -62,9 +64,12 @@ VARIANTS: dict[str, tuple[str, tuple[str, ...]]] = {  # preset, and what differs
     ),
     'DIFT adm': ('dift_adm', ()),
     'realtime R_v': ('realtime', ('features.name=video-unet',)),
+    'embedded': (None, ('features.name=embedded',)),
+    'embedded-image': (None, ('features.name=embedded-image',)),
 }
 STAGES = ('VAE', 'CLIP', 'video', 'image', 'propagation')
 WARM_UP = 2  # windows
+BLOCK = 8  # frames that are timed together at least
 
 
 class Stopwatch:
@@ -122,6 +127,8 @@ def main() -> None:
     console = Console(width=140)
     device = torch.device(options.device)
     names = options.only or list(VARIANTS)
+    if device.type == 'meta':
+        names = [name for name in names if not name.startswith('embedded')]
     rows = {}
     for name in track(names, console=Console(stderr=True)):
         preset, changes = VARIANTS[name]
@@ -152,10 +159,15 @@ def _measure(
 ) -> dict[str, float]:
     dtype = torch.float16 if device.type == 'cuda' else torch.float32
     chosen = settings.features.model_copy(update={'compile': options.compile})
-    made = _small(chosen, device) if options.small else full_size(chosen, device, dtype)
     watch = Stopwatch(device)
-    for module, stage in _networks(made):
-        watch.watch(module, stage)
+    if embedded := settings.features.name.startswith('embedded'):
+        made = features.create(chosen.model_copy(update={'device': str(device)}))
+        stage = 'image' if settings.features.name == 'embedded-image' else 'video'
+        made.describe = _timed(made.describe, watch, stage)
+    else:
+        made = _small(chosen, device) if options.small else full_size(chosen, device, dtype)
+        for module, stage in _networks(made):
+            watch.watch(module, stage)
     tracker = Tracker(made, Squares(), settings)
     if device.type == 'cuda':
         torch.cuda.reset_peak_memory_stats()
@@ -169,7 +181,7 @@ def _measure(
         row['memory'] = torch.cuda.max_memory_allocated()
         del tracker, made
         torch.cuda.empty_cache()
-    if not options.small:
+    if not options.small and not embedded:
         row |= _count(settings)
     return row
 
@@ -184,6 +196,8 @@ def _run(
     numbers = np.random.default_rng(0)
     images = [numbers.integers(0, 256, (*SIZE, 3), dtype=np.uint8) for _ in range(4)]
     stride = tracker.window[1]
+    if stride < BLOCK:  # few frames by themselves say little
+        stride = BLOCK
     times, stages = [], []
     for window in range(WARM_UP + windows):
         watch.take()
@@ -216,16 +230,19 @@ def _networks(made: Any) -> Iterator[tuple[nn.Module, str]]:
 @contextmanager
 def _watched_propagation(watch: Stopwatch) -> Iterator[None]:
     plain: Callable[..., Any] = affinity.propagate
-
-    def timed(*arguments: Any, **options: Any) -> Any:
-        with watch.stage('propagation'):
-            return plain(*arguments, **options)
-
-    affinity.propagate = timed
+    affinity.propagate = _timed(plain, watch, 'propagation')
     try:
         yield
     finally:
         affinity.propagate = plain
+
+
+def _timed(call: Callable[..., Any], watch: Stopwatch, stage: str) -> Callable[..., Any]:
+    def run(*arguments: Any, **options: Any) -> Any:
+        with watch.stage(stage):
+            return call(*arguments, **options)
+
+    return run
 
 
 def _small(settings: FeatureSettings, device: torch.device) -> FeatureExtractor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import torch
@@ -46,6 +46,13 @@ class TrackedClip:
         """The same on another device."""
         parts = (self.images, self.labels, self.positions, self.visible, self.ids)
         return TrackedClip(*(part.to(device, non_blocking=True) for part in parts))
+
+
+def stacked(clips: Sequence[TrackedClip]) -> TrackedClip:
+    """Clips of one size as a batch: every part has one dimension more, in front."""
+    return TrackedClip(
+        *(torch.stack([getattr(clip, f.name) for clip in clips]) for f in fields(TrackedClip))
+    )
 
 
 class Videos(Dataset[TrackedClip]):
@@ -144,7 +151,7 @@ def _varied(clip: TrackedClip, crop: int, frames: int, generator: torch.Generato
     colours = torch.randperm(3, generator=generator)
     images = clip.images[when][:, colours, top : top + crop, left : left + crop]
     labels = clip.labels[when, top : top + crop, left : left + crop]
-    places = clip.positions[when] - torch.tensor([left, top])
+    places = clip.positions[when] - clip.positions.new_tensor([left, top])
     for axis in (0, 1):  # x, y
         if below(2):
             images, labels = images.flip(3 - axis), labels.flip(2 - axis)

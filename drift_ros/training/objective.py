@@ -11,7 +11,6 @@ to put its weight on the cells around the true place, and on cells of the same o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,59 +60,71 @@ def denoising_errors(predicted: Tensor, batch: Noised) -> Tensor:
 
 def matching_loss(
     descriptors: Tensor,
-    clip: TrackedClip,
-    pairs: Sequence[tuple[int, int]],
+    clips: TrackedClip,
+    pairs: Tensor,
     temperature: Tensor,
     generator: torch.Generator,
 ) -> Tensor:
-    """Mean over points and pairs: cross-entropy to the true place, and twice to the object.
+    """Mean over clips, and in each over points and pairs: cross-entropy to the true place, and
+    twice to the object.
 
     Args:
-        descriptors: (F, D, h, w) of a clip.
-        pairs: frames whose points are looked for, and frames in which.
+        descriptors: (B, F, D, h, w).
+        clips: of the same batch, stacked.
+        pairs: (B, P, 2) int64 numbers of frames whose points are looked for, and in which; P >= 1.
         generator: chooses points; on the CPU.
 
     Returns:
-        A scalar; 0 where no point is seen in both frames.
+        A scalar; clips where no point is seen in both frames of any pair count as 0.
     """
     grid = descriptors.shape[-2:]
-    stride = clip.images.shape[-1] / grid[1]
-    units = functional.normalize(descriptors.float(), dim=1)
-    losses = []
-    for source, target in pairs:
-        chosen = _points(clip.visible[source] & clip.visible[target], clip.ids, generator)
-        if not len(chosen):
-            continue
-        places = (clip.positions[:, chosen] + 0.5) / stride - 0.5  # in cells
-        query = functional.normalize(_sample(units[source], places[source]), dim=1)
-        scores = (query @ units[target].flatten(1) / temperature).log_softmax(1)
-        near, weights = _corners(places[target], grid)
-        exact = -(scores.gather(1, near) * weights).sum(1)
-        same = _shares(clip.labels[target], grid)[clip.ids[chosen].long()]
-        whole = -(scores.exp() * same).sum(1).clamp_min(TINY).log()
-        losses.append(exact + 2 * whole)
-    return torch.cat(losses).mean() if losses else descriptors.sum() * 0
+    stride = clips.images.shape[-1] / grid[1]
+    own = torch.arange(len(pairs), device=pairs.device)[:, None]
+    source, target = (own, pairs[..., 0]), (own, pairs[..., 1])
+    usable = clips.visible[source] & clips.visible[target]
+    chosen, valid = (part.flatten(0, 1) for part in _points(usable, clips.ids, generator))
+    places = (clips.positions + 0.5) / stride - 0.5  # in cells
+    there, here = (
+        places[at].flatten(0, 1).gather(1, chosen[..., None].expand(-1, -1, 2))
+        for at in (source, target)
+    )
+    units = functional.normalize(descriptors.float(), dim=2)
+    query = functional.normalize(_sample(units[source].flatten(0, 1), there), dim=2)
+    keys = units[target].flatten(0, 1).flatten(2)
+    scores = (query @ keys / temperature).log_softmax(2)
+    near, weights = _corners(here, grid)
+    exact = -(scores.gather(2, near) * weights).sum(2)
+    ids = clips.ids.repeat_interleave(pairs.shape[1], 0).gather(1, chosen)
+    same = _same_object(ids, clips.labels[target].flatten(0, 1), grid)
+    whole = -(scores.exp() * same).sum(2).clamp_min(TINY).log()
+    losses = torch.where(valid, exact + 2 * whole, 0).view(len(pairs), -1)
+    return (losses.sum(1) / valid.view(len(pairs), -1).sum(1).clamp_min(1)).mean()
 
 
-def _points(usable: Tensor, ids: Tensor, generator: torch.Generator) -> Tensor:
-    """Numbers of some of the usable points, (n,), three of four on objects where there are any."""
-    order = torch.randperm(len(usable), generator=generator).to(usable.device)
-    order = order[usable[order]]
-    on = ids[order] > 0
-    return torch.cat([order[on][:OBJECT_POINTS], order[~on][:OTHER_POINTS]])
+def _points(usable: Tensor, ids: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Numbers (B, P, n) of some of the usable points (B, P, N) with ids (B, N), three of four on
+    objects where there are any, and which of the numbers mean a usable point.
+    """
+    order = torch.rand(usable.shape, generator=generator).to(usable.device)
+    on = (ids > 0)[:, None]
+    found = [
+        order.where(usable & kind, -1).topk(min(most, usable.shape[2]), sorted=False)
+        for kind, most in ((on, OBJECT_POINTS), (~on, OTHER_POINTS))
+    ]
+    values, numbers = (torch.cat(parts, 2) for parts in zip(*found, strict=True))
+    return numbers, values >= 0
 
 
 def _sample(features: Tensor, places: Tensor) -> Tensor:
-    """(n, D) of (D, h, w) at places (n, 2) in cells, bilinear."""
-    size = places.new_tensor([features.shape[2] - 1, features.shape[1] - 1])
-    grid = (places / size * 2 - 1)[None, None]
-    return functional.grid_sample(features[None], grid, padding_mode='border', align_corners=True)[
-        0, :, 0
-    ].T
+    """(B, n, D) of (B, D, h, w) at places (B, n, 2) in cells, bilinear."""
+    size = places.new_tensor([features.shape[3] - 1, features.shape[2] - 1])
+    grid = (places / size * 2 - 1)[:, None]
+    found = functional.grid_sample(features, grid, padding_mode='border', align_corners=True)
+    return found[:, :, 0].transpose(1, 2)
 
 
 def _corners(places: Tensor, grid: torch.Size) -> tuple[Tensor, Tensor]:
-    """Numbers (n, 4) of the cells around places (n, 2), and their bilinear weights."""
+    """Numbers (..., 4) of the cells around places (..., 2), and their bilinear weights."""
     limit = places.new_tensor([grid[1] - 1, grid[0] - 1])
     places = places.clamp(min=0).minimum(limit)
     first = places.floor()
@@ -122,13 +133,15 @@ def _corners(places: Tensor, grid: torch.Size) -> tuple[Tensor, Tensor]:
     for right in (0, 1):
         for down in (0, 1):
             at = (first + places.new_tensor([right, down])).minimum(limit).long()
-            corners.append(at[:, 1] * grid[1] + at[:, 0])
-            across = part[:, 0] if right else 1 - part[:, 0]
-            weights.append(across * (part[:, 1] if down else 1 - part[:, 1]))
-    return torch.stack(corners, 1), torch.stack(weights, 1)
+            corners.append(at[..., 1] * grid[1] + at[..., 0])
+            across = part[..., 0] if right else 1 - part[..., 0]
+            weights.append(across * (part[..., 1] if down else 1 - part[..., 1]))
+    return torch.stack(corners, -1), torch.stack(weights, -1)
 
 
-def _shares(labels: Tensor, grid: torch.Size) -> Tensor:
-    """(K + 1, h * w) share of each cell that shows each label of an (H, W) map."""
-    known = functional.one_hot(labels.long(), int(labels.max()) + 1).permute(2, 0, 1).float()
-    return functional.adaptive_avg_pool2d(known, (grid[0], grid[1])).flatten(1)
+def _same_object(ids: Tensor, labels: Tensor, grid: torch.Size) -> Tensor:
+    """(B, n, h * w) share of each cell of label maps (B, H, W) that shows the objects (B, n)."""
+    known = torch.arange(1 + int(max(labels.max(), ids.max())), device=labels.device)
+    shown = (labels[:, None] == known[:, None, None]).float()
+    shares = functional.adaptive_avg_pool2d(shown, (grid[0], grid[1])).flatten(2)
+    return shares.gather(1, ids.long()[..., None].expand(-1, -1, shares.shape[2]))

@@ -15,7 +15,7 @@ from torch import Tensor
 from drift_ros.errors import CheckpointError
 from drift_ros.features.embedded.model import EmbeddedUNet
 from drift_ros.runs.atomic import write_whole
-from drift_ros.training.data import TrackedClip
+from drift_ros.training.data import TrackedClip, stacked
 from drift_ros.training.objective import denoising_errors, matching_loss, noised
 from drift_ros.training.settings import TrainingSettings
 
@@ -42,7 +42,7 @@ class Trainer:
             torch.manual_seed(settings.seed)
             network = EmbeddedUNet(**settings.network.model_dump())
         self.network = network.to(device, memory_format=torch.channels_last).train()
-        self.average = EMAModel(self.network.parameters(), decay=settings.decay)
+        self.average = EMAModel(self.network.parameters(), decay=settings.decay, foreach=True)
         self.sharpness = torch.nn.Parameter(torch.tensor(SHARPNESS, device=device).log())
         self._optimiser = torch.optim.AdamW(
             [*self.network.parameters(), self.sharpness],
@@ -66,7 +66,9 @@ class Trainer:
             if name in own and own[name].shape == tensor.shape
         }
         self.network.load_state_dict(given, strict=False)
-        self.average = EMAModel(self.network.parameters(), decay=self.settings.decay)
+        self.average = EMAModel(
+            self.network.parameters(), decay=self.settings.decay, foreach=True
+        )
         return len(given)
 
     def step(self, clips: Sequence[TrackedClip], progress: float) -> Losses:
@@ -98,7 +100,8 @@ class Trainer:
             bool(torch.rand((), generator=choices) < share)
             for share in (settings.denoising, settings.alone)
         )
-        images = torch.stack([clip.images for clip in clips]).to(self.device, non_blocking=True)
+        batch = stacked(clips).to(self.device)
+        images = batch.images
         count, frames = images.shape[:2]
         if only_denoise:
             place = torch.rand(count, 1, generator=generator, device=self.device)
@@ -106,22 +109,20 @@ class Trainer:
         else:
             place = torch.randn(count, 1, generator=generator, device=self.device)
             level = math.log(settings.snr) + SPREAD * place
-        batch = noised(images, level.expand(count, frames), generator)
+        noisy = noised(images, level.expand(count, frames), generator)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == 'cuda'):
-            outputs = self._run(batch.noisy, batch.log_snr, join=not alone)
-        losses = {'denoising': denoising_errors(outputs.clean, batch).mean()}
+            outputs = self._run(noisy.noisy, noisy.log_snr, join=not alone)
+        losses = {'denoising': denoising_errors(outputs.clean, noisy).mean()}
         if only_denoise:
             return losses
-        temperature = (-self.sharpness).exp()
-        matching = []
-        for index, clip in enumerate(clips):
-            pairs = [
-                tuple(torch.randperm(frames, generator=choices)[:2].tolist()) for _ in range(PAIRS)
-            ]
-            clip = clip.to(self.device)
-            features = outputs.descriptors[index]
-            matching.append(matching_loss(features, clip, pairs, temperature, choices))
-        losses['matching'] = torch.stack(matching).mean()
+        order = torch.rand(count, PAIRS, frames, generator=choices).argsort(2)
+        losses['matching'] = matching_loss(
+            outputs.descriptors,
+            batch,
+            order[..., :2].to(self.device),
+            (-self.sharpness).exp(),
+            choices,
+        )
         return losses
 
     def rate(self, progress: float) -> float:

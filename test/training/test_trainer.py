@@ -18,7 +18,7 @@ from drift_ros.errors import CheckpointError, OutputError, SettingsError
 from drift_ros.features.embedded.create import load
 from drift_ros.settings import build
 from drift_ros.training import run
-from drift_ros.training.data import TrackedClip, Videos, batches
+from drift_ros.training.data import TrackedClip, Videos, batches, stacked
 from drift_ros.training.objective import (
     LEAST_NOISE,
     Noised,
@@ -261,8 +261,11 @@ def test_matching_is_least_where_descriptors_know_their_place() -> None:
 
     def loss(descriptors: torch.Tensor) -> float:
         chosen = torch.Generator().manual_seed(0)
-        pairs = [(0, 2), (3, 1)]
-        return float(matching_loss(descriptors, clip, pairs, torch.tensor(0.05), chosen))
+        pairs = torch.tensor([[(0, 2), (3, 1)]] * 2)
+        both = torch.stack([descriptors, right])  # of two clips, the second one knows
+        return 2 * float(
+            matching_loss(both, stacked([clip, clip]), pairs, torch.tensor(0.05), chosen)
+        )
 
     # without a clue: log 64 for the place, and the object has 4 of 64 cells
     assert loss(torch.ones(4, 5, 8, 8)) == pytest.approx(np.log(64) + 2 * np.log(16), rel=1e-4)
