@@ -66,9 +66,7 @@ class Trainer:
             if name in own and own[name].shape == tensor.shape
         }
         self.network.load_state_dict(given, strict=False)
-        self.average = EMAModel(
-            self.network.parameters(), decay=self.settings.decay, foreach=True
-        )
+        self.average = EMAModel(self.network.parameters(), decay=self.settings.decay, foreach=True)
         return len(given)
 
     def step(self, clips: Sequence[TrackedClip], progress: float) -> Losses:

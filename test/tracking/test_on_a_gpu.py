@@ -79,7 +79,9 @@ def track(
     return [output for output in outputs if isinstance(output, TrackingResult)]
 
 
-def agreement(a: Sequence[TrackingResult], b: Sequence[TrackingResult], ids: Sequence[int]) -> float:
+def agreement(
+    a: Sequence[TrackingResult], b: Sequence[TrackingResult], ids: Sequence[int]
+) -> float:
     """Mean intersection over union of the masks where either has one."""
     pairs = [(x.labels == i, y.labels == i) for x, y in zip(a, b, strict=True) for i in ids]
     return float(np.mean([iou(x, y) for x, y in pairs if (x | y).any()]))
