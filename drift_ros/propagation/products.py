@@ -18,6 +18,7 @@ from drift_ros.propagation.tile_scores import TileScores
 from drift_ros.propagation.window import Frames, Tile
 
 BLOCK_BYTES = 2**24  # of sources that are gathered on a CPU at a time
+BLOCK_BYTES_BATCHED = 2**27  # on a GPU
 
 
 class BandedProducts:
@@ -25,8 +26,8 @@ class BandedProducts:
 
     Args:
         frames: fastest with contiguous channels.
-        batched: one product per frame over all rows, as suits a GPU, in place of one per block of
-            rows over all frames, as suits the caches of a CPU.
+        batched: few large products in the dtype of the descriptors, as suits a GPU, in place of
+            many in float32, as suits the caches of a CPU.
     """
 
     def __init__(self, frames: Frames, batched: bool) -> None:
@@ -38,7 +39,8 @@ class BandedProducts:
         self._batched = batched
         self._shape = (context.shape[0], context.shape[1], context.shape[2])
         self._buffer = torch.empty(0, device=context.device)  # of a tile's scores
-        self._near = torch.empty(0, device=context.device)  # sources of a block, float32
+        kept = context.dtype if batched else torch.float32
+        self._near = torch.empty(0, dtype=kept, device=context.device)  # sources of a block
 
     def elements(self, height: int, width: int) -> int:
         """Number of similarities that tiles of a size in cells need room for, at most."""
@@ -75,12 +77,17 @@ class BandedProducts:
         Few large steps: threads that have to wait for each other in each step make many small ones
         slow wherever other work keeps a core busy.
         """
-        row_bytes = scored.scores.shape[1] * targets.shape[1] * targets.element_size()
+        for begin, end, step in self._blocks(scored, BLOCK_BYTES):
+            self._fill_block(scored, targets, begin, end, step)
+
+    def _blocks(self, scored: TileScores, most: int) -> Iterator[tuple[int, int, int]]:
+        """Runs of source rows in parts whose sources take at most that many bytes."""
+        row_bytes = scored.scores.shape[1] * self._context.shape[-1] * self._near.element_size()
         for begin, end, step in _runs(scored):
-            blocks = -(-(end - begin) * row_bytes // BLOCK_BYTES)
+            blocks = -(-(end - begin) * row_bytes // most)
             size = -(-(end - begin) // min(blocks, end - begin))
             for first in range(begin, end, size):
-                self._fill_block(scored, targets, first, min(first + size, end), step)
+                yield first, min(first + size, end), step
 
     def _fill_block(
         self, scored: TileScores, targets: Tensor, begin: int, end: int, step: int
@@ -103,7 +110,7 @@ class BandedProducts:
         torch.amax(scores.unflatten(1, (-1, scored.group)), 2, out=maxima)
 
     def _gather(self, scored: TileScores, begin: int, end: int) -> Tensor:
-        """Sources of some rows, in float32, padded with zeros: (rows, sources, C)."""
+        """Sources of some rows, padded with zeros: (rows, sources, C)."""
         channels, columns = self._context.shape[-1], scored.columns
         shape = (end - begin, scored.scores.shape[1], channels)
         if self._near.numel() < math.prod(shape):
@@ -124,8 +131,10 @@ class BandedProducts:
         height = scores.shape[3] // scored.width
         columns = self._offsets(tile.left, tile.right, scored.columns)
         if self._window.disc:
-            index = torch.tensor(rows)[:, None]
-            offsets = index + scored.rows.start - tile.top - first - torch.arange(height)
+            device = columns.device
+            index = torch.tensor(rows, device=device)[:, None]
+            within = torch.arange(height, device=device)
+            offsets = index + scored.rows.start - tile.top - first - within
             if step:
                 offsets = offsets - (index - begin)
             inside = self._window.contains(offsets[:, None, :, None], columns[:, None, :])
@@ -146,16 +155,14 @@ class BandedProducts:
     def _fill_batched(self, scored: TileScores, targets: Tensor) -> None:
         frames, near = len(self._context), len(scored.columns)
         tile, width = scored.tile, scored.width
-        scored.scores[:, scored.sources :] = -torch.inf
-        scores = scored.scores[:, : scored.sources].unflatten(1, (near, frames))
-        for begin, end, step in _runs(scored):
+        for begin, end, step in self._blocks(scored, BLOCK_BYTES_BATCHED):
             windows = _windows(
                 targets, scored.starts[begin], scored.height, width, step, end - begin
             )
-            for t, frame in enumerate(self._context):
-                sources = frame[scored.rows[begin] : scored.rows[end - 1] + 1]
-                sources = sources[:, scored.columns.start : scored.columns.stop]
-                _multiply(sources, windows.transpose(1, 2), scores[begin:end, :, t])
+            sources = self._gather(scored, begin, end)
+            _multiply(sources, windows.transpose(1, 2), scored.scores[begin:end])
+        scored.scores[:, scored.sources :] = -torch.inf
+        scores = scored.scores[:, : scored.sources].unflatten(1, (near, frames))
         rows = self._offsets(tile.top, tile.bottom, scored.rows)  # (rows, height)
         index = torch.arange(len(scored.rows), device=targets.device)
         window = scored.start(index)[:, None] + torch.arange(scored.height, device=targets.device)

@@ -16,6 +16,7 @@ from drift_ros.propagation.window import Frames, Tile
 SPARE = 16  # matches looked at beyond the k-th, to find the ones that tie with it
 COLUMNS = 8  # of a tile on a CPU; fewer waste less on columns outside the windows
 COLUMNS_BATCHED = 32  # of a tile on a GPU: large products, few of them
+ALIGNED = 8  # columns of a tile on a GPU, whose matrix units want rows of products aligned
 SCRATCH = 3 * 2**23  # similarities held at a time on a CPU, 96 MiB
 SCRATCH_BATCHED = 2**27  # on a GPU, 512 MiB
 
@@ -119,6 +120,8 @@ def _tiles(products: list[BandedProducts], grid: tuple[int, int], batched: bool)
     room = SCRATCH_BATCHED if batched else SCRATCH
     strips = -(-grid[1] // (COLUMNS_BATCHED if batched else COLUMNS))
     width = -(-grid[1] // strips)
+    if batched and strips > 1:
+        width = -(-width // ALIGNED) * ALIGNED
     height = grid[0]
     while height > 1 and sum(part.elements(height, width) for part in products) > room:
         height = -(-height // 2)

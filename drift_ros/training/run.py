@@ -141,9 +141,9 @@ class _Run:
                 self._save()
                 saved = trainer.seconds
             self._watch(Progress(self._share(), trainer.step_number, self._loss, self._score))
+        self._save()
         self._validate()
         self._line()
-        self._save()
 
     def _share(self) -> float:
         by_time = self._trainer.seconds / (60 * self._plan.minutes)

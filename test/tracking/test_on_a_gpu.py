@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from clips import GivenMasks, iou
 from numpy.typing import NDArray
+from torch import Tensor
 
 from drift_ros import features
+from drift_ros.features.embedded import extractor
+from drift_ros.features.noise import gaussian
 from drift_ros.points import PointTracker
 from drift_ros.prompts import Prompt
 from drift_ros.settings import TrackerSettings, build
@@ -56,7 +60,7 @@ MODELS: dict[str, dict[str, object]] = {
 }
 
 
-def clip(name: str = 'similar-3', width: int = 160, frames: int = 36) -> Clip:
+def clip(name: str = 'similar-3', width: int = 320, frames: int = 24) -> Clip:
     settings = SceneSettings(width=width, height=width * 3 // 4, frames=frames, rate=12)
     return VideoSet(name, settings, 'val')[0].clip()
 
@@ -87,9 +91,20 @@ def agreement(
     return float(np.mean([iou(x, y) for x, y in pairs if (x | y).any()]))
 
 
+@pytest.fixture
+def same_noise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawn on the CPU, for each device draws its own."""
+
+    def drawn(shape: Sequence[int], device: torch.device, **which: Any) -> Tensor:
+        return gaussian(shape, torch.device('cpu'), **which).to(device)
+
+    monkeypatch.setattr(extractor, 'gaussian', drawn)
+
+
+@pytest.mark.usefixtures('same_noise')
 @pytest.mark.parametrize('video', ['similar-3', 'comes-back'])
 @pytest.mark.parametrize(
-    ('dtype', 'least'), [('float32', 0.97), ('float16', 0.9), ('bfloat16', 0.9)]
+    ('dtype', 'least'), [('float32', 0.97), ('float16', 0.95), ('bfloat16', 0.9)]
 )
 @pytest.mark.parametrize('name', ['patch', 'embedded', 'embedded-image'])
 def test_masks_and_points_are_those_of_the_cpu(
@@ -111,7 +126,7 @@ def test_masks_and_points_are_those_of_the_cpu(
 
 @pytest.mark.parametrize('model', MODELS)
 def test_every_model_tracks(model: str) -> None:
-    shown = clip(width=320, frames=18)
+    shown = clip(frames=18)
     half = np.arange(320) < np.full((240, 1), 160)  # random weights find no small thing
     results = track(shown, 'cuda', UNTRAINED | MODELS[model], half)
     assert len(results) >= 13, 'a window of frames at least'
