@@ -22,6 +22,7 @@ published ones with few channels stand in.
 from __future__ import annotations
 
 import argparse
+import gc
 import platform
 import statistics
 import time
@@ -170,6 +171,8 @@ def _measure(
             watch.watch(module, stage)
     tracker = Tracker(made, Squares(), settings)
     if device.type == 'cuda':
+        gc.collect()  # what is left of the variant before
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     with _watched_propagation(watch):
         times, stages = _run(tracker, watch, options.windows)

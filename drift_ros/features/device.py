@@ -15,7 +15,6 @@ from drift_ros.interruption import GivenUpError
 
 log = logging.getLogger(__name__)
 
-LARGE = 2**20  # entries from which a group norm is worth three launches of its own
 LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}  # of weights of so many dimensions
 
 
@@ -58,7 +57,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 def prepare(module: Any, device: torch.device, dtype: torch.dtype) -> Any:
     """Move a network for inference: cast, channels innermost in memory, no gradients; in place.
 
-    On a GPU its group norms keep channels where they are (`ChannelsInnermost`).
+    On a GPU group norms and residual blocks keep channels innermost (`innermost.py`).
     """
     # that of diffusers warns of parts to be kept in float32, even where there are none
     nn.Module.to(module, device=device, dtype=dtype)
@@ -67,42 +66,10 @@ def prepare(module: Any, device: torch.device, dtype: torch.dtype) -> Any:
         if layout is not None:
             weight.data = weight.data.to(memory_format=layout)
     if device.type == 'cuda':
-        for part in module.modules():
-            if type(part) is nn.GroupNorm and part.affine:
-                part.__class__ = ChannelsInnermost
+        from drift_ros.features.innermost import keep_channels_innermost
+
+        keep_channels_innermost(module)
     return module.eval().requires_grad_(False)
-
-
-class ChannelsInnermost(nn.GroupNorm):
-    """A group norm that does not rearrange large inputs with channels innermost, for inference on a
-    GPU. All others, and all of them where Triton is missing or under `torch.compile`, are as torch
-    has them.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        """(N, C, ...) of the same dtype and layout."""
-        layout = LAYOUTS.get(input.dim())
-        if (
-            layout is None
-            or not input.is_cuda
-            or input.numel() < LARGE
-            or (torch.is_grad_enabled() and input.requires_grad)
-            or torch.compiler.is_compiling()
-            or not input.is_contiguous(memory_format=layout)
-            or (fast := _group_norm()) is None
-        ):
-            return super().forward(input)
-        return fast(input, self.num_groups, self.weight, self.bias, self.eps)
-
-
-@lru_cache(maxsize=1)
-def _group_norm() -> Callable[..., Tensor] | None:
-    try:
-        from drift_ros.features.group_norm import group_norm
-    except ImportError:
-        log.info('Triton is not installed: large group norms take longer on this GPU')
-        return None
-    return group_norm
 
 
 def require_finite(values: Tensor, what: str) -> None:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from drift_ros.propagation.tile_scores import TileScores
-from drift_ros.propagation.window import Frames, Tile
+from drift_ros.propagation.window import Frames, Tile, Window
 
 BLOCK_BYTES = 2**24  # of sources that are gathered on a CPU at a time
 BLOCK_BYTES_BATCHED = 2**27  # on a GPU
@@ -33,6 +34,7 @@ class BandedProducts:
     def __init__(self, frames: Frames, batched: bool) -> None:
         context = frames.descriptors
         self.most = frames.most
+        self.device = context.device
         self._context = context
         self._window = frames.window
         self._first = frames.first
@@ -65,11 +67,6 @@ class BandedProducts:
             with _units_for(query.dtype):
                 self._fill_by_rows(scored, targets.float())
         return scored
-
-    def _offsets(self, start: int, stop: int, of: range) -> Tensor:
-        """Source minus target: (len(of), stop - start)."""
-        sources = torch.arange(of.start, of.stop, device=self._context.device)
-        return sources[:, None] - torch.arange(start, stop, device=self._context.device)
 
     def _fill_by_rows(self, scored: TileScores, targets: Tensor) -> None:
         """Blocks of source rows are gathered, multiplied and searched while they are in cache.
@@ -129,7 +126,7 @@ class BandedProducts:
         rows = range(begin, begin + len(scores))
         first = scored.starts[begin] if step else scored.met(begin)[0]
         height = scores.shape[3] // scored.width
-        columns = self._offsets(tile.left, tile.right, scored.columns)
+        columns = _offsets(tile.left, tile.right, scored.columns, self.device)
         if self._window.disc:
             device = columns.device
             index = torch.tensor(rows, device=device)[:, None]
@@ -154,26 +151,53 @@ class BandedProducts:
 
     def _fill_batched(self, scored: TileScores, targets: Tensor) -> None:
         frames, near = len(self._context), len(scored.columns)
-        tile, width = scored.tile, scored.width
         for begin, end, step in self._blocks(scored, BLOCK_BYTES_BATCHED):
             windows = _windows(
-                targets, scored.starts[begin], scored.height, width, step, end - begin
+                targets, scored.starts[begin], scored.height, scored.width, step, end - begin
             )
             sources = self._gather(scored, begin, end)
             _multiply(sources, windows.transpose(1, 2), scored.scores[begin:end])
         scored.scores[:, scored.sources :] = -torch.inf
         scores = scored.scores[:, : scored.sources].unflatten(1, (near, frames))
-        rows = self._offsets(tile.top, tile.bottom, scored.rows)  # (rows, height)
-        index = torch.arange(len(scored.rows), device=targets.device)
-        window = scored.start(index)[:, None] + torch.arange(scored.height, device=targets.device)
-        columns = self._offsets(tile.left, tile.right, scored.columns)
-        inside = self._window.contains(
-            rows.gather(1, window)[:, None, :, None], columns[:, None, :]
+        outside = _outside(
+            scored.tile,
+            self._window,
+            scored.rows,
+            scored.columns,
+            tuple(scored.starts),
+            scored.height,
+            self.device,
         )
-        scores.masked_fill_(~inside.flatten(2)[:, :, None], -torch.inf)
+        scores.masked_fill_(outside, -torch.inf)
         maxima = scored.scores.unflatten(1, (-1, scored.group)).amax(2)
         for begin, end, step in _runs(scored):
             scored.window_maxima(begin, end, step).copy_(maxima[begin:end])
+
+
+@lru_cache(maxsize=8)
+def _outside(
+    tile: Tile,
+    window: Window,
+    rows: range,
+    columns: range,
+    starts: tuple[int, ...],
+    height: int,
+    device: torch.device,
+) -> Tensor:
+    """Which pairs lie outside the window, (rows, columns, 1, target rows x width) bool: the same in
+    every frame.
+    """
+    first = torch.tensor(starts, device=device)[:, None] + torch.arange(height, device=device)
+    apart = _offsets(tile.top, tile.bottom, rows, device).gather(1, first)
+    across = _offsets(tile.left, tile.right, columns, device)
+    inside = window.contains(apart[:, None, :, None], across[:, None, :])
+    return ~inside.flatten(2)[:, :, None]
+
+
+def _offsets(start: int, stop: int, of: range, device: torch.device) -> Tensor:
+    """Source minus target: (len(of), stop - start)."""
+    sources = torch.arange(of.start, of.stop, device=device)
+    return sources[:, None] - torch.arange(start, stop, device=device)
 
 
 @contextmanager

@@ -15,10 +15,11 @@ from drift_ros.propagation.window import Frames, Tile
 
 SPARE = 16  # matches looked at beyond the k-th, to find the ones that tie with it
 COLUMNS = 8  # of a tile on a CPU; fewer waste less on columns outside the windows
-COLUMNS_BATCHED = 32  # of a tile on a GPU: large products, few of them
+COLUMNS_BATCHED = 64  # of a tile on a GPU: large products, few of them
 ALIGNED = 8  # columns of a tile on a GPU, whose matrix units want rows of products aligned
 SCRATCH = 3 * 2**23  # similarities held at a time on a CPU, 96 MiB
-SCRATCH_BATCHED = 2**27  # on a GPU, 512 MiB
+SCRATCH_BATCHED = 3 * 2**27  # on a GPU, 1.5 GiB, and not more than a share of its memory
+SHARE = 64  # one part of so many of a GPU's memory
 
 
 def propagate_labels(
@@ -111,13 +112,21 @@ class _Search(NamedTuple):
         return self.labels.of_sums(sums, mass)
 
 
+def _room(device: torch.device) -> int:
+    """Similarities that may be held at a time on a device that takes large products."""
+    if device.type != 'cuda':
+        return SCRATCH_BATCHED
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return min(SCRATCH_BATCHED, memory // (4 * SHARE))
+
+
 def _batched(device: torch.device) -> bool:
     return device.type != 'cpu'
 
 
 def _tiles(products: list[BandedProducts], grid: tuple[int, int], batched: bool) -> Iterator[Tile]:
     """Tiles of a grid: columns as the device likes them, as many rows as the scratch holds."""
-    room = SCRATCH_BATCHED if batched else SCRATCH
+    room = _room(products[0].device) if batched else SCRATCH
     strips = -(-grid[1] // (COLUMNS_BATCHED if batched else COLUMNS))
     width = -(-grid[1] // strips)
     if batched and strips > 1:
