@@ -17,11 +17,12 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 from torch.nn import functional
 
+from drift_ros.features.device import LAYOUTS
+
 log = logging.getLogger(__name__)
 
-LARGE = 2**20  # entries from which maps are worth launches of our own
+LARGE = 2**22  # entries from which maps are worth launches of our own
 MOST = 2**31  # entries of one image that kernels can number
-LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
 
 
 def keep_channels_innermost(network: nn.Module) -> None:
@@ -101,12 +102,12 @@ def _kernels_for(x: Tensor) -> ModuleType | None:
     """Those of `group_norm.py`, if they suit a map."""
     layout = LAYOUTS.get(x.dim())
     if (
-        layout is None
+        torch.compiler.is_compiling()
+        or layout is None
         or not x.is_cuda
         or x.numel() < LARGE
         or x[0].numel() >= MOST
         or (torch.is_grad_enabled() and x.requires_grad)
-        or torch.compiler.is_compiling()
         or not x.is_contiguous(memory_format=layout)
     ):
         return None
