@@ -74,7 +74,9 @@ class TargetSettings(Settings):
         description='Where a target without a mask is searched by how it looked, beyond the window '
         'of the propagation: `none`, nowhere, as in the papers; `near`, around its predicted '
         'place, while it is occluded; `anywhere`, in the whole image while it is occluded or lost '
-        'or its score is below 0.5. A lost target is then back only where it is found so.',
+        'or its score is below 0.5. A lost target is then back only where it is found so, and '
+        'where the picture changes as a whole all targets are lost until it is back, or they are '
+        'found in the new one.',
         json_schema_extra={'dynamic': True},
     )
     max_size_change: float = Field(

@@ -74,10 +74,10 @@ class Anchor:
             first, last = int(places[0]), int(places[-1])
             margin = 1 + round(MARGIN * (last - first + 1))
             view.append(slice(max(0, first - margin), min(length, last + 1 + margin)))
-        whole = unit(_coarse(features), 0).flatten(1)
-        coarse = owned(_coarse(label[None])[0]).flatten()
+        whole = unit(coarsen(features), 0).flatten(1)
+        few = owned(coarsen(label[None])[0]).flatten()
         twin = _like(features.flatten(1), mine.flatten()).view(mine.shape)
-        empty = (_coarse(every[None])[0] <= EMPTY).flatten()
+        empty = (coarsen(every[None])[0] <= EMPTY).flatten()
         others = (every <= EMPTY) & ~twin
         return cls(
             number,
@@ -88,8 +88,8 @@ class Anchor:
             features[:, _thin(others)],
             (view[0], view[1]),
             whole,
-            coarse,
-            empty & ~_like(whole, coarse),
+            few,
+            empty & ~_like(whole, few),
             float(label.sum()),
             long_axis(mine),
         )
@@ -199,8 +199,8 @@ def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> list[Pl
         anchors: of the target, at least one.
         free: (h, w) bool, where it may be.
     """
-    may = _coarse(free[None].float())[0] > 0.5
-    cells = unit(_coarse(features), 0).flatten(1)
+    may = coarsen(free[None].float())[0] > 0.5
+    cells = unit(coarsen(features), 0).flatten(1)
     pairs = [(anchor, cells.T @ anchor.whole) for anchor in anchors]
     own = torch.stack([_among(products, a.owned) for a, products in pairs]).amax(0)
     rest = torch.stack([_among(products, a.empty & ~a.owned) for a, products in pairs]).amax(0)
@@ -281,7 +281,7 @@ def _among(products: Tensor, columns: Tensor) -> Tensor:
     return (products + torch.where(columns, 0.0, 2 * NONE)).amax(1)
 
 
-def _coarse(maps: Tensor) -> Tensor:
+def coarsen(maps: Tensor) -> Tensor:
     """(C, h', w') float32 means of at most `COARSE` cells each, from (C, h, w)."""
     return functional.avg_pool2d(maps[None].float(), _factor(maps.shape[1:]), ceil_mode=True)[0]
 

@@ -30,6 +30,7 @@ from drift_ros.structures import TrackedObject
 from drift_ros.tracking.appearance import Appearance
 from drift_ros.tracking.background import Background
 from drift_ros.tracking.competition import alike, return_parts
+from drift_ros.tracking.cuts import Cuts
 from drift_ros.tracking.gaps import Gaps
 from drift_ros.tracking.lookalikes import LookAlikes, Partly
 from drift_ros.tracking.measure import drop_small, measure
@@ -156,6 +157,7 @@ class MaskPropagator:
         self._states = TargetStates(settings, history)
         self._appearance = Appearance(extractor, settings)
         self._gaps = Gaps()
+        self._cuts = Cuts()
         self._lookalikes = LookAlikes(history)
         self._partly: Partly = NOBODY
         self._propagator = Propagator(
@@ -183,6 +185,7 @@ class MaskPropagator:
         self._states.reset()
         self._appearance.reset()
         self._gaps.reset()
+        self._cuts.reset()
         self._lookalikes.reset()
 
     def go_back_to(self, number: int) -> None:
@@ -190,6 +193,7 @@ class MaskPropagator:
         self._states.go_back_to(number)
         self._appearance.go_back_to(number)
         self._gaps.go_back_to(number)
+        self._cuts.go_back_to(number)
         self._lookalikes.go_back_to(number)
         self._alike = self._background = None
         later = [remembered >= number for remembered in self.memory.frames]
@@ -231,25 +235,43 @@ class MaskPropagator:
             GivenUpError: another thread wants the work to end.
         """
         checkpoint()
-        expected = self._states.expect(entry.number, entry.frame)
+        cut = self._is_cut(entry, descriptors)
+        expected = self._states.expect(entry.number, entry.frame, cut)
         self._partly = NOBODY
-        found = self._find(entry, descriptors, expected)
+        found = self._find(entry, descriptors, expected, cut)
         objects = self._states.observe(
             entry.number, entry.frame, found.objects, entry.prompts, found.doubtful, self._partly
         )
-        if self._separates:
+        visible = [obj.id for obj in objects if obj.visible]
+        counts = not cut or bool(visible)  # what comes later goes on from this frame
+        if not self._separates:
+            self._lookalikes.reset()
+        elif counts:
             self._lookalikes.observe(
                 entry.number, entry.frame, found.labels, objects, descriptors.grid, self._partly
             )
-        else:
-            self._lookalikes.reset()
+        if counts:
+            self._cuts.go_on()
         self._appearance.observe(entry.number, descriptors, found.labels, objects, entry.prompts)
-        visible = [obj.id for obj in objects if obj.visible]
         self._gaps.observe(entry.number, visible, self._appearance.found)
         return replace(found, objects=objects)
 
+    def _is_cut(self, entry: BufferedFrame, descriptors: Descriptors) -> bool:
+        """Whether a frame shows something else than the last one that counts. Without a search in
+        the whole frame nothing would find the targets after it, so then there are no cuts.
+        """
+        if self._settings.reacquire != 'anywhere':
+            self._cuts.reset()
+            return False
+        features = self._appearance.features(descriptors)
+        return self._cuts.is_cut(entry.number, features, entry.frame.image)
+
     def _find(
-        self, entry: BufferedFrame, descriptors: Descriptors, expected: Mapping[int, Track]
+        self,
+        entry: BufferedFrame,
+        descriptors: Descriptors,
+        expected: Mapping[int, Track],
+        cut: bool,
     ) -> Masks:
         size = entry.frame.size
         if entry.labels is not None and entry.prompts:
@@ -259,7 +281,11 @@ class MaskPropagator:
             if entry.prompts:
                 return self._take_prompts(entry, descriptors, labels, {})
             return self._readout.measure(labels, {})
-        soft = self._propagator.propagate(descriptors, self._known())
+        if cut:
+            soft = torch.zeros_like(self.memory.labels[0])
+            soft[0] = 1
+        else:
+            soft = self._propagator.propagate(descriptors, self._known())
         soft = self._correct(soft, entry, descriptors, expected)
         found = self._readout(soft, descriptors.stride, entry.frame.image)
         if entry.prompts:
@@ -267,7 +293,8 @@ class MaskPropagator:
             return self._take_prompts(entry, descriptors, found.labels, scores)
         found, soft = self._refine(entry, found, soft)
         found, soft = self._judge(entry, descriptors, found, soft, expected)
-        self.memory.add_recent(entry.number, descriptors, soft)
+        if not cut or any(obj.visible for obj in found.objects):
+            self.memory.add_recent(entry.number, descriptors, soft)
         return found
 
     def _take_prompts(

@@ -47,6 +47,7 @@ class Track:
         centre: (x, y) in px from its centroid to the middle of its box then.
         state: after that frame.
         score: of its mask in that frame, 0 without one.
+        held: state before a cut, while it is lost for that alone; None otherwise.
     """
 
     motion: Motion
@@ -57,6 +58,7 @@ class Track:
     centre: tuple[float, float]
     state: TargetState
     score: float
+    held: TargetState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,35 +125,40 @@ class TargetStates:
         picture, expected = self._expectation(number, frame)
         tracks: dict[int, Track] = {}
         found = []
+        settled = any(obj.visible for obj in objects)  # later frames go on from this one
         for obj in objects:
             before = expected.get(obj.id) if obj.id not in prompted else None
             if obj.visible:
                 if before and obj.id in partly:
                     track = _partly_seen(obj, before, partly[obj.id], frame.stamp)
                 else:
-                    track = _seen(obj, before.motion if before else None, frame.stamp)
+                    track = _seen(obj, before, frame.stamp)
                 if before and obj.id in doubtful:
                     track = replace(track, believed=before.believed)
                 tracks[obj.id] = track
             elif before:
+                before = replace(before, held=None) if settled else before
                 obj, tracks[obj.id] = self._unseen(obj, before, frame)
             found.append(obj)
         self._moments.append(_Moment(number, frame.stamp, picture, tracks))
         return tuple(found)
 
-    def expect(self, number: int, frame: Frame) -> Mapping[int, Track]:
+    def expect(self, number: int, frame: Frame, cut: bool = False) -> Mapping[int, Track]:
         """Id -> what is expected of each target in the next frame, before it is looked at.
 
-        The motion is that until then, all else is as it was after the frame before.
+        The motion is that until then, all else is as it was after the frame before; but after a cut
+        a target counts as lost, and once the picture is there again that was before, as what it was
+        there.
 
         Args:
             number: of the frame.
             frame: it.
+            cut: whether it shows something else than the last frame in which a target was seen.
         """
-        return self._expectation(number, frame)[1]
+        return self._expectation(number, frame, cut)[1]
 
     def _expectation(
-        self, number: int, frame: Frame
+        self, number: int, frame: Frame, cut: bool = False
     ) -> tuple[NDArray[np.float32], Mapping[int, Track]]:
         """The frame's thumbnail, and the tracks of the frame before with the motion since."""
         if self._expected and self._expected[0] == number:
@@ -164,8 +171,14 @@ class TargetStates:
             camera = camera_shift(last.picture, picture, frame.size)
             for id_, track in last.tracks.items():
                 place = track.motion.place
-                motion = track.motion.after(seconds, camera)
-                tracks[id_] = replace(track, motion=motion, origin=place)
+                elsewhere = cut or track.held is not None
+                motion = track.motion.after(seconds, np.zeros(2) if elsewhere else camera)
+                track = replace(track, motion=motion, origin=place)
+                if track.held is not None:
+                    track = replace(track, state=track.held, held=None)
+                if cut:
+                    track = replace(track, state=TargetState.LOST, held=track.state)
+                tracks[id_] = track
         self._expected = (number, picture, tracks)
         return picture, tracks
 
@@ -211,12 +224,12 @@ def _partly_seen(
     )
 
 
-def _seen(obj: TrackedObject, expected: Motion | None, stamp: int) -> Track:
+def _seen(obj: TrackedObject, expected: Track | None, stamp: int) -> Track:
     size = float(np.sqrt(obj.area))
-    if expected is None:
+    if expected is None or expected.held is not None:
         motion = Motion.start(obj.centroid, size, DEVIATION * size)
     else:
-        motion = expected.corrected(obj.centroid, size, DEVIATION * size)
+        motion = expected.motion.corrected(obj.centroid, size, DEVIATION * size)
     roi = obj.roi
     middle = (roi.x + (roi.width - 1) / 2, roi.y + (roi.height - 1) / 2)
     centre = (middle[0] - obj.centroid[0], middle[1] - obj.centroid[1])
