@@ -6,6 +6,7 @@ import random
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -25,8 +26,13 @@ from drift_ros.points.ruling import Rules
 from drift_ros.points.states import Found, Group, Queries, Source, State
 from drift_ros.settings import PointSettings
 from drift_ros.structures import TrackedPoints
+from drift_ros.tracking.anchors import unit_features
+from drift_ros.tracking.cuts import Cuts
 from drift_ros.tracking.window_buffer import BufferedFrame
 
+FOUND = 0.25  # share of the points that must be found after a cut, where the view is another one
+ALIKE, NEAR = 0.2, 1 / 60  # share of those that moved alike; to within that much of the short side
+FEWEST = 5  # points that moved alike by chance hardly ever
 _EMPTY = (
     np.zeros(0, np.int64),
     np.zeros((0, 2), np.float32),
@@ -38,8 +44,9 @@ _EMPTY = (
 class PointFollower:
     """Follows points from frame to frame.
 
-    Results depend on the frames, the queries and the settings only. Memory is bounded: what was
-    known after each of the last `history` frames, and the descriptors and images of the frames of
+    Results depend on the frames, the queries and the settings only. After a cut no point is visible
+    until the old view is back, or many are found in the new one. Memory is bounded: what was known
+    after each of the last `history` frames, and the descriptors and images of the frames of
     queries.
 
     Args:
@@ -63,6 +70,7 @@ class PointFollower:
         self._settings = settings
         self._matcher = Matcher(settings, heads)
         self._motion = Motion(settings.flow_side) if settings.motion != 'none' else None
+        self._cuts = Cuts()
         self._history = history
         self.judge = Judge.load(settings.checkpoint) if settings.decision == 'learned' else None
         self.generation = random.getrandbits(31)
@@ -82,6 +90,8 @@ class PointFollower:
         """Forget all points; a new generation begins."""
         self.generation = (self.generation + 1) % 2**32
         self._next_id = 1
+        self._cuts.reset()
+        self._trial: State | None = None  # in a view that may be another one
         self.count = 0
         self._queries: dict[int, Queries] = {}  # by the number of their frame
         self._sources: dict[int, Source] = {}  # likewise
@@ -133,6 +143,7 @@ class PointFollower:
                 'set_points gave'
             )
         gone = np.array(list(ids), np.int64)
+        self._trial = None
         for number, queries in list(self._queries.items()):
             kept = ~np.isin(queries.ids, gone)
             if kept.any():
@@ -147,6 +158,8 @@ class PointFollower:
 
     def go_back_to(self, number: int) -> None:
         """Forget what was found from this frame number on; queries stay."""
+        self._cuts.go_back_to(number)
+        self._trial = None
         self._states = {n: state for n, state in self._states.items() if n < number}
         self._sources = {n: each for n, each in self._sources.items() if n < number}
 
@@ -164,18 +177,34 @@ class PointFollower:
         grid = Grid(entry.frame.size, frame.shape, frame.stride, self._settings.half_cell)
         found = []
         seen = self._look(entry, frame) if self._states or number in self._queries else None
+        hidden = False  # the frame shows something else: points wait for the one before
         if self._states:
-            found.append(self._find(self._states[max(self._states)], entry, frame, grid, seen))
+            before = self._states[max(self._states)]
+            now = self._find(before, entry, frame, grid, seen)
+            if self._is_cut(entry, descriptors) and not _moved_together(before, now.state, entry):
+                if self._trial is not None:
+                    now = self._find(self._trial, entry, frame, grid, seen)
+                self._trial = now.state
+                hidden = number not in self._queries and not _moved_together(
+                    before, now.state, entry
+                )
+            if not hidden:
+                self._trial = None
+            found.append(Found(before, torch.zeros_like(now.confidence)) if hidden else now)
         if number in self._queries:
+            if not self._states:
+                self._is_cut(entry, descriptors)
             found.append(self._begin(self._queries[number], entry, frame, grid, seen))
         if not found:
             return TrackedPoints(*_EMPTY, self.generation)
+        if not hidden:
+            self._cuts.go_on()
         state = self._states[number] = State.concatenate([each.state for each in found])
         for old in [n for n in self._states if n < number - self._history]:
             del self._states[old]
         confidence = torch.cat([each.confidence for each in found]).cpu().numpy()
+        visible = state.visible.cpu().numpy() & (not hidden)
         order = np.argsort(state.ids)
-        visible = state.visible.cpu().numpy()
         return TrackedPoints(
             state.ids[order],
             state.positions[order],
@@ -189,6 +218,14 @@ class PointFollower:
         if self.judge is None or not frame.cosine or len(frame.keys) > 1:
             return None
         return self.judge.look(entry.frame.image, frame.keys[0].device)
+
+    def _is_cut(self, entry: BufferedFrame, descriptors: Descriptors) -> bool:
+        """Whether a frame may show something else than the last one that counts; never where points
+        do not go with the motion, as in the papers.
+        """
+        if self._motion is None:
+            return False
+        return self._cuts.is_cut(entry.number, unit_features(descriptors), entry.frame.image)
 
     def _small(self, entry: BufferedFrame) -> Image | None:
         return None if self._motion is None else self._motion.small(entry.frame.image)
@@ -281,3 +318,17 @@ class PointFollower:
             given = self._queries[number]
             order = np.searchsorted(given.ids, state.ids[rows])
             yield Group(self._sources[number], rows, given.positions[order])
+
+
+def _moved_together(before: State, now: State, entry: BufferedFrame) -> bool:
+    """Whether enough of the points that were visible are so again, and enough of them moved alike:
+    in a view of other things each is found by chance, somewhere.
+    """
+    again = (before.visible & now.visible).cpu().numpy()
+    if again.sum() < max(FEWEST, FOUND * float(before.visible.sum())):
+        return False
+    near = NEAR * min(entry.frame.size)
+    _, inside = cv2.estimateAffinePartial2D(
+        before.positions[again], now.positions[again], ransacReprojThreshold=near
+    )
+    return inside is not None and inside.sum() >= max(FEWEST, ALIKE * again.sum())

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from drift_ros.descriptors import Descriptors
 from drift_ros.propagation import unit
 
 COARSE = 1200  # cells at most in which a whole frame is kept and searched
@@ -279,6 +280,16 @@ def _best(cells: Tensor, known: Tensor) -> Tensor:
 def _among(products: Tensor, columns: Tensor) -> Tensor:
     """(n,) the largest in some columns (N,) of (n, N) cosines; `NONE` or less without any."""
     return (products + torch.where(columns, 0.0, 2 * NONE)).amax(1)
+
+
+def unit_features(descriptors: Descriptors) -> Tensor:
+    """(C, h, w) float32 keys of unit length of one frame, of the first head if there are several,
+    on the grid of labels.
+    """
+    features = descriptors.keys[0]
+    if features.shape[2:] != descriptors.grid:
+        features = functional.interpolate(features, descriptors.grid)
+    return unit(features[0].float(), 0)
 
 
 def coarsen(maps: Tensor) -> Tensor:

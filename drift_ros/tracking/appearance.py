@@ -10,14 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from drift_ros.descriptors import Descriptors
-from drift_ros.propagation import unit
 from drift_ros.settings import TargetSettings
 from drift_ros.structures import TargetState, TrackedObject
 from drift_ros.tracking import confidence
-from drift_ros.tracking.anchors import Anchor, Place, match, owned, search
+from drift_ros.tracking.anchors import Anchor, Place, match, owned, search, unit_features
 from drift_ros.tracking.states import Track
 from drift_ros.tracking.suspects import Suspect, change, follow, identify, nearest
 
@@ -272,7 +270,7 @@ class Appearance:
         there are several, on the grid of labels. They are made once per frame.
         """
         if self._described is None or self._described[0] is not descriptors:
-            self._described = (descriptors, _unit_features(descriptors))
+            self._described = (descriptors, unit_features(descriptors))
         return self._described[1]
 
     def _areas(self, target: int) -> list[float]:
@@ -289,14 +287,6 @@ class Appearance:
 
     def _anchors(self, target: int) -> list[Anchor]:
         return [anchors[target] for anchors in (self._given, self._last) if target in anchors]
-
-
-def _unit_features(descriptors: Descriptors) -> Tensor:
-    """(C, h, w), see `Appearance.features`."""
-    features = descriptors.keys[0]
-    if features.shape[2:] != descriptors.grid:
-        features = functional.interpolate(features, descriptors.grid)
-    return unit(features[0].float(), 0)
 
 
 def _shares(mask: NDArray[np.bool_], descriptors: Descriptors) -> Tensor:

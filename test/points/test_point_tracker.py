@@ -24,13 +24,14 @@ from drift_ros.features import FeatureExtractor
 from drift_ros.points import PointTracker, deciding
 from drift_ros.prompts.prompt import Prompt
 from drift_ros.structures import Frame, TrackedPoints, TrackerOutput, TrackingResult
+from drift_ros.tracking.cuts import Cuts
 
 STAMP = 10**18
 
 
-def texture(index: int, covered: bool = False) -> Frame:
+def texture(index: int, covered: bool = False, seed: int = 5) -> Frame:
     """A smooth random texture that moves right by 4 px per frame; its left half may be covered."""
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     coarse = torch.from_numpy(rng.uniform(0, 255, (1, 3, 9, 40)).astype(np.float32))
     wide = torch.nn.functional.interpolate(coarse, (72, 320), mode='bicubic')
     shifted = wide[0, :, :64, 160 - 4 * index : 256 - 4 * index].clamp(0, 255)
@@ -329,3 +330,54 @@ def test_refuses_frames_that_are_not_kept_unknown_ids_and_too_many_frames() -> N
     tracker.step(texture(5), QUERIES)
     with pytest.raises(PromptError):
         tracker.step(texture(6), QUERIES)
+
+
+@pytest.mark.parametrize('decision', ['rules', 'learned'])
+def test_after_a_cut_points_wait_until_their_view_is_back(decision: str) -> None:
+    tracker = make(points__decision=decision)
+    queries = np.random.default_rng(0).uniform([4, 4], [60, 60], (40, 2))
+    for index in range(3):
+        points = found(tracker.step(texture(index), queries if not index else None))
+    assert points.visible.mean() > 0.9
+    for index in range(3, 12):
+        points = found(tracker.step(texture(index, seed=6)))
+        assert not points.visible.any()
+        assert not points.confidence.any()
+    for index in range(3, 6):
+        frame = texture(index)
+        back = Frame(frame.image, frame.stamp + 9 * PERIOD, frame.frame_id, index + 9)
+        points = found(tracker.step(back))
+        np.testing.assert_allclose(np.median(points.positions - queries, 0), [4 * index, 0], atol=1)
+        assert points.visible.mean() > 0.9
+
+
+def test_points_named_in_a_new_view_are_followed_there() -> None:
+    tracker = make()
+    tracker.step(texture(0), QUERIES)
+    tracker.step(texture(1, seed=6), QUERIES)
+    points = found(tracker.step(texture(2, seed=6)))
+    assert points.visible[3:].all()
+    np.testing.assert_allclose(points.positions[3:], QUERIES + np.array([4, 0]), atol=2.1)
+
+
+def test_another_view_of_the_same_things_is_gone_on_from() -> None:
+    """The picture moves by half of itself at once, farther than anything is sought about it."""
+    places = np.random.default_rng(0).uniform([50, 4], [92, 60], (40, 2))
+    tracker = make(points__search=64)
+    tracker.step(texture(0), places)
+    tracker.step(texture(1), None)
+    for step in range(3):  # 44 px to the left of where it would be
+        frame = texture(-10 + step)
+        later = Frame(frame.image, STAMP + (2 + step) * PERIOD, 'camera', 2 + step)
+        points = found(tracker.step(later))
+    near = np.linalg.norm(points.positions - places - [4 * -8, 0], axis=1) < 3
+    assert (points.visible & near).mean() > 0.5
+
+
+def test_where_points_do_not_go_with_motion_there_are_no_cuts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(Cuts, 'is_cut')
+    tracker = make(points__motion='none', points__registration=False)
+    tracker.step(texture(0), QUERIES)
+    assert found(tracker.step(texture(1))).visible.all()
