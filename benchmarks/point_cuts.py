@@ -82,7 +82,8 @@ def follow(
     for index, (image, _) in enumerate(clip):
         frame = Frame(np.ascontiguousarray(image), 10**9 + index * 10**9 // RATE, 'camera', index)
         (result,) = tracker.step(frame, None if index else queries)
-        assert isinstance(result, TrackingResult) and result.points is not None
+        assert isinstance(result, TrackingResult)
+        assert result.points is not None
         found.append(result.points)
     return found
 
