@@ -91,11 +91,11 @@ class PointFollower:
         self.generation = (self.generation + 1) % 2**32
         self._next_id = 1
         self._cuts.reset()
-        self._trial: State | None = None  # in a view that may be another one
         self.count = 0
         self._queries: dict[int, Queries] = {}  # by the number of their frame
         self._sources: dict[int, Source] = {}  # likewise
         self._states: dict[int, State] = {}  # by the number of the frame after which they hold
+        self._trials: dict[int, State] = {}  # likewise, in views that may be of other things
 
     def add(self, number: int, positions: NDArray[np.float32]) -> NDArray[np.int64]:
         """Follow more points from a frame on, which has to come, or to come again.
@@ -143,7 +143,6 @@ class PointFollower:
                 'set_points gave'
             )
         gone = np.array(list(ids), np.int64)
-        self._trial = None
         for number, queries in list(self._queries.items()):
             kept = ~np.isin(queries.ids, gone)
             if kept.any():
@@ -152,15 +151,16 @@ class PointFollower:
                 del self._queries[number]
                 self._sources.pop(number, None)
         self.count = len(self.ids)
-        self._states = {
-            number: state[~np.isin(state.ids, gone)] for number, state in self._states.items()
-        }
+        self._states, self._trials = (
+            {number: state[~np.isin(state.ids, gone)] for number, state in known.items()}
+            for known in (self._states, self._trials)
+        )
 
     def go_back_to(self, number: int) -> None:
         """Forget what was found from this frame number on; queries stay."""
         self._cuts.go_back_to(number)
-        self._trial = None
         self._states = {n: state for n, state in self._states.items() if n < number}
+        self._trials = {n: state for n, state in self._trials.items() if n < number}
         self._sources = {n: each for n, each in self._sources.items() if n < number}
 
     def miss(self, numbers: Collection[int]) -> None:
@@ -179,17 +179,17 @@ class PointFollower:
         seen = self._look(entry, frame) if self._states or number in self._queries else None
         hidden = False  # the frame shows something else: points wait for the one before
         if self._states:
-            before = self._states[max(self._states)]
+            last = max(self._states)
+            before = self._states[last]
             now = self._find(before, entry, frame, grid, seen)
             if self._is_cut(entry, descriptors) and not _moved_together(before, now.state, entry):
-                if self._trial is not None:
-                    now = self._find(self._trial, entry, frame, grid, seen)
-                self._trial = now.state
+                if last in self._trials:
+                    now = self._find(self._trials[last], entry, frame, grid, seen)
                 hidden = number not in self._queries and not _moved_together(
                     before, now.state, entry
                 )
-            if not hidden:
-                self._trial = None
+                if hidden:
+                    self._trials[number] = now.state
             found.append(Found(before, torch.zeros_like(now.confidence)) if hidden else now)
         if number in self._queries:
             if not self._states:
@@ -202,6 +202,7 @@ class PointFollower:
         state = self._states[number] = State.concatenate([each.state for each in found])
         for old in [n for n in self._states if n < number - self._history]:
             del self._states[old]
+            self._trials.pop(old, None)
         confidence = torch.cat([each.confidence for each in found]).cpu().numpy()
         visible = state.visible.cpu().numpy() & (not hidden)
         order = np.argsort(state.ids)

@@ -351,6 +351,23 @@ def test_after_a_cut_points_wait_until_their_view_is_back(decision: str) -> None
         assert points.visible.mean() > 0.9
 
 
+def test_to_go_back_within_a_cut_changes_nothing() -> None:
+    queries = np.random.default_rng(0).uniform([4, 4], [60, 60], (40, 2))
+
+    def followed(back: bool) -> NDArray[np.float32]:
+        """Where they are in the other view by the end."""
+        tracker = make(window__history=8)
+        frames = [texture(i, seed=5 if i < 3 else 6) for i in range(8)]
+        for frame in frames[:-1]:
+            tracker.step(frame, None if frame.index else queries)
+        if back:
+            tracker.tracker.go_back_to(tracker.tracker.find(frames[5].stamp))
+        tracker.step(frames[-1])
+        return tracker._follower._trials[7].positions
+
+    np.testing.assert_array_equal(followed(False), followed(True))
+
+
 def test_points_named_in_a_new_view_are_followed_there() -> None:
     tracker = make()
     tracker.step(texture(0), QUERIES)
