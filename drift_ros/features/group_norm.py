@@ -146,9 +146,9 @@ def _factors(
         of = sums + (image * parts + part)[:, None] * 2 * channels + channel[None]
         total += tl.sum(tl.load(of, mask=inside, other=0), 0)
         squares += tl.sum(tl.load(of + channels, mask=inside, other=0), 0)
-    first = tl.load(x + image.to(tl.int64) * cells * channels + channel, mask=known, other=0)
+    about = tl.load(x + image.to(tl.int64) * cells * channels + channel, mask=known, other=0)
     apart = total / cells
-    means = first.to(tl.float32) + apart
+    means = about.to(tl.float32) + apart
     given = image * channels + channel
     added = tl.zeros([padded], tl.float32)
     if has_before:

@@ -128,9 +128,8 @@ class BandedProducts:
         height = scores.shape[3] // scored.width
         columns = _offsets(tile.left, tile.right, scored.columns, self.device)
         if self._window.disc:
-            device = columns.device
-            index = torch.tensor(rows, device=device)[:, None]
-            within = torch.arange(height, device=device)
+            index = torch.tensor(rows, device=self.device)[:, None]
+            within = torch.arange(height, device=self.device)
             offsets = index + scored.rows.start - tile.top - first - within
             if step:
                 offsets = offsets - (index - begin)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -87,20 +88,28 @@ def share_known(now: Tensor, before: Tensor) -> float:
     Args:
         now, before: (C, h, w) unit descriptors.
     """
-    reach = REACH * min(now.shape[1:])
+    apart, near = _neighbourhoods((now.shape[1], now.shape[2]), now.device)
+    some = now[:, ::EVERY, ::EVERY].flatten(1)
+    own, found = (
+        torch.where(allowed, some.T @ frame.flatten(1), NONE).amax(1)
+        for allowed, frame in ((apart, now), (near, before))
+    )
+    return float((own - found < TIE).float().mean())
+
+
+@lru_cache(maxsize=4)
+def _neighbourhoods(grid: tuple[int, int], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Of the cells that are looked at (n,), which of all cells (h * w,) are apart enough to be
+    compared in their own frame, and which near enough in the other one: (n, h * w) bool each.
+    """
     rows, columns = (
         (places[::EVERY, None] - places).abs()
-        for places in (torch.arange(n, device=now.device) for n in now.shape[1:])
+        for places in (torch.arange(count, device=device) for count in grid)
     )
     distance = (
         torch.maximum(rows[:, None, :, None], columns[None, :, None, :]).flatten(2).flatten(0, 1)
     )
-    some = now[:, ::EVERY, ::EVERY].flatten(1)
-    own, found = (
-        torch.where(allowed, some.T @ frame.flatten(1), NONE).amax(1)
-        for allowed, frame in ((distance >= APART, now), (distance <= reach, before))
-    )
-    return float((own - found < TIE).float().mean())
+    return distance >= APART, distance <= REACH * min(grid)
 
 
 def share_kept(before: NDArray[np.float32], now: NDArray[np.float32]) -> float:
