@@ -25,10 +25,10 @@ from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
 from drift_ros import resources
+from drift_ros.features.base import Window
 from drift_ros.features.device import choose_device
 from drift_ros.features.embedded.create import load
 from drift_ros.features.embedded.extractor import EmbeddedExtractor
-from drift_ros.features.embedded.layers import Cache
 from drift_ros.generation.embedded import sample
 from drift_ros.synthetic import Clips, RandomSettings
 from drift_ros.training.objective import denoising_errors, noised
@@ -70,17 +70,17 @@ def speed(options: argparse.Namespace) -> None:
         extractor = EmbeddedExtractor(
             name, model, snr=20.0, temporal=temporal, device=device, dtype=dtype
         )
-        cache = Cache() if temporal else None
+        session = extractor.session()
         clock, processor = [], []
         for number in range(WARM_UP + REPEATS):
             before = time.perf_counter(), time.process_time()
-            extractor.describe(image, number, cache)
+            session.extract(Window(image[None], (number,), 1))
             if device.type == 'cuda':
                 torch.cuda.synchronize()
             clock.append(time.perf_counter() - before[0])
             processor.append(time.process_time() - before[1])
         with FlopCounterMode(display=False) as counter:
-            extractor.describe(image, 0, cache)
+            extractor.extract(Window(image[None], (0,), 1))
         times = (f'{1e3 * statistics.median(t[WARM_UP:]):.1f}' for t in (clock, processor))
         table.add_row(name, f'{size:.2f}', f'{counter.get_total_flops() / 1e9:.2f}', *times)
     Console().print(table)

@@ -42,7 +42,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from drift_ros import features
 from drift_ros.cli.options import tracker_settings
-from drift_ros.features import FeatureExtractor, Window
+from drift_ros.features import FeatureExtractor, Session, Window
 from drift_ros.prompts import Prompt
 from drift_ros.propagation import affinity
 from drift_ros.settings import FeatureSettings, TrackerSettings
@@ -164,7 +164,7 @@ def _measure(
     if embedded := settings.features.name.startswith('embedded'):
         made = features.create(chosen.model_copy(update={'device': str(device)}))
         stage = 'image' if settings.features.name == 'embedded-image' else 'video'
-        made.describe = _timed(made.describe, watch, stage)
+        made.session = _timed_sessions(made, watch, stage)
     else:
         made = _small(chosen, device) if options.small else full_size(chosen, device, dtype)
         for module, stage in _networks(made):
@@ -228,6 +228,18 @@ def _networks(made: Any) -> Iterator[tuple[nn.Module, str]]:
         clip = getattr(part, '_image_encoder', None)
         if clip is not None:
             yield clip.model, 'CLIP'
+
+
+def _timed_sessions(made: FeatureExtractor, watch: Stopwatch, stage: str) -> Callable[..., Session]:
+    """Makes sessions of an extractor whose time is taken."""
+    plain = made.session
+
+    def make(length: int = 0) -> Session:
+        session = plain(length)
+        session.extract = _timed(session.extract, watch, stage)
+        return session
+
+    return make
 
 
 @contextmanager

@@ -57,6 +57,11 @@ class Descriptors:
         """(h, w) of the finest grid."""
         return max((m.shape[-2], m.shape[-1]) for m in self.queries)
 
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+        return self.queries[0].device
+
     def __len__(self) -> int:
         return len(self.queries[0])
 

@@ -82,10 +82,20 @@ def require_finite(values: Tensor, what: str) -> None:
     Raises:
         DeviceError: an entry is NaN or infinite.
     """
-    if values.is_meta or bool(values.isfinite().all()):
+    if not values.is_meta:
+        refuse_overflow(values.isfinite().all(), values.dtype, what)
+
+
+def refuse_overflow(finite: Tensor, dtype: torch.dtype, what: str) -> None:
+    """`require_finite` where it is known already whether all is finite: () bool.
+
+    Raises:
+        DeviceError: it is not.
+    """
+    if bool(finite):
         return
     raise DeviceError(
-        f'{what} overflows in {str(values.dtype).removeprefix("torch.")} on these frames: set '
+        f'{what} overflows in {str(dtype).removeprefix("torch.")} on these frames: set '
         'features.dtype to bfloat16 or float32'
     )
 

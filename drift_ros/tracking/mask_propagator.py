@@ -44,6 +44,7 @@ from drift_ros.tracking.window_buffer import BufferedFrame
 
 log = logging.getLogger(__name__)
 SMALL = 30  # cells of a target below which it is often lost
+NEAR = 2**21  # entries of descriptors that are brought to the CPU for what is small work there
 PATIENCE = 500_000_000  # ns after which masks that are not believed are dropped
 
 Labels = NDArray[np.uint8]
@@ -235,10 +236,11 @@ class MaskPropagator:
             GivenUpError: another thread wants the work to end.
         """
         checkpoint()
-        cut = self._is_cut(entry, descriptors)
+        near = at_hand(descriptors)
+        cut = self._is_cut(entry, near)
         expected = self._states.expect(entry.number, entry.frame, cut)
         self._partly = NOBODY
-        found = self._find(entry, descriptors, expected, cut)
+        found = self._find(entry, descriptors, near, expected, cut)
         objects = self._states.observe(
             entry.number, entry.frame, found.objects, entry.prompts, found.doubtful, self._partly
         )
@@ -252,7 +254,7 @@ class MaskPropagator:
             )
         if counts:
             self._cuts.go_on()
-        self._appearance.observe(entry.number, descriptors, found.labels, objects, entry.prompts)
+        self._appearance.observe(entry.number, near, found.labels, objects, entry.prompts)
         self._gaps.observe(entry.number, visible, self._appearance.found)
         return replace(found, objects=objects)
 
@@ -270,9 +272,11 @@ class MaskPropagator:
         self,
         entry: BufferedFrame,
         descriptors: Descriptors,
+        near: Descriptors,
         expected: Mapping[int, Track],
         cut: bool,
     ) -> Masks:
+        """Masks of a frame by its descriptors, and by the same ones where rules look at them."""
         size = entry.frame.size
         if entry.labels is not None and entry.prompts:
             return self._take_prompts(entry, descriptors, entry.labels.copy(), {})
@@ -286,13 +290,13 @@ class MaskPropagator:
             soft[0] = 1
         else:
             soft = self._propagator.propagate(descriptors, self._known())
-        soft = self._correct(soft, entry, descriptors, expected)
+        soft = self._correct(soft.to(near.device), entry, near, expected)
         found = self._readout(soft, descriptors.stride, entry.frame.image)
         if entry.prompts:
             scores = {obj.id: obj.score for obj in found.objects}
             return self._take_prompts(entry, descriptors, found.labels, scores)
         found, soft = self._refine(entry, found, soft)
-        found, soft = self._judge(entry, descriptors, found, soft, expected)
+        found, soft = self._judge(entry, near, found, soft, expected)
         if not cut or any(obj.visible for obj in found.objects):
             self.memory.add_recent(entry.number, descriptors, soft)
         return found
@@ -339,12 +343,10 @@ class MaskPropagator:
         expected: Mapping[int, Track],
     ) -> Tensor:
         """Soft labels corrected by what else is known of the targets."""
-        given = len(self.memory.references)
-        keys, labels = self.memory.keys[0][:given], self.memory.labels[:given]
         if len(soft) > 2 and self._alike is None:
-            self._alike = alike(keys, labels)
+            self._alike = alike(*self._given(soft.device))
         if self._settings.background_margin < 2:
-            self._background = self._background or Background(keys, labels)
+            self._background = self._background or Background(*self._given(soft.device))
             looks = self._appearance.features(descriptors)
             soft = self._background.drop(soft, looks, self._settings.background_margin)
         if self._separates and self._alike is not None:
@@ -410,6 +412,12 @@ class MaskPropagator:
     def _slots(self) -> dict[int, int]:
         return {target.id: slot for slot, target in enumerate(self._targets, 1)}
 
+    def _given(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Keys and labels of the frames with given labels."""
+        given = len(self.memory.references)
+        keys, labels = self.memory.keys[0][:given], self.memory.labels[:given]
+        return keys.to(device), labels.to(device)
+
     def _known(self) -> Tensor | None:
         """(T, K) bool, which remembered frames know about which slot; None if all about all."""
         frames = torch.tensor(self.memory.frames)
@@ -422,3 +430,14 @@ class MaskPropagator:
         references = self.memory.references
         first_lives = any(target.born == references[0] for target in self._targets)
         return references[1] if first_lives and len(references) > 1 else references[0]
+
+
+def at_hand(descriptors: Descriptors) -> Descriptors:
+    """Descriptors of a frame where the rules for targets look at them: on the CPU if they are
+    small, for a GPU takes longer to be told what to do with them than a CPU to do it.
+    """
+    if descriptors.device.type != 'cuda' or sum(k.numel() for k in descriptors.keys) > NEAR:
+        return descriptors
+    near = descriptors.map(lambda maps: maps.to('cpu', non_blocking=True))
+    torch.cuda.current_stream(descriptors.device).synchronize()
+    return near

@@ -565,10 +565,9 @@ class Tracker:
     @property
     def _looks_ahead(self) -> bool:
         """Whether frames may be described in another thread. Not several at a time, which would
-        differ from one by one by rounding; not on a GPU, where one queue serves both threads.
+        differ from one by one by rounding.
         """
-        single = self._features.one_by_one and self._buffer.stride == 1
-        return single and self.extractor.device.type == 'cpu'
+        return self._features.one_by_one and self._buffer.stride == 1
 
     def _look_ahead(self, upcoming: Upcoming | None) -> None:
         """Let the next frame be described in another thread, if there is one that follows on."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from drift_ros.cuda_graph import Graphed
 from drift_ros.descriptors import Descriptors
 from drift_ros.features.base import FeatureExtractor, Session, Window
-from drift_ros.features.device import prepare, require_finite
+from drift_ros.features.device import prepare, refuse_overflow
 from drift_ros.features.embedded.layers import PAST, Cache
 from drift_ros.features.embedded.model import EmbeddedUNet
 from drift_ros.features.noise import NoiseLevel, gaussian
@@ -84,22 +86,24 @@ class EmbeddedExtractor(FeatureExtractor):
         del length
         return _Stream(self)
 
-    @torch.no_grad()
-    def describe(self, image: Tensor, stamp: int, cache: Cache | None) -> Tensor:
-        """(1, D, h, w) descriptors of a (3, H, W) uint8 frame that follows on those in the cache.
-
-        Raises:
-            DeviceError: the network overflows in its number format.
-        """
-        clean = shrink(image)
-        noise = gaussian(
-            clean.shape, self.device, seed=self._seed, stamp=stamp, draw='diffusion', member=0
+    def noise(self, image: Tensor, stamp: int) -> Tensor:
+        """Of a (3, H, W) frame, as the network sees it: (3, H / 2, W / 2) float32."""
+        size = (image.shape[0], image.shape[1] // SHRINK, image.shape[2] // SHRINK)
+        return gaussian(
+            size, self.device, seed=self._seed, stamp=stamp, draw='diffusion', member=0
         )
-        noisy = (self._level.signal * clean + self._level.noise * noise).to(self.dtype)
+
+    def read(self, image: Tensor, noise: Tensor, cache: Cache | None) -> tuple[Tensor, Tensor]:
+        """(1, D, h, w) descriptors of the (3, H, W) uint8 frame that a cache has at work, and
+        whether they are all finite, () bool.
+        """
+        noisy = (self._level.signal * shrink(image) + self._level.noise * noise).to(self.dtype)
         log_snr = torch.full((1, 1), self._level.timestep, device=self.device)
-        found = self.model.describe(noisy[None, None], log_snr, join=self.streaming, cache=cache)
-        require_finite(found, 'the embedded model')
-        return found[0]
+        found = self.model.describe_next(
+            noisy[None, None], log_snr, join=self.streaming, cache=cache
+        )
+        found = found.contiguous()
+        return found, found.isfinite().all()
 
 
 class _Stream(Session):
@@ -107,14 +111,35 @@ class _Stream(Session):
 
     def __init__(self, extractor: EmbeddedExtractor) -> None:
         self._of = extractor
-        self.reset()
+        self._begin(torch.Size())
 
+    @torch.no_grad()
     def extract(self, window: Window) -> Descriptors:
+        if window.images.shape[1:] != self._size:
+            self._begin(window.images.shape[1:])
         first = 0 if self._of.streaming else len(window.images) - window.new
         frames = list(zip(window.images, window.stamps, strict=True))[first:]
-        maps = [self._of.describe(image, stamp, self._cache) for image, stamp in frames]
+        maps = [self._describe(image, stamp) for image, stamp in frames]
         features = torch.cat(maps[-window.new :])
         return Descriptors.of(features, window.images.shape[-2] // features.shape[-2])
 
     def reset(self) -> None:
+        if self._cache is not None:
+            self._cache.reset()
+
+    def _begin(self, size: torch.Size) -> None:
+        """A stream of images of a size (3, H, W); what it keeps stays where it is in memory."""
+        self._size = size
         self._cache = Cache() if self._of.streaming else None
+        self._read = Graphed(partial(self._of.read, cache=self._cache))
+
+    def _describe(self, image: Tensor, stamp: int) -> Tensor:
+        """(1, D, h, w) of the next frame."""
+        if self._cache is not None:
+            self._cache.begin(self._of.device)
+        found, finite = self._read(image, self._of.noise(image, stamp))
+        refuse_overflow(finite, self._of.dtype, 'the embedded model')
+        if self._cache is not None:
+            self._cache.end()
+        described: Tensor = found
+        return described

@@ -23,16 +23,43 @@ PAST = {'frame': 0, 'near': 2, 'all': 3, 'long': 8}  # earlier frames that a sco
 
 
 class Cache:
-    """What a stream keeps of its newest frames.
+    """What a stream keeps of its newest frames, at the same place in memory as long as it lives.
 
     Attributes:
         frames: number of frames that went through so far.
+        number: () int64, the same on the stream's device, as of the frame that is at work.
         layers: keys and values of the newest frames by attention layer.
     """
 
     def __init__(self) -> None:
         self.frames = 0
+        self.number = torch.zeros((), dtype=torch.int64)
         self.layers: dict[nn.Module, Tensor] = {}
+        self._turns: dict[tuple[int, int, int], Tensor] = {}
+
+    def begin(self, device: torch.device) -> None:
+        """The next frame is at work."""
+        if self.number.device != device:
+            self.number = self.number.to(device)
+        self.number.fill_(self.frames)
+        self._turns.clear()
+
+    def end(self) -> None:
+        """It has gone through."""
+        self.frames += 1
+        self._turns.clear()
+
+    def reset(self) -> None:
+        """Forget all frames."""
+        self.frames = 0
+        for known in self.layers.values():
+            known.zero_()
+
+    def turn(self, shape: tuple[int, int, int]) -> Tensor:
+        """`_rotation` for the frame that is at work, which layers of one grid share."""
+        if shape not in self._turns:
+            self._turns[shape] = _angles(self.number, shape, self.number.device)
+        return self._turns[shape]
 
 
 def residual(channels_in: int, channels: int, time: int) -> ResnetBlock2D:
@@ -99,7 +126,7 @@ class Attention(nn.Module):
     def forward(self, features: Tensor, frames: int, cache: Cache | None = None) -> Tensor:
         """(B * F, C, h, w) -> the same; with a cache, which is brought up to date, F is 1."""
         count, channels, height, width = features.shape
-        query, sides, turn = self.project(features, frames, cache.frames if cache else 0)
+        query, sides, turn = self.project(features, frames, cache)
         near = self.scope == 'near'
         query, sides = _tiles(query, 0, near), _tiles(sides, MARGIN, near)
         if self.past:
@@ -111,10 +138,11 @@ class Attention(nn.Module):
         return features + hidden.view(count, height, width, channels).permute(0, 3, 1, 2)
 
     def project(
-        self, features: Tensor, frames: int, first: int = 0
+        self, features: Tensor, frames: int, cache: Cache | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, F, h, w, heads, HEAD) of frames from number `first` on, their keys and values
-        (B, F, h, w, 2 * heads, HEAD), and the rotation by their places, which has been applied.
+        """Queries (B, F, h, w, heads, HEAD) of a clip, or of the next frame of a stream, their keys
+        and values (B, F, h, w, 2 * heads, HEAD), and the rotation by their places, which has been
+        applied.
         """
         height, width = features.shape[2:]
         hidden = self.qkv(self.norm(features).permute(0, 2, 3, 1))
@@ -123,7 +151,9 @@ class Attention(nn.Module):
             torch.linalg.vector_norm(parts, dim=-1, keepdim=True).clamp_min(EPSILON).chunk(3, -2)
         )
         gains = torch.cat([self.sharpness[:, 0] / query, 1 / key, torch.ones_like(value)], -2)
-        turn = _rotation(first, (frames, height, width), features.device).to(features.dtype)
+        shape = (frames, height, width)
+        turn = cache.turn(shape) if cache else _rotation(shape, features.device)
+        turn = turn.to(features.dtype)
         query, sides = _rotate(parts * gains, turn).split([self.heads, 2 * self.heads], -2)
         return query, sides, turn
 
@@ -136,7 +166,11 @@ class Attention(nn.Module):
             shape = list(sides.shape)
             shape.insert(5, self.past + 1)
             known = cache.layers[self] = sides.new_zeros(shape)
-        known[:, :, :, :, :, cache.frames % (self.past + 1)] = sides
+        if known.is_cuda:  # by a number that a CUDA graph can read
+            place = (cache.number % (self.past + 1))[None]
+            known.index_copy_(5, place, sides.unsqueeze(5))
+        else:
+            known[:, :, :, :, :, cache.frames % (self.past + 1)] = sides
         return known
 
 
@@ -179,8 +213,13 @@ def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return mixed.flatten(4, 5).flatten(2, 3)
 
 
-@lru_cache(maxsize=8)  # layers of one grid share it, as long as a frame is at work
-def _rotation(first: int, shape: tuple[int, int, int], device: torch.device) -> Tensor:
+@lru_cache(maxsize=8)  # layers of one grid share it, as long as a clip is at work
+def _rotation(shape: tuple[int, int, int], device: torch.device) -> Tensor:
+    """`_angles` of a clip."""
+    return _angles(0, shape, device)
+
+
+def _angles(first: Tensor | int, shape: tuple[int, int, int], device: torch.device) -> Tensor:
     """(2, F, h, w, 1, HEAD) cosine and sine of the angles by which pairs of channels are rotated,
     in frames from number `first` on; the sine of the first one of a pair is negative.
     """
@@ -190,7 +229,7 @@ def _rotation(first: int, shape: tuple[int, int, int], device: torch.device) -> 
         waves = pairs * (axis + 1) // 3 - pairs * axis // 3
         # In float64, so that a stream may go on for days.
         steps = BASE ** -(torch.arange(waves, device=device, dtype=torch.float64) / (waves - 1))
-        angle = torch.arange(start, start + length, device=device)[:, None] * steps
+        angle = (torch.arange(length, device=device) + start)[:, None] * steps
         view = [2, 1, 1, 1, waves]
         view[axis + 1] = length
         part = torch.stack([angle.cos(), angle.sin()]).float()

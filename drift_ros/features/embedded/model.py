@@ -158,8 +158,26 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
         """
         if cache is None:
             return self._trunk(sample, log_snr, join, None)[1].unflatten(0, (len(sample), -1))
-        frames = zip(sample.split(1, 1), log_snr.split(1, 1), strict=True)
-        return torch.stack([self._trunk(*frame, join, cache)[1] for frame in frames], 1)
+        found = []
+        for frame, level in zip(sample.split(1, 1), log_snr.split(1, 1), strict=True):
+            cache.begin(sample.device)
+            found.append(self.describe_next(frame, level, join=join, cache=cache))
+            cache.end()
+        return torch.stack(found, 1)
+
+    def describe_next(
+        self, sample: Tensor, log_snr: Tensor, *, join: bool = True, cache: Cache | None = None
+    ) -> Tensor:
+        """(B, D, h, w) descriptors of the frame that a cache has at work, or of single images.
+        Nothing but its keys and values is left in the cache, so that this can be a CUDA graph.
+
+        Args:
+            sample: (B, 1, 3, H, W), as for `forward`, as the others.
+            log_snr: noise level.
+            join: whether temporal layers are run.
+            cache: between its `begin` and `end`; None: every frame is seen alone.
+        """
+        return self._trunk(sample, log_snr, join, cache)[1]
 
     def _trunk(
         self, sample: Tensor, log_snr: Tensor, join: bool, cache: Cache | None
@@ -172,8 +190,6 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
             hidden = self._meet(depth, hidden, skips)
             hidden = stage(hidden, noise, frames, join, cache)
             outputs.append(hidden)
-        if cache is not None:
-            cache.frames += frames
         parts = [
             functional.normalize(_resized(layer(output), hidden.shape[-2:]).float(), dim=1)
             for layer, output, channels in zip(

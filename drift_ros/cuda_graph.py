@@ -1,0 +1,177 @@
+"""Functions of tensors that a GPU replays as one CUDA graph, in place of operations that the CPU
+starts one by one.
+
+Networks and searches of many small operations are bound by the CPU otherwise: each takes it some 10
+microseconds to start, whatever the GPU needs for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+
+from drift_ros.interruption import GivenUpError
+
+log = logging.getLogger(__name__)
+
+VARIABLE = 'DRIFT_CUDA_GRAPHS'  # of the environment; 0 lets everything run without graphs
+KEPT = 4  # graphs of a function, one per form of its inputs
+_capturing = threading.Lock()  # CUDA allows one capture at a time
+
+
+class Graphed:
+    """A function that is captured when tensors of the same form come for the second time in a row,
+    and replayed from then on. Results are those of the function, of tensors of their own.
+
+    On the CPU, under gradients and inside another capture it is the function itself, as it is from
+    the first failure to capture on, which is logged.
+
+    One thread at a time may call it; on whatever streams, a replay begins when the one before has
+    ended. Its graphs share their memory, which goes with it.
+
+    Args:
+        function: of tensors, to tensors (in any nest of tuples and lists). It must not wait for the
+            device, must do the same whenever it is called, and may change other tensors, at
+            the same place in memory each time, if to do so twice is to do it once.
+        at_place: numbers of the inputs that are not copied: they are read where they lie, and a
+            graph serves the place that it was captured with.
+    """
+
+    def __init__(self, function: Callable[..., Any], at_place: Sequence[int] = ()) -> None:
+        self._function = function
+        self._at_place = frozenset(at_place)
+        self._graphs: OrderedDict[tuple[Any, ...], _Graph] = OrderedDict()
+        self._last: tuple[Any, ...] = ()
+        self._pool: Any = None
+        self._wanted = os.environ.get(VARIABLE, '1') != '0'
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        """What the function gives."""
+        if not self._wanted or not _suit(inputs):
+            return self._function(*inputs)
+        form = tuple(self._form(number, given) for number, given in enumerate(inputs))
+        graph = self._graphs.get(form)
+        if graph is None:
+            before, self._last = self._last, form
+            if before != form:  # which also warms up what is made at the first use
+                return self._function(*inputs)
+            graph = self._captured(inputs)
+            if graph is None:
+                return self._function(*inputs)
+            self._graphs[form] = graph
+            if len(self._graphs) > KEPT:
+                self._graphs.popitem(last=False)
+        self._graphs.move_to_end(form)
+        return graph.replay(inputs)
+
+    def _form(self, number: int, given: Tensor) -> tuple[Any, ...]:
+        place = given.data_ptr() if number in self._at_place else None
+        return given.shape, given.stride(), given.dtype, given.device, place
+
+    def _captured(self, inputs: Sequence[Tensor]) -> _Graph | None:
+        try:
+            with _capturing:
+                self._pool = self._pool or torch.cuda.graph_pool_handle()
+                return _Graph(self._function, inputs, self._at_place, self._pool)
+        except GivenUpError:
+            raise
+        except Exception as error:
+            log.warning('no CUDA graph could be captured, it runs without: %s', error)
+            self._wanted = False
+            self._graphs.clear()
+            return None
+
+
+class _Graph:
+    """A function captured with inputs of one form."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        inputs: Sequence[Tensor],
+        at_place: frozenset[int],
+        pool: Any,
+    ) -> None:
+        self._copies = {
+            number: torch.empty_like(given).copy_(given)
+            for number, given in enumerate(inputs)
+            if number not in at_place
+        }
+        given = [self._copies.get(number, whole) for number, whole in enumerate(inputs)]
+        self._capture(lambda: function(*given), given, pool)
+
+    def replay(self, inputs: Sequence[Tensor]) -> Any:
+        """What the function gives for other inputs of this form."""
+        stream = torch.cuda.current_stream(inputs[0].device)
+        stream.wait_event(self._ended)
+        for number, copy in self._copies.items():
+            copy.copy_(inputs[number])
+        self._graph.replay()
+        found = tree_map_only(Tensor, torch.clone, self._outputs)
+        self._ended.record(stream)
+        return found
+
+    def _capture(self, call: Callable[[], Any], inputs: Sequence[Tensor], pool: Any) -> None:
+        self._graph = torch.cuda.CUDAGraph()
+        self._ended = torch.cuda.Event()
+        self._outside = _Outside(inputs)
+        with torch.cuda.device(inputs[0].device):
+            stream = torch.cuda.Stream()
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
+                call()  # libraries make what they need for this stream
+            mode = {'stream': stream, 'capture_error_mode': 'thread_local'}
+            with torch.cuda.graph(self._graph, pool, **mode), self._outside:
+                self._outputs = call()
+            torch.cuda.current_stream().wait_stream(stream)
+
+
+class _Outside(TorchDispatchMode):
+    """Keeps what a function reads besides its inputs, such as constants in a cache that may drop
+    them: a graph knows no more than where they lie.
+    """
+
+    def __init__(self, inputs: Sequence[Tensor]) -> None:
+        super().__init__()
+        self._known = {_storage(each) for each in inputs}
+        self.kept: list[Tensor] = []
+
+    def __torch_dispatch__(
+        self,
+        function: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        for given in tree_leaves((args, kwargs)):
+            if isinstance(given, Tensor) and _storage(given) not in self._known:
+                self._known.add(_storage(given))
+                self.kept.append(given)
+        found = function(*args, **(kwargs or {}))
+        made = (each for each in tree_leaves(found) if isinstance(each, Tensor))
+        self._known.update(map(_storage, made))
+        return found
+
+
+def _storage(of: Tensor) -> int:
+    return of.untyped_storage()._cdata
+
+
+def _suit(inputs: Sequence[Tensor]) -> bool:
+    """Whether a function of these can be captured."""
+    return (
+        bool(inputs)
+        and all(given.is_cuda for given in inputs)
+        and not torch.is_grad_enabled()
+        and not torch.compiler.is_compiling()
+        and not torch.cuda.is_current_stream_capturing()
+    )
