@@ -9,9 +9,13 @@ through frames of 480x832 px, in the tracker itself, settings from the presets; 
 model with its own weights and default settings. With `--small`, models of the same classes as the
 published ones with few channels stand in.
 
+Frames that are described one by one are described ahead, as in the node, unless `--alone` is given.
+`DRIFT_CUDA_GRAPHS=0` in the environment does without CUDA graphs.
+
 - ms per frame in each stage: VAE, CLIP, video UNet, image UNet or the embedded model (as video or
   image), propagation, and the rest (to the
-  device, noise, fusion, readout of labels, measuring); median over windows.
+  device, noise, fusion, readout of labels, measuring); median over windows. What is described ahead
+  runs beside the rest, so the stages then add up to more than a frame takes.
 - frames/s of the whole, median over windows.
 - GB: peak of the device's memory.
 - TFLOP: operations of the networks per frame, counted by torch (2 per multiply and add).
@@ -29,6 +33,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -69,7 +74,7 @@ VARIANTS: dict[str, tuple[str | None, tuple[str, ...]]] = {  # preset, and what 
     'embedded-image': (None, ('features.name=embedded-image',)),
 }
 STAGES = ('VAE', 'CLIP', 'video', 'image', 'propagation')
-WARM_UP = 2  # windows
+WARM_UP = 3  # windows
 BLOCK = 8  # frames that are timed together at least
 
 
@@ -151,6 +156,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument('--windows', type=int, default=5, help='windows that are timed')
     parser.add_argument('--small', action='store_true', help='few channels')
     parser.add_argument('--compile', action='store_true', help='torch.compile the UNets')
+    parser.add_argument('--alone', action='store_true', help='no frame is described ahead')
+    parser.add_argument('--times-only', action='store_true', help='operations are not counted')
     parser.add_argument('--only', action='append', choices=list(VARIANTS))
     return parser.parse_args()
 
@@ -175,7 +182,7 @@ def _measure(
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
     with _watched_propagation(watch):
-        times, stages = _run(tracker, watch, options.windows)
+        times, stages = _run(tracker, watch, options)
     row = {stage: statistics.median(s[stage] for s in stages) for stage in STAGES}
     row['total'] = statistics.median(times)
     row['rest'] = row['total'] - sum(row[stage] for stage in STAGES)
@@ -184,13 +191,13 @@ def _measure(
         row['memory'] = torch.cuda.max_memory_allocated()
         del tracker, made
         torch.cuda.empty_cache()
-    if not options.small and not embedded:
+    if not (options.small or options.times_only or embedded):
         row |= _count(settings)
     return row
 
 
 def _run(
-    tracker: Tracker, watch: Stopwatch, windows: int
+    tracker: Tracker, watch: Stopwatch, options: argparse.Namespace
 ) -> tuple[list[float], list[dict[str, float]]]:
     """Seconds per frame of each window: the whole, and per stage."""
     masks = np.zeros((2, *SIZE), bool)
@@ -201,13 +208,17 @@ def _run(
     stride = tracker.window[1]
     if stride < BLOCK:  # few frames by themselves say little
         stride = BLOCK
+    frames = [
+        Frame(images[i % len(images)], stamp=(i + 1) * 40_000_000, index=i)
+        for i in range((WARM_UP + options.windows) * stride + 1)
+    ]
     times, stages = [], []
-    for window in range(WARM_UP + windows):
+    for window in range(WARM_UP + options.windows):
         watch.take()
         start = time.perf_counter()
         for i in range(window * stride, (window + 1) * stride):
-            frame = Frame(images[i % len(images)], stamp=(i + 1) * 40_000_000, index=i)
-            tracker.step(frame, prompts if i == 0 else ())
+            following = None if options.alone else partial(frames.__getitem__, i + 1)
+            tracker.step(frames[i], prompts if i == 0 else (), upcoming=following)
         seconds = watch.take()
         if window >= WARM_UP:
             times.append((time.perf_counter() - start) / stride)

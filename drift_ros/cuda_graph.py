@@ -39,9 +39,10 @@ class Graphed:
     ended. Its graphs share their memory, which goes with it.
 
     Args:
-        function: of tensors, to tensors (in any nest of tuples and lists). It must not wait for the
-            device, must do the same whenever it is called, and may change other tensors, at
-            the same place in memory each time, if to do so twice is to do it once.
+        function: of tensors and constants that can be hashed, to tensors (in any nest of tuples and
+            lists) on the same device. It must not wait for the device, must do the same whenever
+            it is called, and may change other tensors, at the same place in memory each time, if to
+            do so twice is to do it once.
         at_place: numbers of the inputs that are not copied: they are read where they lie, and a
             graph serves the place that it was captured with.
     """
@@ -54,7 +55,7 @@ class Graphed:
         self._pool: Any = None
         self._wanted = os.environ.get(VARIABLE, '1') != '0'
 
-    def __call__(self, *inputs: Tensor) -> Any:
+    def __call__(self, *inputs: Any) -> Any:
         """What the function gives."""
         if not self._wanted or not _suit(inputs):
             return self._function(*inputs)
@@ -73,11 +74,13 @@ class Graphed:
         self._graphs.move_to_end(form)
         return graph.replay(inputs)
 
-    def _form(self, number: int, given: Tensor) -> tuple[Any, ...]:
+    def _form(self, number: int, given: Any) -> Any:
+        if not isinstance(given, Tensor):
+            return given
         place = given.data_ptr() if number in self._at_place else None
         return given.shape, given.stride(), given.dtype, given.device, place
 
-    def _captured(self, inputs: Sequence[Tensor]) -> _Graph | None:
+    def _captured(self, inputs: Sequence[Any]) -> _Graph | None:
         try:
             with _capturing:
                 self._pool = self._pool or torch.cuda.graph_pool_handle()
@@ -97,21 +100,23 @@ class _Graph:
     def __init__(
         self,
         function: Callable[..., Any],
-        inputs: Sequence[Tensor],
+        inputs: Sequence[Any],
         at_place: frozenset[int],
         pool: Any,
     ) -> None:
         self._copies = {
             number: torch.empty_like(given).copy_(given)
             for number, given in enumerate(inputs)
-            if number not in at_place
+            if number not in at_place and isinstance(given, Tensor)
         }
         given = [self._copies.get(number, whole) for number, whole in enumerate(inputs)]
-        self._capture(lambda: function(*given), given, pool)
+        tensors = [each for each in given if isinstance(each, Tensor)]
+        self._device = tensors[0].device
+        self._capture(lambda: function(*given), tensors, pool)
 
-    def replay(self, inputs: Sequence[Tensor]) -> Any:
+    def replay(self, inputs: Sequence[Any]) -> Any:
         """What the function gives for other inputs of this form."""
-        stream = torch.cuda.current_stream(inputs[0].device)
+        stream = torch.cuda.current_stream(self._device)
         stream.wait_event(self._ended)
         for number, copy in self._copies.items():
             copy.copy_(inputs[number])
@@ -124,13 +129,13 @@ class _Graph:
         self._graph = torch.cuda.CUDAGraph()
         self._ended = torch.cuda.Event()
         self._outside = _Outside(inputs)
-        with torch.cuda.device(inputs[0].device):
+        with torch.cuda.device(self._device):
             stream = torch.cuda.Stream()
             stream.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(stream):
                 call()  # libraries make what they need for this stream
-            mode = {'stream': stream, 'capture_error_mode': 'thread_local'}
-            with torch.cuda.graph(self._graph, pool, **mode), self._outside:
+            capture = torch.cuda.graph(self._graph, pool, stream, capture_error_mode='thread_local')
+            with capture, self._outside:
                 self._outputs = call()
             torch.cuda.current_stream().wait_stream(stream)
 
@@ -166,11 +171,12 @@ def _storage(of: Tensor) -> int:
     return of.untyped_storage()._cdata
 
 
-def _suit(inputs: Sequence[Tensor]) -> bool:
+def _suit(inputs: Sequence[Any]) -> bool:
     """Whether a function of these can be captured."""
+    tensors = [given for given in inputs if isinstance(given, Tensor)]
     return (
-        bool(inputs)
-        and all(given.is_cuda for given in inputs)
+        bool(tensors)
+        and all(given.is_cuda for given in tensors)
         and not torch.is_grad_enabled()
         and not torch.compiler.is_compiling()
         and not torch.cuda.is_current_stream_capturing()

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from drift_ros.cuda_graph import Graphed
 from drift_ros.descriptors import Descriptors
 from drift_ros.errors import SettingsError
 from drift_ros.propagation.attention import attend
 from drift_ros.propagation.kernel import propagate, unit
 from drift_ros.propagation.memory import Memory
 from drift_ros.propagation.reduction import ChannelReduction
+from drift_ros.propagation.tiled import search_tiles
 
 if TYPE_CHECKING:
     from drift_ros.settings import PropagationSettings
@@ -68,6 +70,7 @@ class FeatureAffinity(Affinity):
             if settings.channels
             else None
         )
+        self._search = Graphed(search_tiles, at_place=(1, 2))  # what is remembered stays in place
 
     def prepare(self, descriptors: Descriptors) -> Descriptors:
         """Features of unit length, unless the similarity is `dot`."""
@@ -91,6 +94,7 @@ class FeatureAffinity(Affinity):
             similarity=settings.similarity,
             known=known,
             normalized=True,
+            search=self._search,
         )
 
     def reset(self) -> None:

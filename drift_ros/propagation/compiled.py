@@ -18,7 +18,7 @@ from torch import Tensor
 
 import drift_ros
 from drift_ros.propagation.labels import LabelMean
-from drift_ros.propagation.window import Frames
+from drift_ros.propagation.window import Frames, Sharing
 
 SPARE = 16  # room for ties with the k-th match
 MOST_MATCHES = 64  # of a target; sorted insertion is for short lists
@@ -36,29 +36,29 @@ def suits(context: Tensor, top_k: int) -> bool:
 
 
 def propagate_labels(
-    query: Tensor, frames: list[Frames], labels: LabelMean, temperature: float, top_k: int
+    query: Tensor,
+    context: Tensor,
+    labels: Tensor,
+    known: Tensor | None,
+    sharing: Sharing,
+    temperature: float,
+    top_k: int,
 ) -> Tensor:
-    """Mean labels (h, w, K) of the best matches of each cell; `suits` has to be true.
-
-    Args:
-        query: (h, w, C) descriptors.
-        frames: the context.
-        labels: of the context.
-        temperature: of the softmax.
-        top_k: number of matches; ties with the last one count too.
-    """
+    """As `tiled.propagate_labels`; `suits` has to be true."""
+    frames = sharing.parts(context)
+    mean = LabelMean(labels, known)
     most = sum(part.most for part in frames)
     everyone = np.arange(query.shape[0] * query.shape[1])
     matches = _Matches(everyone, min(top_k, most), min(top_k + SPARE, most))
     matches.search(query, frames)
-    result = matches.mean(labels, temperature)
+    result = matches.mean(mean, temperature)
     crowded = np.flatnonzero(matches.crowded())
     step = max(1, ENTRIES // most)
     for begin in range(0, len(crowded), step):
         targets = crowded[begin : begin + step]
         matches = _Matches(targets, min(top_k, most), most)
         matches.search(query, frames)
-        result[targets] = matches.mean(labels, temperature)
+        result[targets] = matches.mean(mean, temperature)
     return torch.from_numpy(result).view(*query.shape[:2], -1)
 
 

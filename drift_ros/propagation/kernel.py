@@ -8,6 +8,7 @@ top-k over all remembered frames, normalised to one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from torch import Tensor
@@ -15,8 +16,7 @@ from torch.nn import functional
 
 from drift_ros.errors import DriftError
 from drift_ros.propagation import compiled, tiled
-from drift_ros.propagation.labels import LabelMean
-from drift_ros.propagation.window import Window, share_windows
+from drift_ros.propagation.window import Sharing, Window
 
 
 def propagate(
@@ -33,6 +33,7 @@ def propagate(
     similarity: Literal['cosine', 'dot'] = 'cosine',
     known: Tensor | None = None,
     normalized: bool = False,
+    search: Callable[..., tiled.Found] | None = None,
 ) -> Tensor:
     """Propagate soft labels from context frames to a query frame.
 
@@ -72,6 +73,7 @@ def propagate(
             that was named later). Frames that do not know a label are left out of both sums for it,
             unless none of the matches does. None: every frame knows every label.
         normalized: descriptors already have unit length over C.
+        search: `tiled.search_tiles`, or what does the same, such as a CUDA graph of it.
 
     Returns:
         (K, h, w) float32 soft labels in the range of `labels`.
@@ -85,15 +87,12 @@ def propagate(
         query, context = unit(query, 0), unit(context, 1)
     grid = (query.shape[1], query.shape[2])
     cells = context.permute(0, 2, 3, 1)
-    frames = share_windows(cells, Window.of(window, radius, grid), mask_first, first)
-    search = compiled if compiled.suits(cells, top_k) else tiled
-    result = search.propagate_labels(
-        query.permute(1, 2, 0),
-        frames,
-        LabelMean(labels.permute(0, 2, 3, 1), known),
-        temperature,
-        top_k,
-    )
+    sharing = Sharing(Window.of(window, radius, grid), 0 if mask_first else first)
+    given = (query.permute(1, 2, 0), cells, labels.permute(0, 2, 3, 1), known, sharing)
+    if compiled.suits(cells, top_k):
+        result = compiled.propagate_labels(*given, temperature, top_k)
+    else:
+        result = tiled.propagate_labels(*given, temperature, top_k, search)
     return result.permute(2, 0, 1).contiguous()
 
 

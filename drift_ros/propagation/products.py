@@ -113,7 +113,7 @@ class BandedProducts:
         if self._near.numel() < math.prod(shape):
             self._near = self._near.new_empty(math.prod(shape))
         near = self._near[: math.prod(shape)].view(shape)
-        near[:, scored.sources :] = 0
+        near[:, scored.sources :].zero_()
         rows = slice(scored.rows[begin], scored.rows[end - 1] + 1)
         sources = self._context[:, rows, columns.start : columns.stop].permute(1, 2, 0, 3)
         near[:, : scored.sources].unflatten(1, (len(columns), -1)).copy_(sources)
@@ -156,7 +156,7 @@ class BandedProducts:
             )
             sources = self._gather(scored, begin, end)
             _multiply(sources, windows.transpose(1, 2), scored.scores[begin:end])
-        scored.scores[:, scored.sources :] = -torch.inf
+        scored.scores[:, scored.sources :].fill_(-torch.inf)
         scores = scored.scores[:, : scored.sources].unflatten(1, (near, frames))
         outside = _outside(
             scored.tile,
@@ -173,7 +173,7 @@ class BandedProducts:
             scored.window_maxima(begin, end, step).copy_(maxima[begin:end])
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)  # more than tiles of a frame: what a CUDA graph reads must be there before
 def _outside(
     tile: Tile,
     window: Window,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from drift_ros.propagation.labels import LabelMean
 from drift_ros.propagation.products import BandedProducts, cut
 from drift_ros.propagation.tile_scores import TileScores
-from drift_ros.propagation.window import Frames, Tile
+from drift_ros.propagation.window import Sharing, Tile
 
 SPARE = 16  # matches looked at beyond the k-th, to find the ones that tie with it
 COLUMNS = 8  # of a tile on a CPU; fewer waste less on columns outside the windows
@@ -23,44 +23,75 @@ SHARE = 64  # one part of so many of a GPU's memory
 
 
 def propagate_labels(
-    query: Tensor, frames: list[Frames], labels: LabelMean, temperature: float, top_k: int
+    query: Tensor,
+    context: Tensor,
+    labels: Tensor,
+    known: Tensor | None,
+    sharing: Sharing,
+    temperature: float,
+    top_k: int,
+    search: Callable[..., Found] | None = None,
 ) -> Tensor:
     """Mean labels (h, w, K) of the best matches of each cell.
 
     Args:
         query: (h, w, C) descriptors.
-        frames: the context.
-        labels: of the context.
+        context: (T, h, w, C) descriptors.
+        labels: (T, h, w, K) float32 of the context.
+        known: (T, K) bool, as of `LabelMean`.
+        sharing: which frames are searched in which window.
         temperature: of the softmax.
         top_k: number of matches; ties with the last one count too.
+        search: `search_tiles`, or what does the same.
     """
-    grid = (query.shape[0], query.shape[1])
-    batched = _batched(query.device)
-    products = [BandedProducts(part, batched) for part in frames]
-    search = _Search(query, products, labels, temperature, top_k)
-    result = torch.empty((*grid, labels.classes), device=query.device)
-    ties = []
-    for tile in _tiles(search.products, grid, batched):
-        out = cut(result, tile)
-        means, tied = search.label(tile)
-        out.copy_(means.view(out.shape))
-        if tied is not None:
-            ties.append(tied)
-    many = torch.stack([tied.crowded.any() for tied in ties]).tolist() if ties else []
-    for tied in (t for t, is_crowded in zip(ties, many, strict=True) if is_crowded):
-        out = cut(result, tied.tile)
-        means = search.label_all(tied)
-        out[tied.crowded.view(out.shape[:2])] = means[tied.crowded]
+    given = (query, context, labels, known, sharing, temperature, top_k)
+    result, crowded, ties = (search or search_tiles)(*given)
+    many = crowded.tolist()
+    if any(many):
+        again = _Search.of(*given)
+        for tile, tied, is_crowded in zip(again.tiles(), ties, many, strict=True):
+            if is_crowded:
+                out = cut(result, tile)
+                means = again.label_all(tile, tied)
+                out[tied.crowded.view(out.shape[:2])] = means[tied.crowded]
     return result
 
 
-class _Ties(NamedTuple):
+def search_tiles(
+    query: Tensor,
+    context: Tensor,
+    labels: Tensor,
+    known: Tensor | None,
+    sharing: Sharing,
+    temperature: float,
+    top_k: int,
+) -> Found:
+    """What `propagate_labels` finds without waiting for the device; arguments as there.
+
+    Returns:
+        Labels (h, w, K), right but for targets that have too many ties; of each tile whether it
+        has such targets, (n,) bool; and its ties.
+    """
+    search = _Search.of(query, context, labels, known, sharing, temperature, top_k)
+    result = torch.empty((*query.shape[:2], labels.shape[3]), device=query.device)
+    ties = []
+    for tile in search.tiles():
+        out = cut(result, tile)
+        means, tied = search.label(tile)
+        out.copy_(means.view(out.shape))
+        ties.append(tied)
+    return result, torch.stack([tied.crowded.any() for tied in ties]), ties
+
+
+class Ties(NamedTuple):
     """Targets of a tile that may have more matches than were looked at, all as good as the k-th."""
 
-    tile: Tile
     crowded: Tensor  # (n,) bool, whether it has
     threshold: Tensor  # (n,) similarity of the k-th match
     peak: Tensor  # (n,) similarity of the best match
+
+
+Found = tuple[Tensor, Tensor, list[Ties]]
 
 
 class _Search(NamedTuple):
@@ -72,23 +103,42 @@ class _Search(NamedTuple):
     temperature: float
     top_k: int
 
-    def label(self, tile: Tile) -> tuple[Tensor, _Ties | None]:
+    @classmethod
+    def of(
+        cls,
+        query: Tensor,
+        context: Tensor,
+        labels: Tensor,
+        known: Tensor | None,
+        sharing: Sharing,
+        temperature: float,
+        top_k: int,
+    ) -> _Search:
+        batched = _batched(query.device)
+        products = [BandedProducts(part, batched) for part in sharing.parts(context)]
+        return cls(query, products, LabelMean(labels, known), temperature, top_k)
+
+    def tiles(self) -> Iterator[Tile]:
+        """Those of the whole grid."""
+        grid = (self.query.shape[0], self.query.shape[1])
+        return _tiles(self.products, grid, _batched(self.query.device))
+
+    def label(self, tile: Tile) -> tuple[Tensor, Ties]:
         """Soft labels (n, K) of a tile, and where they may lack ties with the k-th match."""
         count = self.top_k + SPARE
         scores = [part.score(tile, self.query, count) for part in self.products]
         if self.top_k < sum(part.most for part in self.products):
-            return self._select(tile, scores, count)
+            return self._select(scores, count)
         peak = torch.stack([part.peak() for part in scores]).amax(0)
-        return self._weigh(scores, torch.full_like(peak, -torch.inf), peak), None
+        none = torch.full_like(peak, -torch.inf)
+        return self._weigh(scores, none, peak), Ties(none > none, none, peak)
 
-    def label_all(self, ties: _Ties) -> Tensor:
+    def label_all(self, tile: Tile, ties: Ties) -> Tensor:
         """Soft labels (n, K) of a tile from all matches that are as good as the k-th."""
-        scores = [part.score(ties.tile, self.query, 1) for part in self.products]
+        scores = [part.score(tile, self.query, 1) for part in self.products]
         return self._weigh(scores, ties.threshold, ties.peak)
 
-    def _select(
-        self, tile: Tile, scores: list[TileScores], count: int
-    ) -> tuple[Tensor, _Ties | None]:
+    def _select(self, scores: list[TileScores], count: int) -> tuple[Tensor, Ties]:
         found = [part.best(count) for part in scores]
         values, places = (torch.cat(parts, 1) for parts in zip(*found, strict=True))
         if len(found) > 1:
@@ -99,10 +149,10 @@ class _Search(NamedTuple):
         weights = values.sub(peak[:, None]).div_(self.temperature).exp_()
         weights.masked_fill_(values < threshold[:, None], 0)
         means = self.labels.at(weights, places)
-        if values.shape[1] < count:  # there are no more
-            return means, None
         crowded = (values[:, -1] == threshold) & (threshold > -torch.inf)
-        return means, _Ties(tile, crowded, threshold, peak)
+        if values.shape[1] < count:  # there are no more
+            crowded = torch.zeros_like(crowded)
+        return means, Ties(crowded, threshold, peak)
 
     def _weigh(self, scores: list[TileScores], threshold: Tensor, peak: Tensor) -> Tensor:
         mass = torch.zeros_like(peak)

@@ -67,15 +67,23 @@ class Frames(NamedTuple):
         return frames * min(height, across) * min(width, across)
 
 
-def share_windows(context: Tensor, window: Window, mask_first: bool, first: int) -> list[Frames]:
-    """The frames of a context (T, h, w, C) by window.
+class Sharing(NamedTuple):
+    """Which frames of a context share a window.
 
-    All have the same one, or the first ones none (the whole frame) and the others the one given.
+    Args:
+        window: of all frames, or of those after the first ones.
+        whole: number of first frames that are searched as a whole.
     """
-    if mask_first or not first:
-        return [Frames(context, window, 0)]
-    whole = Window.of('square', 0, (context.shape[1], context.shape[2]))
-    parts = [Frames(context[:first], whole, 0)]
-    if first < len(context):
-        parts.append(Frames(context[first:], window, first))
-    return parts
+
+    window: Window
+    whole: int = 0
+
+    def parts(self, context: Tensor) -> list[Frames]:
+        """The frames of a context (T, h, w, C) by window."""
+        if not self.whole:
+            return [Frames(context, self.window, 0)]
+        everywhere = Window.of('square', 0, (context.shape[1], context.shape[2]))
+        parts = [Frames(context[: self.whole], everywhere, 0)]
+        if self.whole < len(context):
+            parts.append(Frames(context[self.whole :], self.window, self.whole))
+        return parts

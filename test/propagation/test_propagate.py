@@ -13,7 +13,7 @@ from drift_ros.errors import DriftError
 from drift_ros.propagation import compiled, propagate, tiled
 from drift_ros.propagation.products import BandedProducts
 from drift_ros.propagation.tiled import SPARE
-from drift_ros.propagation.window import Window, share_windows
+from drift_ros.propagation.window import Sharing, Window
 
 without_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA device')
 DEVICES = ['cpu', pytest.param('cuda', marks=[pytest.mark.gpu, without_gpu])]
@@ -370,7 +370,7 @@ def test_every_instruction_set_finds_the_same(level: str, monkeypatch: pytest.Mo
 @pytest.mark.parametrize(('grid', 'radius'), [((60, 104), 15), ((200, 300), 0)])
 def test_scratch_memory_is_bounded(grid: tuple[int, int], radius: int) -> None:
     context = torch.empty(1, 1, 1).expand(29, *grid, 1)
-    frames = share_windows(context, Window.of('square', radius, grid), False, 4)
+    frames = Sharing(Window.of('square', radius, grid), 4).parts(context)
     for batched, room in ((False, tiled.SCRATCH), (True, tiled.SCRATCH_BATCHED)):
         products = [BandedProducts(part, batched) for part in frames]
         tiles = list(tiled._tiles(products, grid, batched))

@@ -12,7 +12,7 @@ from clips import GivenMasks, iou
 from numpy.typing import NDArray
 from torch import Tensor
 
-from drift_ros import features
+from drift_ros import cuda_graph, features
 from drift_ros.features.embedded import extractor
 from drift_ros.features.noise import gaussian
 from drift_ros.points import PointTracker
@@ -133,3 +133,13 @@ def test_every_model_tracks(model: str) -> None:
     for result in results:
         assert (result.labels > 0).any()
         assert result.points is not None
+
+
+@pytest.mark.parametrize('video', ['similar-3', 'comes-back'])
+@pytest.mark.parametrize('name', ['embedded', 'embedded-image'])
+def test_graphs_change_nothing(name: str, video: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = clip(video)
+    with_graphs = track(shown, 'cuda', {'features.name': name})
+    monkeypatch.setenv(cuda_graph.VARIABLE, '0')
+    without = track(shown, 'cuda', {'features.name': name})
+    assert agreement(with_graphs, without, [int(i) for i in shown.ids]) > 0.995

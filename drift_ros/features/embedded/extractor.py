@@ -89,9 +89,7 @@ class EmbeddedExtractor(FeatureExtractor):
     def noise(self, image: Tensor, stamp: int) -> Tensor:
         """Of a (3, H, W) frame, as the network sees it: (3, H / 2, W / 2) float32."""
         size = (image.shape[0], image.shape[1] // SHRINK, image.shape[2] // SHRINK)
-        return gaussian(
-            size, self.device, seed=self._seed, stamp=stamp, draw='diffusion', member=0
-        )
+        return gaussian(size, self.device, seed=self._seed, stamp=stamp, draw='diffusion', member=0)
 
     def read(self, image: Tensor, noise: Tensor, cache: Cache | None) -> tuple[Tensor, Tensor]:
         """(1, D, h, w) descriptors of the (3, H, W) uint8 frame that a cache has at work, and

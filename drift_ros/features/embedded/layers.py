@@ -39,9 +39,7 @@ class Cache:
 
     def begin(self, device: torch.device) -> None:
         """The next frame is at work."""
-        if self.number.device != device:
-            self.number = self.number.to(device)
-        self.number.fill_(self.frames)
+        self.number = self.number.to(device).fill_(self.frames)
         self._turns.clear()
 
     def end(self) -> None:
