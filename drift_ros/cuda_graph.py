@@ -52,7 +52,7 @@ class Graphed:
         self._at_place = frozenset(at_place)
         self._graphs: OrderedDict[tuple[Any, ...], _Graph] = OrderedDict()
         self._last: tuple[Any, ...] = ()
-        self._pool: Any = None
+        self._room: _Room | None = None
         self._wanted = os.environ.get(VARIABLE, '1') != '0'
 
     def __call__(self, *inputs: Any) -> Any:
@@ -82,9 +82,9 @@ class Graphed:
 
     def _captured(self, inputs: Sequence[Any]) -> _Graph | None:
         try:
-            with _capturing:
-                self._pool = self._pool or torch.cuda.graph_pool_handle()
-                return _Graph(self._function, inputs, self._at_place, self._pool)
+            with _capturing, torch.cuda.device(_tensors(inputs)[0].device):
+                self._room = self._room or _Room()
+                return _Graph(self._function, inputs, self._at_place, self._room)
         except GivenUpError:
             raise
         except Exception as error:
@@ -92,6 +92,14 @@ class Graphed:
             self._wanted = False
             self._graphs.clear()
             return None
+
+
+class _Room:
+    """What the graphs of a function share: memory, and the stream that they are captured in."""
+
+    def __init__(self) -> None:
+        self.pool = torch.cuda.graph_pool_handle()
+        self.stream = torch.cuda.Stream()
 
 
 class _Graph:
@@ -102,7 +110,7 @@ class _Graph:
         function: Callable[..., Any],
         inputs: Sequence[Any],
         at_place: frozenset[int],
-        pool: Any,
+        room: _Room,
     ) -> None:
         self._copies = {
             number: torch.empty_like(given).copy_(given)
@@ -110,9 +118,9 @@ class _Graph:
             if number not in at_place and isinstance(given, Tensor)
         }
         given = [self._copies.get(number, whole) for number, whole in enumerate(inputs)]
-        tensors = [each for each in given if isinstance(each, Tensor)]
+        tensors = _tensors(given)
         self._device = tensors[0].device
-        self._capture(lambda: function(*given), tensors, pool)
+        self._capture(lambda: function(*given), tensors, room)
 
     def replay(self, inputs: Sequence[Any]) -> Any:
         """What the function gives for other inputs of this form."""
@@ -125,19 +133,20 @@ class _Graph:
         self._ended.record(stream)
         return found
 
-    def _capture(self, call: Callable[[], Any], inputs: Sequence[Tensor], pool: Any) -> None:
+    def _capture(self, call: Callable[[], Any], inputs: Sequence[Tensor], room: _Room) -> None:
         self._graph = torch.cuda.CUDAGraph()
         self._ended = torch.cuda.Event()
         self._outside = _Outside(inputs)
-        with torch.cuda.device(self._device):
-            stream = torch.cuda.Stream()
-            stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(stream):
-                call()  # libraries make what they need for this stream
-            capture = torch.cuda.graph(self._graph, pool, stream, capture_error_mode='thread_local')
-            with capture, self._outside:
-                self._outputs = call()
-            torch.cuda.current_stream().wait_stream(stream)
+        stream = room.stream
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            call()  # libraries make what they need for this stream
+        capture = torch.cuda.graph(
+            self._graph, room.pool, stream, capture_error_mode='thread_local'
+        )
+        with capture, self._outside:
+            self._outputs = call()
+        torch.cuda.current_stream().wait_stream(stream)
 
 
 class _Outside(TorchDispatchMode):
@@ -167,13 +176,17 @@ class _Outside(TorchDispatchMode):
         return found
 
 
+def _tensors(inputs: Sequence[Any]) -> list[Tensor]:
+    return [given for given in inputs if isinstance(given, Tensor)]
+
+
 def _storage(of: Tensor) -> int:
     return of.untyped_storage()._cdata
 
 
 def _suit(inputs: Sequence[Any]) -> bool:
     """Whether a function of these can be captured."""
-    tensors = [given for given in inputs if isinstance(given, Tensor)]
+    tensors = _tensors(inputs)
     return (
         bool(tensors)
         and all(given.is_cuda for given in tensors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -26,7 +27,7 @@ class Imitation(cuda_graph._Graph):
     gives the very tensors that it gave then.
     """
 
-    def _capture(self, call: Callable[[], Any], inputs: Sequence[Tensor], pool: Any) -> None:
+    def _capture(self, call: Callable[[], Any], inputs: Sequence[Tensor], room: Any) -> None:
         self._outside = cuda_graph._Outside(inputs)
         with self._outside:
             self._outputs = call()
@@ -47,7 +48,8 @@ def device(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t
     if request.param == 'cpu':
         monkeypatch.setattr(cuda_graph, '_suit', lambda inputs: True)
         monkeypatch.setattr(cuda_graph, '_Graph', Imitation)
-        monkeypatch.setattr(torch.cuda, 'graph_pool_handle', lambda: (0, 1))
+        monkeypatch.setattr(cuda_graph, '_Room', lambda: None)
+        monkeypatch.setattr(torch.cuda, 'device', lambda device: nullcontext())
     return torch.device(request.param)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 from drift_ros.cuda_graph import Graphed
@@ -78,6 +79,7 @@ class FeatureAffinity(Affinity):
             descriptors = descriptors.map(lambda features: unit(features, 1))
         return descriptors if self._reduction is None else descriptors.map(self._reduction)
 
+    @torch.no_grad()
     def propagate(self, query: Descriptors, memory: Memory, known: Tensor | None = None) -> Tensor:
         """Mean labels of the best matches (see `propagation.propagate`)."""
         settings = self.settings

@@ -51,8 +51,7 @@ class TileScores:
         self.columns = range(max(0, tile.left - reach), min(grid_width, tile.right + reach))
         self.height = min(height, 2 * reach + 1)
         self._last = height - self.height
-        first = self.rows.start - reach - tile.top
-        self.starts = [min(max(0, first + i), self._last) for i in range(len(self.rows))]
+        self.starts = [min(max(0, row - reach - tile.top), self._last) for row in self.rows]
         self.sources = frames * len(self.columns)
         every = len(self.rows) * self.sources
         self.group = min(self.sources, max(1, math.isqrt(every // (CANDIDATE_COST * wanted))))
