@@ -144,9 +144,21 @@ class _Graph:
         capture = torch.cuda.graph(
             self._graph, room.pool, stream, capture_error_mode='thread_local'
         )
-        with capture, self._outside:
-            self._outputs = call()
+        try:
+            with torch.cuda.stream(torch.cuda.current_stream()), capture, self._outside:
+                self._outputs = call()
+        except BaseException:
+            _end_capturing(self._device)
+            raise
         torch.cuda.current_stream().wait_stream(stream)
+
+
+def _end_capturing(device: torch.device) -> None:
+    """Let random numbers be drawn again after a failed capture, which leaves their generator in
+    the state of capturing: a copy of it is not.
+    """
+    generator = torch.cuda.default_generators[device.index]
+    generator.graphsafe_set_state(generator.clone_state())
 
 
 class _Outside(TorchDispatchMode):

@@ -5,15 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from drift_ros import cuda_graph
 from drift_ros.cuda_graph import KEPT, VARIABLE, Graphed
+from drift_ros.features.embedded.layers import Cache
+from drift_ros.features.embedded.model import EmbeddedUNet
 
 on_a_gpu = [
     pytest.mark.gpu,
@@ -22,23 +26,47 @@ on_a_gpu = [
 DEVICES = ['cpu', pytest.param('cuda', marks=on_a_gpu)]
 
 
-class Imitation(cuda_graph._Graph):
-    """A graph for machines without a GPU: runs the function again on what it was captured with, and
-    gives the very tensors that it gave then.
+class Tape(TorchDispatchMode):
+    """Records operations, and does the same ones again with the tensors that they were recorded
+    with, as a graph does: what Python decided or kept in the meantime does not count.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._steps: list[tuple[Any, Any, Any, Any]] = []
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        found = function(*args, **(kwargs or {}))
+        self._steps.append((function, args, kwargs or {}, found))
+        return found
+
+    def replay(self, outputs: Any) -> Any:
+        """What the recorded operations put in the place of these outputs now."""
+        new: dict[int, Any] = {}
+        now = partial(tree_map_only, Tensor, lambda old: new.get(id(old), old))
+        for function, args, kwargs, found in self._steps:
+            again = function(*now(args), **now(kwargs))
+            new.update(zip(map(id, tree_leaves(found)), tree_leaves(again), strict=True))
+        return now(outputs)
+
+
+class Imitation(cuda_graph._Graph):
+    """A graph for machines without a GPU. It gives the very tensors that it gave at the capture."""
+
     def _capture(self, call: Callable[[], Any], inputs: Sequence[Tensor], room: Any) -> None:
-        self._outside = cuda_graph._Outside(inputs)
-        with self._outside:
+        self._outside, self._tape = cuda_graph._Outside(inputs), Tape()
+        call()
+        with self._tape, self._outside:
             self._outputs = call()
-        self._call = call
 
     def replay(self, inputs: Sequence[Any]) -> Any:
         for number, copy in self._copies.items():
             copy.copy_(inputs[number])
-        pairs = zip(tree_leaves(self._outputs), tree_leaves(self._call()), strict=True)
-        for place, found in pairs:
-            place.copy_(found)
+        found = self._tape.replay(self._outputs)
+        for place, value in zip(tree_leaves(self._outputs), tree_leaves(found), strict=True):
+            place.copy_(value)
         return tree_map_only(Tensor, torch.clone, self._outputs)
 
 
@@ -119,6 +147,31 @@ def test_state_is_kept_in_place(device: torch.device) -> None:
         torch.testing.assert_close(graphed(x), seen[max(0, number - 2) : number + 1].sum(0))
 
 
+@pytest.mark.parametrize('size', [(32, 48), (72, 104)])
+def test_a_stream_of_the_embedded_model_goes_on(
+    device: torch.device, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each frame has its own number, by which keys are rotated and remembered."""
+    monkeypatch.setattr(Tensor, 'is_cuda', True)  # numbers of frames come from memory
+    torch.manual_seed(5)
+    model = EmbeddedUNet((32, 64), context=64, depth=1, readout=(16, 8)).eval()
+    for parameter in model.parameters():
+        parameter.add_(0.05 * torch.randn_like(parameter))
+    model.to(device)
+    frames = torch.randn(1, 12, 3, *size).to(device)
+    level = torch.ones(1, 1, device=device)
+    cache = Cache()
+    graphed = Graphed(partial(model.describe_next, cache=cache))
+    found = []
+    for frame in frames.split(1, 1):
+        cache.begin(device)
+        found.append(graphed(frame, level))
+        cache.end()
+    assert graphed._graphs
+    expected = model.describe(frames, level.expand(1, 12), cache=Cache())
+    torch.testing.assert_close(torch.stack(found, 1), expected, atol=1e-4, rtol=1e-4)
+
+
 def test_inputs_at_place_are_read_where_they_lie(device: torch.device) -> None:
     graphed = Graphed(lambda x, table: x @ table, at_place=(1,))
     tables = torch.randn(2, 4, 4, device=device)
@@ -175,7 +228,9 @@ def test_what_waits_for_the_device_runs_without(caplog: pytest.LogCaptureFixture
         for _ in range(4):
             assert torch.equal(graphed(x), x * 2)
     assert len(caplog.records) == 1
+    assert torch.cuda.current_stream() == torch.cuda.default_stream()
     assert torch.equal(Graphed(lambda y: y + 1)(x), x + 1)
+    assert torch.rand(2, device='cuda').isfinite().all()
 
 
 @pytest.mark.gpu
@@ -183,7 +238,7 @@ def test_what_waits_for_the_device_runs_without(caplog: pytest.LogCaptureFixture
 def test_streams_take_turns() -> None:
     graphed = Graphed(lambda x: torch.linalg.matrix_power(x, 8))
     streams = [torch.cuda.Stream(), torch.cuda.current_stream()]
-    inputs = [torch.rand(256, 256, device='cuda') / 128 for _ in range(20)]
+    inputs = [(torch.rand(256, 256) / 128).cuda() for _ in range(20)]
     torch.cuda.synchronize()
     found = []
     for number, x in enumerate(inputs):

@@ -40,12 +40,17 @@ class Cache:
     def begin(self, device: torch.device) -> None:
         """The next frame is at work."""
         self.number = self.number.to(device).fill_(self.frames)
+
+    def renew(self) -> None:
+        """Compute anew what depends on the number of the frame: at the start of what may be a CUDA
+        graph, for what is there before would be part of it as it is.
+        """
         self._turns.clear()
 
     def end(self) -> None:
         """It has gone through."""
         self.frames += 1
-        self._turns.clear()
+        self.renew()
 
     def reset(self) -> None:
         """Forget all frames."""

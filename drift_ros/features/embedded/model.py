@@ -177,6 +177,8 @@ class EmbeddedUNet(ModelMixin, ConfigMixin):
             join: whether temporal layers are run.
             cache: between its `begin` and `end`; None: every frame is seen alone.
         """
+        if cache is not None:
+            cache.renew()
         return self._trunk(sample, log_snr, join, cache)[1]
 
     def _trunk(
