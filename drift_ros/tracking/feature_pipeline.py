@@ -29,17 +29,6 @@ class Ahead:
 
     entry: BufferedFrame
     described: Future[Descriptors]
-    ended: torch.cuda.Event | None  # on a GPU: from when on its memory holds them
-
-    def result(self) -> Descriptors:
-        """Wait for the descriptors; on a GPU, let what the calling thread does there wait."""
-        found = self.described.result()
-        if self.ended is not None:
-            stream = torch.cuda.current_stream(found.device)
-            stream.wait_event(self.ended)
-            for each in {*found.queries, *found.keys}:
-                each.record_stream(stream)  # it must not be given to others before
-        return found
 
 
 class FeaturePipeline:
@@ -50,9 +39,8 @@ class FeaturePipeline:
     the ones before, such as after a pause. A reentrant one that sees single images is used alike.
 
     Such a frame may be described ahead, in a thread of the pipeline's own, while the owner's thread
-    does something else; on a GPU, in a stream of its own. The session is the other thread's until
-    that is done: whatever uses it waits. So it sees the same frames in the same order, and results
-    are the same, to the bit.
+    does something else. The session is the other thread's until that is done: whatever uses it
+    waits. So it sees the same frames in the same order, and results are the same, to the bit.
 
     Args:
         extractor: whose weights are used.
@@ -80,7 +68,6 @@ class FeaturePipeline:
         self._text: Tensor | None = None
         self._ahead: Ahead | None = None  # if there is one, it follows on the session's last frame
         self._beside = ThreadPoolExecutor(1, 'features')  # it has no thread before its first use
-        self._side: torch.cuda.Stream | None = None  # of that thread, on a GPU
         self.restart(length)
 
     def restart(self, length: int) -> None:
@@ -113,15 +100,8 @@ class FeaturePipeline:
         fails is raised by the `describe` that asks for the frame. The other thread belongs to the
         present `Work`, and ends with it.
         """
-        if self._ahead is not None or (entry.segment, entry.number) != self._next:
-            return
-        device = self.extractor.device
-        begun = ended = None
-        if device.type == 'cuda':
-            self._side = self._side or torch.cuda.Stream(device)
-            begun, ended = torch.cuda.current_stream(device).record_event(), torch.cuda.Event()
-        described = self._beside.submit(self._describe_beside, entry, present(), begun, ended)
-        self._ahead = Ahead(entry, described, ended)
+        if self._ahead is None and (entry.segment, entry.number) == self._next:
+            self._ahead = Ahead(entry, self._beside.submit(self._describe_beside, entry, present()))
 
     @property
     def text(self) -> Tensor | None:
@@ -190,7 +170,7 @@ class FeaturePipeline:
             self.reset()
             missing = list(frames)
         if missing and self._ahead is not None:
-            self._know(missing[:1], self._ahead.result())
+            self._know(missing[:1], self._ahead.described.result())
             self._ahead = None
             missing = missing[1:]
         if missing:
@@ -213,29 +193,14 @@ class FeaturePipeline:
             self._known[entry.frame.stamp] = found[place : place + 1]
         self._next = frames[-1].segment, frames[-1].number + 1
 
-    def _describe_beside(
-        self,
-        entry: BufferedFrame,
-        work: Work,
-        begun: torch.cuda.Event | None,
-        ended: torch.cuda.Event | None,
-    ) -> Descriptors:
-        """Describe a frame; on a GPU, once `begun`, and until `ended`."""
+    def _describe_beside(self, entry: BufferedFrame, work: Work) -> Descriptors:
         work.begin()
-        if begun is None or ended is None:
-            return self._run([entry])
-        with torch.cuda.stream(self._side):
-            begun.wait()
-            found = self._run([entry])
-            ended.record()
-        return found
+        return self._run([entry])
 
     def _let_go_of_ahead(self) -> None:
         if self._ahead is None:
             return
         wait([self._ahead.described])
-        if self._side is not None:
-            torch.cuda.current_stream(self._side.device).wait_stream(self._side)
         self._ahead = None
         self._next = NOWHERE  # the session knows of it
 

@@ -565,9 +565,11 @@ class Tracker:
     @property
     def _looks_ahead(self) -> bool:
         """Whether frames may be described in another thread. Not several at a time, which would
-        differ from one by one by rounding.
+        differ from one by one by rounding; not on a GPU, where frames take little time and two
+        threads hinder each other.
         """
-        return self._features.one_by_one and self._buffer.stride == 1
+        single = self._features.one_by_one and self._buffer.stride == 1
+        return single and self.extractor.device.type == 'cpu'
 
     def _look_ahead(self, upcoming: Upcoming | None) -> None:
         """Let the next frame be described in another thread, if there is one that follows on."""
