@@ -9,13 +9,15 @@ through frames of 480x832 px, in the tracker itself, settings from the presets; 
 model with its own weights and default settings. With `--small`, models of the same classes as the
 published ones with few channels stand in.
 
-Frames that are described one by one are described ahead, as in the node, unless `--alone` is given.
-`DRIFT_CUDA_GRAPHS=0` in the environment does without CUDA graphs.
+The frames are eight of the set `similar-2`, rendered before the clock starts, back and forth, with
+the true masks of its two objects as prompts: reading masks takes longer the longer their outlines
+are. On a CPU frames that are described one by one are described ahead, as in the node, unless
+`--alone` is given. `DRIFT_CUDA_GRAPHS=0` in the environment does without CUDA graphs.
 
 - ms per frame in each stage: VAE, CLIP, video UNet, image UNet or the embedded model (as video or
   image), propagation, and the rest (to the
   device, noise, fusion, readout of labels, measuring); median over windows. What is described ahead
-  runs beside the rest, so the stages then add up to more than a frame takes.
+  runs beside the rest, which then is shorter by it.
 - frames/s of the whole, median over windows.
 - GB: peak of the device's memory.
 - TFLOP: operations of the networks per frame, counted by torch (2 per multiply and add).
@@ -33,12 +35,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from architectures import extractor as full_size
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -51,6 +55,7 @@ from drift_ros.features import FeatureExtractor, Session, Window
 from drift_ros.prompts import Prompt
 from drift_ros.propagation import affinity
 from drift_ros.settings import FeatureSettings, TrackerSettings
+from drift_ros.synthetic import SceneSettings, VideoSet
 from drift_ros.tracking import Frame, Tracker
 
 SIZE = (480, 832)
@@ -118,10 +123,10 @@ class Stopwatch:
         return sums
 
 
-class Squares:
+class GivenMasks:
     """Prompts that carry masks, as they are."""
 
-    name = 'squares'
+    name = 'given'
 
     def segment(self, image: Any, prompts: Any) -> list[Any]:
         """The masks."""
@@ -132,6 +137,9 @@ def main() -> None:
     options = _options()
     console = Console(width=140)
     device = torch.device(options.device)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+        cv2.setNumThreads(options.threads)
     names = options.only or list(VARIANTS)
     if device.type == 'meta':
         names = [name for name in names if not name.startswith('embedded')]
@@ -157,6 +165,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument('--small', action='store_true', help='few channels')
     parser.add_argument('--compile', action='store_true', help='torch.compile the UNets')
     parser.add_argument('--alone', action='store_true', help='no frame is described ahead')
+    parser.add_argument('--threads', type=int, help='of torch and OpenCV on the CPU')
     parser.add_argument('--times-only', action='store_true', help='operations are not counted')
     parser.add_argument('--only', action='append', choices=list(VARIANTS))
     return parser.parse_args()
@@ -176,7 +185,7 @@ def _measure(
         made = _small(chosen, device) if options.small else full_size(chosen, device, dtype)
         for module, stage in _networks(made):
             watch.watch(module, stage)
-    tracker = Tracker(made, Squares(), settings)
+    tracker = Tracker(made, GivenMasks(), settings)
     if device.type == 'cuda':
         gc.collect()  # what is left of the variant before
         torch.cuda.empty_cache()
@@ -200,11 +209,8 @@ def _run(
     tracker: Tracker, watch: Stopwatch, options: argparse.Namespace
 ) -> tuple[list[float], list[dict[str, float]]]:
     """Seconds per frame of each window: the whole, and per stage."""
-    masks = np.zeros((2, *SIZE), bool)
-    masks[0, 100:200, 100:220] = masks[1, 260:400, 500:640] = True
+    images, masks = _scene()
     prompts = [Prompt(mask=mask) for mask in masks]
-    numbers = np.random.default_rng(0)
-    images = [numbers.integers(0, 256, (*SIZE, 3), dtype=np.uint8) for _ in range(4)]
     stride = tracker.window[1]
     if stride < BLOCK:  # few frames by themselves say little
         stride = BLOCK
@@ -224,6 +230,18 @@ def _run(
             times.append((time.perf_counter() - start) / stride)
             stages.append({stage: seconds.get(stage, 0.0) / stride for stage in STAGES})
     return times, stages
+
+
+@lru_cache(maxsize=1)
+def _scene() -> tuple[list[NDArray[np.uint8]], list[NDArray[np.bool_]]]:
+    """Images (H, W, 3) that go on from the last one to the first, and the masks (H, W) of the
+    objects in the first one.
+    """
+    height, width = SIZE
+    settings = SceneSettings(width=width, height=height, frames=8, rate=12)
+    clip = VideoSet('similar-2', settings, 'val')[0].clip()
+    images = [*clip.images, *clip.images[-2:0:-1]]
+    return images, [clip.labels[0] == number for number in clip.ids]
 
 
 def _networks(made: Any) -> Iterator[tuple[nn.Module, str]]:
