@@ -57,7 +57,8 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 def prepare(module: Any, device: torch.device, dtype: torch.dtype) -> Any:
     """Move a network for inference: cast, channels innermost in memory, no gradients; in place.
 
-    On a GPU group norms and residual blocks keep channels innermost (`innermost.py`).
+    On a GPU group norms, pools and residual blocks keep channels innermost (`innermost.py`), and
+    wide heads attend by products (`wide_attention.py`).
     """
     # that of diffusers warns of parts to be kept in float32, even where there are none
     nn.Module.to(module, device=device, dtype=dtype)
@@ -67,8 +68,10 @@ def prepare(module: Any, device: torch.device, dtype: torch.dtype) -> Any:
             weight.data = weight.data.to(memory_format=layout)
     if device.type == 'cuda':
         from drift_ros.features.innermost import keep_channels_innermost
+        from drift_ros.features.wide_attention import use_products
 
         keep_channels_innermost(module)
+        use_products(module)
     return module.eval().requires_grad_(False)
 
 

@@ -22,16 +22,19 @@ from drift_ros.features.device import LAYOUTS
 log = logging.getLogger(__name__)
 
 LARGE = 2**22  # entries from which maps are worth launches of our own
+PAIRS = (2, 2, 0)  # size, stride and padding of a pool of 2 x 2 cells each
 MOST = 2**31  # entries of one image that kernels can number
 
 
 def keep_channels_innermost(network: nn.Module) -> None:
-    """Change the group norms and residual blocks of a network, in place."""
+    """Change the group norms, pools and residual blocks of a network, in place."""
     for part in network.modules():
         if type(part) is nn.GroupNorm and part.affine:
             part.__class__ = InnermostGroupNorm
         elif type(part) is ResnetBlock2D and _is_plain(part):
             part.__class__ = InnermostResnetBlock
+        elif type(part) is nn.AvgPool2d and (part.kernel_size, part.stride, part.padding) == PAIRS:
+            part.__class__ = InnermostPool
 
 
 class InnermostGroupNorm(nn.GroupNorm):
@@ -43,6 +46,17 @@ class InnermostGroupNorm(nn.GroupNorm):
         if kernels is None:
             return super().forward(input)
         return _norm(kernels, self, input)
+
+
+class InnermostPool(nn.AvgPool2d):
+    """Means of 2 x 2 cells of large maps, which torch reads against the order of memory."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(N, C, H / 2, W / 2) of (N, C, H, W), of the same dtype and layout."""
+        if not _is_large(input) or input.shape[2] % 2 or input.shape[3] % 2:
+            return super().forward(input)
+        cells = input.permute(0, 2, 3, 1).unflatten(2, (-1, 2)).unflatten(1, (-1, 2))
+        return cells.mean((2, 4)).permute(0, 3, 1, 2)
 
 
 class InnermostResnetBlock(ResnetBlock2D):
@@ -100,8 +114,13 @@ def _is_plain(block: Any) -> bool:
 
 def _kernels_for(x: Tensor) -> ModuleType | None:
     """Those of `group_norm.py`, if they suit a map."""
+    return _kernels() if _is_large(x) else None
+
+
+def _is_large(x: Tensor) -> bool:
+    """Whether a map is worth a way of its own on a GPU, and has channels innermost."""
     layout = LAYOUTS.get(x.dim())
-    if (
+    return not (
         torch.compiler.is_compiling()
         or layout is None
         or not x.is_cuda
@@ -109,9 +128,7 @@ def _kernels_for(x: Tensor) -> ModuleType | None:
         or x[0].numel() >= MOST
         or (torch.is_grad_enabled() and x.requires_grad)
         or not x.is_contiguous(memory_format=layout)
-    ):
-        return None
-    return _kernels()
+    )
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from drift_ros.features import innermost
 from drift_ros.features.device import LAYOUTS, prepare
 from drift_ros.features.innermost import (
     InnermostGroupNorm,
+    InnermostPool,
     InnermostResnetBlock,
     keep_channels_innermost,
 )
@@ -133,6 +134,33 @@ def test_a_residual_block_equals_that_of_diffusers(
         expected = exact(x.double(), None if time is None else time.double())
     assert found.is_contiguous(memory_format=torch.channels_last)
     assert float((found.double() - expected).norm() / expected.norm()) < tolerance
+
+
+PLACES = [
+    ('cpu', torch.float32, 1e-6),
+    *(pytest.param('cuda', *each, marks=on_a_gpu) for each in DTYPES),
+]
+
+
+@pytest.mark.parametrize('size', [(240, 416), (101, 160)])
+@pytest.mark.parametrize(('device', 'dtype', 'tolerance'), PLACES)
+def test_a_pool_equals_that_of_torch(
+    size: tuple[int, int],
+    device: str,
+    dtype: torch.dtype,
+    tolerance: float,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if device == 'cpu':
+        monkeypatch.setattr(innermost, '_is_large', lambda x: True)
+    network = nn.Sequential(nn.AvgPool2d(2), nn.AvgPool2d(3, 2, 1))
+    keep_channels_innermost(network)
+    assert [type(part) for part in network] == [InnermostPool, nn.AvgPool2d]
+    x = torch.randn(2, 64, *size).to(device, dtype, memory_format=torch.channels_last)
+    found = network[0](x)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    exact = nn.functional.avg_pool2d(x.double(), 2)
+    torch.testing.assert_close(found.double(), exact, atol=tolerance, rtol=tolerance)
 
 
 @pytest.mark.parametrize('changes', [{'non_linearity': 'gelu'}, {'output_scale_factor': 2.0}])
