@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from drift_ros.propagation import unit
 from drift_ros.tracking.anchors import owned
+from drift_ros.tracking.slots import strongest
 
 EMPTY = 0.95  # label of the background from which on a cell shows nothing else
 EVERY = 2  # rows and columns of the background: neighbours tell the same
@@ -52,7 +53,7 @@ class Background:
         Returns:
             (K, h, w); `soft` itself where nothing changes.
         """
-        slots = soft.argmax(0)
+        slots = strongest(soft)
         wrong = torch.zeros_like(slots, dtype=torch.bool)
         for slot, known in self._known.items():
             mine = slots == slot

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from drift_ros.propagation import unit
+from drift_ros.tracking.slots import strongest
 
 SIMILARITY = 0.5  # mean cosine of best matches from which on two targets are alike
 SHARE = 0.6  # of a component, from which on it belongs to one target
@@ -60,7 +61,7 @@ def return_parts(soft: Tensor, rivals: Tensor) -> Tensor:
     Returns:
         (K, h, w); `soft` itself where nothing changes.
     """
-    slots = soft.argmax(0).cpu().numpy()
+    slots = strongest(soft).cpu().numpy()
     competing = rivals.any(1).numpy()
     foreground = competing[slots].astype(np.uint8)
     count, components = cv2.connectedComponents(foreground, connectivity=4)

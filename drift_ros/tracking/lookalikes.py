@@ -33,6 +33,7 @@ from drift_ros.structures import Frame, TargetState, TrackedObject
 from drift_ros.tracking.motion import Vector
 from drift_ros.tracking.optical_flow import LEAST, Flow, small_grey
 from drift_ros.tracking.shape_fit import Fit, fit, shifted
+from drift_ros.tracking.slots import strongest
 from drift_ros.tracking.states import NOBODY, Sighting, Track
 
 COLOURS = 0.7  # intersection of the colour histograms of two targets that look alike
@@ -222,7 +223,7 @@ class _Scene:
         self.partly: dict[int, Sighting | None] = {}
         self._frame, self._soft, self._members, self._before = frame, soft, members, before
         self._labels = soft[[m.slot for m in members]].cpu().numpy()
-        slots = soft.argmax(0).cpu().numpy()
+        slots = strongest(soft).cpu().numpy()
         self._owners = np.full(slots.shape, -1)  # index of the member whose cell it is
         for index, member in enumerate(members):
             self._owners[slots == member.slot] = index

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from drift_ros.structures import NOWHERE, Roi, TargetState, TrackedObject
 
+FEW = 8  # values that are counted one by one
+
 
 def measure(
     labels: NDArray[np.uint8], names: Mapping[int, str], scores: Mapping[int, float]
@@ -43,8 +45,17 @@ def drop_small(labels: NDArray[np.uint8], min_area: int) -> None:
 
 
 def count(labels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(256,) number of pixels of each value; OpenCV counts several times faster than numpy."""
-    counts: NDArray[np.float32] = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+    """(256,) number of pixels of each value: one pass for each of a few values takes a tenth of the
+    time of a histogram, which takes less than numpy.
+    """
+    highest = int(cv2.minMaxLoc(labels)[1])
+    if highest > FEW:
+        counts: NDArray[np.float32] = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+        return counts
+    counts = np.zeros(256, np.float32)
+    for value in range(1, highest + 1):
+        counts[value] = cv2.countNonZero(cv2.inRange(labels, value, value))
+    counts[0] = labels.size - counts.sum(dtype=np.int64)
     return counts
 
 

@@ -8,6 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from drift_ros.tracking.slots import strongest
+
 SPATIAL = 0.7  # standard deviation in cells
 COLOUR = 0.15  # standard deviation, colours in 0..1
 TINY = 1e-8  # weight of a cell of another colour, so that some cell always counts
@@ -34,7 +36,7 @@ def joint_bilateral_labels(
         (H, W) uint8 slots in 0..K-1; the lowest slot wins ties.
     """
     scores = _normalised(soft.cpu())
-    cells = scores.argmax(0).to(torch.uint8).numpy()
+    cells = strongest(scores).to(torch.uint8).numpy()
     height, width = cells.shape
     fine, size = (width * stride, height * stride), image.shape[1::-1]
     slots = cv2.resize(cells, fine, interpolation=NEAREST)

@@ -7,8 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drift_ros.structures import Frame, Roi, TrackingResult
-from drift_ros.tracking.measure import drop_small, measure
+from drift_ros.tracking.measure import FEW, count, drop_small, measure
 from drift_ros.tracking.prepare import network_size
+
+
+@given(
+    seed=st.integers(0, 500),
+    height=st.integers(1, 30),
+    width=st.integers(1, 30),
+    highest=st.sampled_from([0, 1, 3, FEW, FEW + 1, 255]),
+)
+def test_every_value_is_counted(seed: int, height: int, width: int, highest: int) -> None:
+    numbers = np.random.default_rng(seed)
+    labels = numbers.integers(0, highest + 1, (height, width), dtype=np.uint8)
+    counted = count(labels)
+    assert counted.dtype == np.float32
+    np.testing.assert_array_equal(counted, np.bincount(labels.ravel(), minlength=256))
 
 
 @given(seed=st.integers(0, 500), height=st.integers(1, 30), width=st.integers(1, 30))
