@@ -71,13 +71,16 @@ EVIDENCE: dict[float, tuple[float, ...]] = {}  # what scores of a frame are made
 
 
 class Once(FeatureExtractor):
-    """An extractor whose sessions show each frame to one stream, and its descriptors to all."""
+    """An extractor whose sessions show each frame to one stream, and its descriptors to all; those
+    that are asked for later, for parts of frames, are sessions of their own.
+    """
 
     def __init__(self, extractor: FeatureExtractor) -> None:
         self.name, self.device, self.dtype = extractor.name, extractor.device, extractor.dtype
         self.window_length, self.streaming = extractor.window_length, extractor.streaming
         self.size_multiple, self.heads = extractor.size_multiple, extractor.heads
-        self._stream = extractor.session()
+        self.reentrant = extractor.reentrant
+        self._extractor, self._stream = extractor, extractor.session()
         self._last: tuple[tuple[int, ...], Descriptors] | None = None
         self.seconds = 0.0
 
@@ -90,8 +93,8 @@ class Once(FeatureExtractor):
         return self._last[1]
 
     def session(self, length: int = 0) -> Session:
-        """The one stream that there is."""
-        return Session(self)
+        """The one stream that there is, before its first frame."""
+        return Session(self) if self._last is None else self._extractor.session(length)
 
 
 class Row:

@@ -26,8 +26,10 @@ MATCHES, TEMPERATURE = 10, 0.1  # of a cell, as in the propagation
 TWIN = 0.7  # cosine with a cell of the target, from which on a cell is no background
 NONE = -2.0  # in place of a cosine
 
+Box = tuple[slice, slice]  # rows and columns
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Anchor:
     """How a target looked in one frame.
 
@@ -51,7 +53,7 @@ class Anchor:
     others: Tensor
     own: Tensor
     rest: Tensor
-    view: tuple[slice, slice]
+    view: Box
     whole: Tensor
     owned: Tensor
     empty: Tensor
@@ -219,7 +221,10 @@ def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> list[Pl
         rows, columns = np.nonzero(places == place + 1)
         middle = (factor * (rows.mean() + 0.5), factor * (columns.mean() + 0.5))
         anchor = anchors[int(which[place])]
-        label = _label(features, anchors, _box(anchor, middle, free.shape)) * free
+        box = box_about(middle, anchor.label[anchor.view].shape, free.shape)
+        label = torch.zeros(free.shape, device=features.device)
+        label[box] = label_of(features[:, box[0], box[1]], anchors)
+        label *= free
         if bool((label > 0.5).any()):
             found.append(Place.of(label, float(similarity[place])))
     return found
@@ -239,19 +244,28 @@ def _returned(products: Tensor, place_of: Tensor, count: int) -> Tensor:
     return torch.where(share >= FOUND, best[:, 1:].mean(0), NONE)
 
 
-def _box(anchor: Anchor, middle: tuple[float, float], grid: Sequence[int]) -> tuple[slice, slice]:
-    """Rows and columns about a place in cells, as large as what is kept around the target."""
-    sides = (height, width) = anchor.label[anchor.view].shape
+def resemblance(features: Tensor, mask: Tensor, anchor: Anchor) -> float:
+    """Mean cosine of a target's cells with their best matches in a mask (h, w), somewhere true."""
+    return float(_best(_some(anchor.own), features[:, mask]).mean())
+
+
+def box_about(middle: tuple[float, float], sides: Sequence[int], grid: Sequence[int]) -> Box:
+    """Rows and columns about a place in cells, as far as there are so many in a grid (h, w)."""
     first = [
         int(min(max(0, round(place - length / 2)), limit - length))
         for place, length, limit in zip(middle, sides, grid, strict=True)
     ]
+    height, width = sides
     return slice(first[0], first[0] + height), slice(first[1], first[1] + width)
 
 
-def _label(features: Tensor, anchors: Sequence[Anchor], box: tuple[slice, slice]) -> Tensor:
-    """(h, w) soft label of a target in a box, of the best matches in its anchors; 0 elsewhere."""
-    cells = features[:, box[0], box[1]]
+def label_of(features: Tensor, anchors: Sequence[Anchor]) -> Tensor:
+    """(h, w) soft label of a target, of the best matches in its anchors, all on one scale.
+
+    Args:
+        features: (C, h, w) of some rows and columns of a frame.
+        anchors: at least one.
+    """
     keys, labels = [], []
     for anchor in anchors:
         rest = anchor.whole[:, anchor.empty]
@@ -259,12 +273,10 @@ def _label(features: Tensor, anchors: Sequence[Anchor], box: tuple[slice, slice]
         near = anchor.features[:, anchor.view[0], anchor.view[1]][:, labelled]
         keys += [near, rest]
         labels += [anchor.label[anchor.view][labelled], torch.zeros_like(rest[0])]
-    products = cells.flatten(1).T @ torch.cat(keys, 1)
+    products = features.flatten(1).T @ torch.cat(keys, 1)
     best = products.topk(min(MATCHES, products.shape[1]), 1)
     weights = (best.values / TEMPERATURE).softmax(1)
-    found = torch.zeros(features.shape[1:], device=features.device)
-    found[box] = (weights * torch.cat(labels)[best.indices]).sum(1).view(cells.shape[1:])
-    return found
+    return (weights * torch.cat(labels)[best.indices]).sum(1).view(features.shape[1:])
 
 
 def _like(cells: Tensor, mine: Tensor) -> Tensor:

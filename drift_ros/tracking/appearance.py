@@ -15,7 +15,8 @@ from drift_ros.descriptors import Descriptors
 from drift_ros.settings import TargetSettings
 from drift_ros.structures import TargetState, TrackedObject
 from drift_ros.tracking import confidence
-from drift_ros.tracking.anchors import Anchor, Place, match, owned, search, unit_features
+from drift_ros.tracking.anchors import Anchor, Match, Place, match, owned, search, unit_features
+from drift_ros.tracking.close_ups import CloseUps, DescribePart, Look
 from drift_ros.tracking.states import Track
 from drift_ros.tracking.suspects import Suspect, change, follow, identify, nearest
 
@@ -25,9 +26,11 @@ CERTAIN = 0.8  # score from which on a view is certain
 RECOGNIZED = 0.9  # score from which on a place where it may be is a lost target
 ACTED_ON = 0.5  # score below which a target is searched although it has a mask
 DEVIATIONS = 3.0  # of its predicted place, within which an occluded target is searched
+LOOKS = 2  # places of a frame at most that are looked at closely
 CLEAR = 0.1  # by how much |log| of the ratio of areas must be smaller than for a rival
 
 Labels = NDArray[np.uint8]
+Image = NDArray[np.uint8]
 
 
 class Appearance:
@@ -37,14 +40,19 @@ class Appearance:
     Args:
         extractor: name of the one that describes frames.
         settings: where targets are searched.
+        describe: describes parts of images, so that small targets are looked at closely where they
+            may be; without it they are not.
 
     Attributes:
         found: the target that the last search found, if it did.
     """
 
-    def __init__(self, extractor: str, settings: TargetSettings) -> None:
+    def __init__(
+        self, extractor: str, settings: TargetSettings, describe: DescribePart | None = None
+    ) -> None:
         self._extractor = extractor
         self._calibrated = extractor in confidence.CALIBRATIONS  # else scores have no scale
+        self._close_ups = CloseUps(describe) if describe and self._calibrated else None
         self._settings = settings
         self.reset()
 
@@ -98,6 +106,7 @@ class Appearance:
     def observe(
         self,
         number: int,
+        image: Image,
         descriptors: Descriptors,
         labels: Labels,
         objects: Sequence[TrackedObject],
@@ -107,6 +116,7 @@ class Appearance:
 
         Args:
             number: of the frame.
+            image: (H, W, 3) it.
             descriptors: of the frame (n = 1).
             labels: (H, W) ids.
             objects: every target, with its score.
@@ -125,6 +135,8 @@ class Appearance:
                 features = self.features(descriptors) if features is None else features
                 anchor = Anchor.of(number, features, shares, _shares(labels > 0, descriptors))
                 (self._given if given else self._last)[obj.id] = anchor
+                if self._close_ups:
+                    self._close_ups.remember(anchor, image, labels, obj.id)
 
     def _is_certain(self, obj: TrackedObject, area: float) -> bool:
         """Whether a view of an area in cells shows a target for certain, and not a part of it that
@@ -137,11 +149,11 @@ class Appearance:
     def reacquire(
         self,
         number: int,
+        image: Image,
         descriptors: Descriptors,
         soft: Tensor,
         slots: Mapping[int, int],
         expected: Mapping[int, Track],
-        size: tuple[int, int],
         alike: Tensor | None,
     ) -> Tensor:
         """Search a target that had no mask in the frame before, or a weak one; if there are
@@ -150,11 +162,11 @@ class Appearance:
 
         Args:
             number: of the frame.
+            image: (H, W, 3) it.
             descriptors: of the frame (n = 1).
             soft: (K, h, w) soft labels.
             slots: id -> its channel.
             expected: id -> what is expected of each target in this frame.
-            size: (H, W) of the frame in px.
             alike: (K, K) bool, which targets could be taken for each other; None if there is one.
 
         Returns:
@@ -179,9 +191,15 @@ class Appearance:
         free = soft[1:].sum(0) - soft[slot] < 0.5
         features = self.features(descriptors)
         places = search(features, self._anchors(target), free)
-        place = self._near(target, track, rivals, places, soft[slot], size)
+        height, width = image.shape[:2]
+        place = self._near(target, track, rivals, places, soft[slot], (height, width))
         if place is None and self._settings.reacquire == 'anywhere':
-            place = self._anywhere(number, features, target, track, rivals, places, soft[slot])
+            looks = self._look(target, places, image, free, descriptors.stride)
+            if looks is not None:
+                places = [look.place for look in looks]
+            place = self._anywhere(
+                number, features, target, track, rivals, places, looks, soft[slot]
+            )
         if place is None:
             return soft
         self.found = target
@@ -220,6 +238,22 @@ class Appearance:
         clear = place.whole and self._fits_best(place.area, target, rivals)
         return place if clear else None
 
+    def _look(
+        self,
+        target: int,
+        places: Sequence[Place],
+        image: Image,
+        free: Tensor,
+        stride: int,
+    ) -> list[Look] | None:
+        """A closer look at the places that resemble a target most; None if it is not small."""
+        anchors = self._anchors(target)
+        if not self._close_ups or not self._close_ups.knows(anchors[0]):
+            return None
+        likely = sorted(places, key=lambda place: -place.similarity)[:LOOKS]
+        looks = (self._close_ups.look(place, anchors, image, free, stride) for place in likely)
+        return [look for look in looks if look]
+
     def _anywhere(
         self,
         number: int,
@@ -228,6 +262,7 @@ class Appearance:
         track: Track,
         rivals: Sequence[int],
         places: Sequence[Place],
+        looks: Sequence[Look] | None,
         label: Tensor,
     ) -> Place | None:
         """The place of a target that may be anywhere, if that is clear. A mask that it has, or that
@@ -236,13 +271,19 @@ class Appearance:
         suspects = follow(self._suspects.get(target, ()), places, number)
         self._suspects[target] = suspects
         lengths = [anchor.length for anchor in self._anchors(target)]
+        if looks:
+            lengths = list(looks[0].lengths)
         most = self._settings.max_size_change
         best = identify(suspects, number, self._areas(target), lengths, most)
         if best is None or (rivals and not self._fits_best(best.area, target, rivals)):
             return None
         mask = best.place.label > 0.5
-        soft = float(best.place.label[mask].mean())
-        score, _ = self._evidence(target, features, best.place.label, soft)
+        if looks is None:
+            soft = float(best.place.label[mask].mean())
+            score, _ = self._evidence(target, features, best.place.label, soft)
+        else:
+            look = looks[suspects.index(best)]
+            score = self._score(target, look.soft, look.match, look.place.area)
         if track.state == TargetState.VISIBLE:
             there = bool((mask & (label > 0.5)).any())
             return best.place if best.lasting and not there and score > track.score else None
@@ -260,10 +301,12 @@ class Appearance:
         """
         anchors, mask, area = self._anchors(target), owned(shares), float(shares.sum())
         found = [match(features, mask, anchor) for anchor in anchors]
-        forward, backward = (max(each) for each in zip(*found, strict=True))
-        changed = min(anchor.change(area) for anchor in anchors)
-        score = confidence.score(self._extractor, soft, forward, backward, changed)
-        return score, min(forward, backward)
+        best = Match(*(max(each) for each in zip(*found, strict=True)))
+        return self._score(target, soft, best, area), min(best)
+
+    def _score(self, target: int, soft: float, agreed: Match, area: float) -> float:
+        changed = min(anchor.change(area) for anchor in self._anchors(target))
+        return confidence.score(self._extractor, soft, agreed.forward, agreed.backward, changed)
 
     def features(self, descriptors: Descriptors) -> Tensor:
         """(C, h, w) float32 what anchors are made of: keys of unit length, of the first head if

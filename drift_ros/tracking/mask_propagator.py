@@ -29,6 +29,7 @@ from drift_ros.settings import PropagationSettings, TargetSettings
 from drift_ros.structures import TrackedObject
 from drift_ros.tracking.appearance import Appearance
 from drift_ros.tracking.background import Background
+from drift_ros.tracking.close_ups import DescribePart
 from drift_ros.tracking.competition import alike, return_parts
 from drift_ros.tracking.cuts import Cuts
 from drift_ros.tracking.gaps import Gaps
@@ -131,6 +132,7 @@ class MaskPropagator:
             on the grid.
         stages: takes the time of the refinement.
         extractor: name of the one that describes frames.
+        describe_part: describes a part of an image, for a closer look at small targets.
 
     Attributes:
         memory: the remembered frames.
@@ -147,6 +149,7 @@ class MaskPropagator:
         on_reference: OnReference | None = None,
         stages: Stages | None = None,
         extractor: str = '',
+        describe_part: DescribePart | None = None,
     ) -> None:
         self._targets = targets
         self._max_references = propagation.max_references
@@ -156,7 +159,7 @@ class MaskPropagator:
         self._alike: Tensor | None = None  # (K, K) bool
         self._background: Background | None = None
         self._states = TargetStates(settings, history)
-        self._appearance = Appearance(extractor, settings)
+        self._appearance = Appearance(extractor, settings, describe_part)
         self._gaps = Gaps()
         self._cuts = Cuts()
         self._lookalikes = LookAlikes(history)
@@ -254,7 +257,9 @@ class MaskPropagator:
             )
         if counts:
             self._cuts.go_on()
-        self._appearance.observe(entry.number, near, found.labels, objects, entry.prompts)
+        self._appearance.observe(
+            entry.number, entry.frame.image, near, found.labels, objects, entry.prompts
+        )
         self._gaps.observe(entry.number, visible, self._appearance.found)
         return replace(found, objects=objects)
 
@@ -356,7 +361,7 @@ class MaskPropagator:
         if self._settings.compete and self._alike is not None:
             soft = return_parts(soft, self._alike)
         return self._appearance.reacquire(
-            entry.number, descriptors, soft, self._slots, expected, entry.frame.size, self._alike
+            entry.number, entry.frame.image, descriptors, soft, self._slots, expected, self._alike
         )
 
     def _refine(self, entry: BufferedFrame, found: Masks, soft: Tensor) -> tuple[Masks, Tensor]:

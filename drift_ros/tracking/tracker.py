@@ -99,6 +99,13 @@ class Tracker:
         self._targets = Targets()
         self._affinity = create_affinity(settings.propagation, len(extractor.heads))
         self._refiner = refiner or create_refiner(settings.refinement, extractor.device, segmenter)
+        self._features = FeaturePipeline(
+            extractor,
+            length,
+            settings.features.resolution,
+            self._buffer.history,
+            colour_weight(settings, extractor),
+        )
         self._masks = MaskPropagator(
             self._targets,
             self._affinity,
@@ -109,13 +116,7 @@ class Tracker:
             self._adapt,
             self.stages,
             extractor.name,
-        )
-        self._features = FeaturePipeline(
-            extractor,
-            length,
-            settings.features.resolution,
-            self._buffer.history,
-            colour_weight(settings, extractor),
+            self._features.describe_part if self._features.one_by_one else None,
         )
         self.adapter = Adapter(self._affinity, self._features, self._masks.memory, settings, live)
         self._changes = ChangeLog(log)
