@@ -88,6 +88,8 @@ def matching_loss(
         places[at].flatten(0, 1).gather(1, chosen[..., None].expand(-1, -1, 2))
         for at in (source, target)
     )
+    # what lies in the plane of the camera has no place
+    there, here = (each.where(valid[..., None], 0) for each in (there, here))
     units = functional.normalize(descriptors.float(), dim=2)
     query = functional.normalize(_sample(units[source].flatten(0, 1), there), dim=2)
     keys = units[target].flatten(0, 1).flatten(2)

@@ -277,6 +277,31 @@ def test_matching_is_least_where_descriptors_know_their_place() -> None:
     assert loss(right) == 0
 
 
+@pytest.mark.parametrize('nowhere', [float('nan'), float('inf')])
+def test_points_without_a_place_change_nothing(nowhere: float) -> None:
+    """A point that is turned with its clip while it lies in the plane of the camera has none."""
+    clip = Squares()[5]
+    clip.visible[:, 0] = False
+    results = []
+    for place in (1.0, nowhere):
+        clip.positions[:, 0] = place
+        descriptors = torch.randn((1, len(clip.images), 8, 4, 4), generator=seeded(0))
+        descriptors.requires_grad_()
+        loss = matching_loss(
+            descriptors, stacked([clip]), torch.tensor([[(0, 1)]]), torch.tensor(0.1), seeded(0)
+        )
+        loss.backward()
+        assert descriptors.grad is not None
+        results.append((loss.detach(), descriptors.grad))
+    for ours, theirs in zip(*results, strict=True):
+        assert ours.isfinite().all()
+        torch.testing.assert_close(ours, theirs)
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
 def test_the_mixture_has_the_ratio_that_it_is_told() -> None:
     clean, noise = torch.tensor([[3.0]]), torch.tensor([[0.0]])
     level = torch.tensor([[-1.5]])
