@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +34,8 @@ def drop_stray(labels: NDArray[np.uint8]) -> None:
             continue
         elsewhere = (parts != largest + 1).astype(np.uint8)
         distance = cv2.distanceTransform(elsewhere, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        far = distance > FAR * math.sqrt(areas[largest])
+        squared = np.rint(np.square(distance))  # exact, where OpenCV's last bits vary by call
+        far = squared > FAR**2 * areas[largest]
         for part in small + 1:
             stray = parts == part
             if far[stray].all():
