@@ -39,6 +39,7 @@ class ProductAttention(AttnProcessor2_0):
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
         *args: Any,
         **kwargs: Any,
     ) -> Tensor:
@@ -47,7 +48,7 @@ class ProductAttention(AttnProcessor2_0):
         pairs = x[0, 0].numel() ** 2 if x.dim() == 4 else MOST + 1
         if pairs > MOST or encoder_hidden_states is not None or attention_mask is not None:
             whole: Tensor = super().__call__(
-                attn, x, encoder_hidden_states, attention_mask, *args, **kwargs
+                attn, x, encoder_hidden_states, attention_mask, temb, *args, **kwargs
             )
             return whole
         cells = x if attn.group_norm is None else attn.group_norm(x)

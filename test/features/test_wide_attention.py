@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 
 import pytest
 import torch
@@ -79,3 +80,11 @@ def test_narrow_heads_stay_as_they_are() -> None:
         for part in network.modules()
         if isinstance(part, Attention)
     )
+
+
+def test_what_diffusers_hands_over_is_taken() -> None:
+    """It drops what a processor does not name, with a warning in every pass."""
+    theirs, ours = (
+        inspect.signature(kind.__call__).parameters for kind in (AttnProcessor2_0, ProductAttention)
+    )
+    assert theirs.keys() <= ours.keys()
