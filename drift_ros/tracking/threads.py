@@ -1,4 +1,4 @@
-"""How many threads torch may use where two threads are at work."""
+"""How many threads torch may use."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch
 @lru_cache(maxsize=1)
 def share_cores() -> None:
     """Let torch use half of the cores for what one thread asks for, unless the environment says how
-    many: with all of them for each of two, threads wait for each other at every small step.
+    many: with all of them for each of two, or for the small work that is left beside a GPU, threads
+    wait for each other at every small step.
 
     It holds for the whole process, and for threads that have not used torch yet.
     """

@@ -152,7 +152,7 @@ class Tracker:
         else:
             segmenter = prompts.create_segmenter(settings.prompts, extractor.device)
         made = cls(extractor, segmenter, settings, initial_prompts, live)
-        if made._looks_ahead:
+        if made._looks_ahead or extractor.device.type == 'cuda':
             share_cores()
         return made
 
