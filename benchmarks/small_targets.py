@@ -7,7 +7,7 @@ A patterned disc moves before a pattern (320x240 px at 12.5 Hz, noise of 2), is 
 frames, and comes back elsewhere. Or another disc of its size comes instead, with other colours and
 another pattern; or one with the same pattern that is 1.3 times as wide. Each seed draws colours,
 patterns and noise anew. Found: the mask covers it with an IoU of 0.5 or more in the frame; taken:
-there is a mask in any of the 6 frames.
+a mask overlaps it in any of the 6 frames. Masks elsewhere are not counted.
 """
 
 from __future__ import annotations

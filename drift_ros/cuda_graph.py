@@ -35,8 +35,9 @@ class Graphed:
     On the CPU, under gradients and inside another capture it is the function itself, as it is from
     the first failure to capture on, which is logged.
 
-    One thread at a time may call it; on whatever streams, a replay begins when the one before has
-    ended. Its graphs share their memory, which goes with it.
+    One thread at a time may call it. On whatever streams, a replay of a graph begins when the one
+    before has ended; graphs for other forms share their memory, which goes with it, so inputs of
+    several forms must come on one stream.
 
     Args:
         function: of tensors and constants that can be hashed, to tensors (in any nest of tuples and

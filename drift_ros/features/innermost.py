@@ -1,8 +1,9 @@
 """Layers that keep channels innermost in memory and pass over large maps as seldom as they can, in
 place of those of torch and diffusers: for inference on a GPU.
 
-What they get with gradients, in another layout, under `torch.compile` or without Triton goes the
-way of the class that they take the place of, as does what is too small to be worth it.
+What they get with gradients, in another layout, under `torch.compile` or, but for pools, without
+Triton goes the way of the class that they take the place of, as does what is too small to be worth
+it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def keep_channels_innermost(network: nn.Module) -> None:
             part.__class__ = InnermostGroupNorm
         elif type(part) is ResnetBlock2D and _is_plain(part):
             part.__class__ = InnermostResnetBlock
-        elif type(part) is nn.AvgPool2d and (part.kernel_size, part.stride, part.padding) == PAIRS:
+        elif type(part) is nn.AvgPool2d and _is_of_pairs(part):
             part.__class__ = InnermostPool
 
 
@@ -110,6 +111,11 @@ def _is_plain(block: Any) -> bool:
         and block.norm1.affine
         and block.norm2.affine
     )
+
+
+def _is_of_pairs(pool: nn.AvgPool2d) -> bool:
+    sizes = (pool.kernel_size, pool.stride, pool.padding)
+    return sizes == PAIRS and pool.divisor_override is None
 
 
 def _kernels_for(x: Tensor) -> ModuleType | None:

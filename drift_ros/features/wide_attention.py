@@ -11,7 +11,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor, nn
 
 WIDE = 256  # channels of a head up to which there are fast kernels
-MOST = 2**27  # pairs of cells of one image; their float32 logits take 512 MiB
+MOST = 2**27  # pairs of cells of one image, in all heads; float32 logits alone take 512 MiB
 
 
 def use_products(network: nn.Module) -> None:
@@ -45,7 +45,7 @@ class ProductAttention(AttnProcessor2_0):
     ) -> Tensor:
         """(N, C, h, w) of the same."""
         x = hidden_states
-        pairs = x[0, 0].numel() ** 2 if x.dim() == 4 else MOST + 1
+        pairs = attn.heads * x[0, 0].numel() ** 2 if x.dim() == 4 else MOST + 1
         if pairs > MOST or encoder_hidden_states is not None or attention_mask is not None:
             whole: Tensor = super().__call__(
                 attn, x, encoder_hidden_states, attention_mask, temb, *args, **kwargs

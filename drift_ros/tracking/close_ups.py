@@ -35,6 +35,8 @@ from drift_ros.tracking.anchors import (
 SMALL = 64.0  # cells of a target up to which it is looked at closer
 CELLS = 144.0  # of it then
 LARGEST = 4.0  # factor by which its sides grow
+MOST = 4800  # cells of a close-up, as a frame of 640x480 has; of long thin things it had more
+FINEST = 2.0  # px of the image per cell: with fewer there is nothing more to see
 
 Image = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
@@ -92,7 +94,8 @@ class CloseUps:
         self._closer: WeakKeyDictionary[Anchor, _Closer] = WeakKeyDictionary()
 
     def remember(self, anchor: Anchor, image: Image, labels: Image, target: int) -> None:
-        """Keep the pixels around a target, if it is small: they are described once it is missing.
+        """Keep the pixels around a target, to be described once it is missing: if it is small, but
+        not so long that a closer look costs more than a frame, and it has more pixels than cells.
 
         Args:
             anchor: of the frame.
@@ -100,7 +103,10 @@ class CloseUps:
             labels: (H, W) ids.
             target: id of the target.
         """
-        if anchor.area > SMALL:
+        height, width = _sides(anchor.view)
+        cells = height * width * _factor(anchor) ** 2
+        pixels = image.shape[0] / anchor.label.shape[0]
+        if anchor.area > SMALL or cells > MOST or pixels < FINEST:
             return
         part = _pixels(anchor.view, anchor.label.shape, image.shape[:2])
         ids = labels[part]
@@ -130,7 +136,7 @@ class CloseUps:
         Returns:
             None if the target is not seen there from close.
         """
-        factor = min(LARGEST, (CELLS / anchors[0].area) ** 0.5)
+        factor = _factor(anchors[0])
         known = [anchor for anchor in anchors if anchor in self._views]
         closer = [self._closely(anchor, factor, stride) for anchor in known]
         sides = [max(_sides(anchor.view)[axis] for anchor in known) for axis in (0, 1)]
@@ -187,6 +193,11 @@ class CloseUps:
         """
         height, width = _sides(box)
         return unit_features(self._describe(part, (height * pixels, width * pixels)))
+
+
+def _factor(anchor: Anchor) -> float:
+    """By which the sides of a target grow in a close-up."""
+    return min(LARGEST, (CELLS / anchor.area) ** 0.5)
 
 
 def _sides(box: Box) -> tuple[int, int]:

@@ -116,7 +116,7 @@ class Tracker:
             self._adapt,
             self.stages,
             extractor.name,
-            self._features.describe_part if self._features.one_by_one else None,
+            self._features.describe_part,
         )
         self.adapter = Adapter(self._affinity, self._features, self._masks.memory, settings, live)
         self._changes = ChangeLog(log)

@@ -173,3 +173,15 @@ def test_a_small_thing_that_comes_back_elsewhere_is_found(
         overlaps.append(iou(result.labels == 1, truth) if truth.any() else result.labels.any())
     assert not any(overlaps[12:20])
     assert (min(overlaps[-2:]) > 0.85) == close
+
+
+def test_long_thin_things_are_not_looked_at_closely() -> None:
+    """A close-up would be many times as large as the frame."""
+    labels = np.eye(240, 320, dtype=np.uint8)
+    image = picture(labels)
+    label = torch.from_numpy(cv2.resize(labels.astype(np.float32), (40, 30), interpolation=3))
+    anchor = Anchor.of(0, features_of(image), label, label)
+    close_ups = CloseUps(describe)
+    close_ups.remember(anchor, image, labels, 1)
+    assert anchor.area < 64
+    assert not close_ups.knows(anchor)
