@@ -16,6 +16,7 @@ from drift_ros.propagation.kernel import propagate, unit
 from drift_ros.propagation.memory import Memory
 from drift_ros.propagation.reduction import ChannelReduction
 from drift_ros.propagation.tiled import search_tiles
+from drift_ros.propagation.window import Task
 
 if TYPE_CHECKING:
     from drift_ros.settings import PropagationSettings
@@ -71,7 +72,9 @@ class FeatureAffinity(Affinity):
             if settings.channels
             else None
         )
-        self._search = Graphed(search_tiles, at_place=(1, 2))  # what is remembered stays in place
+        self._search = Graphed(  # what is remembered stays in place
+            lambda *parts: search_tiles(Task(*parts)), at_place=(1, 2)
+        )
 
     def prepare(self, descriptors: Descriptors) -> Descriptors:
         """Features of unit length, unless the similarity is `dot`."""
@@ -96,7 +99,7 @@ class FeatureAffinity(Affinity):
             similarity=settings.similarity,
             known=known,
             normalized=True,
-            search=self._search,
+            search=lambda task: self._search(*task),
         )
 
     def reset(self) -> None:

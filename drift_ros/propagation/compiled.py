@@ -18,7 +18,7 @@ from torch import Tensor
 
 import drift_ros
 from drift_ros.propagation.labels import LabelMean
-from drift_ros.propagation.window import Frames, Sharing
+from drift_ros.propagation.window import Frames, Task
 
 SPARE = 16  # room for ties with the k-th match
 MOST_MATCHES = 64  # of a target; sorted insertion is for short lists
@@ -35,18 +35,11 @@ def suits(context: Tensor, top_k: int) -> bool:
     return context.device.type == 'cpu' and small and _library() is not None
 
 
-def propagate_labels(
-    query: Tensor,
-    context: Tensor,
-    labels: Tensor,
-    known: Tensor | None,
-    sharing: Sharing,
-    temperature: float,
-    top_k: int,
-) -> Tensor:
-    """As `tiled.propagate_labels`; `suits` has to be true."""
-    frames = sharing.parts(context)
-    mean = LabelMean(labels, known)
+def propagate_labels(task: Task) -> Tensor:
+    """Mean labels (h, w, K) of the best matches of each cell; `suits` has to be true."""
+    query, temperature, top_k = task.query, task.temperature, task.top_k
+    frames = task.sharing.parts(task.context)
+    mean = LabelMean(task.labels, task.known)
     most = sum(part.most for part in frames)
     everyone = np.arange(query.shape[0] * query.shape[1])
     matches = _Matches(everyone, min(top_k, most), min(top_k + SPARE, most))

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from drift_ros.errors import DriftError
 from drift_ros.propagation import compiled, tiled
-from drift_ros.propagation.window import Sharing, Window
+from drift_ros.propagation.window import Sharing, Task, Window
 
 
 def propagate(
@@ -33,7 +33,7 @@ def propagate(
     similarity: Literal['cosine', 'dot'] = 'cosine',
     known: Tensor | None = None,
     normalized: bool = False,
-    search: Callable[..., tiled.Found] | None = None,
+    search: Callable[[Task], tiled.Found] | None = None,
 ) -> Tensor:
     """Propagate soft labels from context frames to a query frame.
 
@@ -88,11 +88,12 @@ def propagate(
     grid = (query.shape[1], query.shape[2])
     cells = context.permute(0, 2, 3, 1)
     sharing = Sharing(Window.of(window, radius, grid), 0 if mask_first else first)
-    given = (query.permute(1, 2, 0), cells, labels.permute(0, 2, 3, 1), known, sharing)
+    labels = labels.permute(0, 2, 3, 1)
+    task = Task(query.permute(1, 2, 0), cells, labels, known, sharing, temperature, top_k)
     if compiled.suits(cells, top_k):
-        result = compiled.propagate_labels(*given, temperature, top_k)
+        result = compiled.propagate_labels(task)
     else:
-        result = tiled.propagate_labels(*given, temperature, top_k, search)
+        result = tiled.propagate_labels(task, search)
     return result.permute(2, 0, 1).contiguous()
 
 

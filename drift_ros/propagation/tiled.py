@@ -11,7 +11,7 @@ from torch import Tensor
 from drift_ros.propagation.labels import LabelMean
 from drift_ros.propagation.products import BandedProducts, cut
 from drift_ros.propagation.tile_scores import TileScores
-from drift_ros.propagation.window import Sharing, Tile
+from drift_ros.propagation.window import Task, Tile
 
 SPARE = 16  # matches looked at beyond the k-th, to find the ones that tie with it
 COLUMNS = 8  # of a tile on a CPU; fewer waste less on columns outside the windows
@@ -22,33 +22,17 @@ SCRATCH_BATCHED = 3 * 2**27  # on a GPU, 1.5 GiB, and not more than a share of i
 SHARE = 64  # one part of so many of a GPU's memory
 
 
-def propagate_labels(
-    query: Tensor,
-    context: Tensor,
-    labels: Tensor,
-    known: Tensor | None,
-    sharing: Sharing,
-    temperature: float,
-    top_k: int,
-    search: Callable[..., Found] | None = None,
-) -> Tensor:
+def propagate_labels(task: Task, search: Callable[[Task], Found] | None = None) -> Tensor:
     """Mean labels (h, w, K) of the best matches of each cell.
 
     Args:
-        query: (h, w, C) descriptors.
-        context: (T, h, w, C) descriptors.
-        labels: (T, h, w, K) float32 of the context.
-        known: (T, K) bool, as of `LabelMean`.
-        sharing: which frames are searched in which window.
-        temperature: of the softmax.
-        top_k: number of matches; ties with the last one count too.
+        task: from what.
         search: `search_tiles`, or what does the same.
     """
-    given = (query, context, labels, known, sharing, temperature, top_k)
-    result, crowded, ties = (search or search_tiles)(*given)
+    result, crowded, ties = (search or search_tiles)(task)
     many = crowded.tolist()
     if any(many):
-        again = _Search.of(*given)
+        again = _Search.of(task)
         for tile, tied, is_crowded in zip(again.tiles(), ties, many, strict=True):
             if is_crowded:
                 out = cut(result, tile)
@@ -57,23 +41,15 @@ def propagate_labels(
     return result
 
 
-def search_tiles(
-    query: Tensor,
-    context: Tensor,
-    labels: Tensor,
-    known: Tensor | None,
-    sharing: Sharing,
-    temperature: float,
-    top_k: int,
-) -> Found:
-    """What `propagate_labels` finds without waiting for the device; arguments as there.
+def search_tiles(task: Task) -> Found:
+    """What `propagate_labels` finds without waiting for the device.
 
     Returns:
         Labels (h, w, K), right but for targets that have too many ties; of each tile whether it
         has such targets, (n,) bool; and its ties.
     """
-    search = _Search.of(query, context, labels, known, sharing, temperature, top_k)
-    result = torch.empty((*query.shape[:2], labels.shape[3]), device=query.device)
+    search = _Search.of(task)
+    result = torch.empty((*task.query.shape[:2], task.labels.shape[3]), device=task.query.device)
     ties = []
     for tile in search.tiles():
         out = cut(result, tile)
@@ -104,19 +80,12 @@ class _Search(NamedTuple):
     top_k: int
 
     @classmethod
-    def of(
-        cls,
-        query: Tensor,
-        context: Tensor,
-        labels: Tensor,
-        known: Tensor | None,
-        sharing: Sharing,
-        temperature: float,
-        top_k: int,
-    ) -> _Search:
-        batched = _batched(query.device)
-        products = [BandedProducts(part, batched) for part in sharing.parts(context)]
-        return cls(query, products, LabelMean(labels, known), temperature, top_k)
+    def of(cls, task: Task) -> _Search:
+        """For a task."""
+        batched = _batched(task.query.device)
+        products = [BandedProducts(part, batched) for part in task.sharing.parts(task.context)]
+        mean = LabelMean(task.labels, task.known)
+        return cls(task.query, products, mean, task.temperature, task.top_k)
 
     def tiles(self) -> Iterator[Tile]:
         """Those of the whole grid."""

@@ -87,3 +87,25 @@ class Sharing(NamedTuple):
         if self.whole < len(context):
             parts.append(Frames(context[self.whole :], self.window, self.whole))
         return parts
+
+
+class Task(NamedTuple):
+    """What a frame's labels are found from.
+
+    Attributes:
+        query: (h, w, C) descriptors.
+        context: (T, h, w, C) descriptors.
+        labels: (T, h, w, K) float32 of the context.
+        known: (T, K) bool, as of `LabelMean`.
+        sharing: which frames are searched in which window.
+        temperature: of the softmax.
+        top_k: number of matches; ties with the last one count too.
+    """
+
+    query: Tensor
+    context: Tensor
+    labels: Tensor
+    known: Tensor | None
+    sharing: Sharing
+    temperature: float
+    top_k: int

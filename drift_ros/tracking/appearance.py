@@ -16,7 +16,7 @@ from drift_ros.settings import TargetSettings
 from drift_ros.structures import TargetState, TrackedObject
 from drift_ros.tracking import confidence
 from drift_ros.tracking.anchors import Anchor, Match, Place, match, owned, search, unit_features
-from drift_ros.tracking.close_ups import CloseUps, DescribePart, Look
+from drift_ros.tracking.close_ups import CloseUps, DescribePart, Image, Look
 from drift_ros.tracking.states import Track
 from drift_ros.tracking.suspects import Suspect, change, follow, identify, nearest
 
@@ -30,7 +30,6 @@ LOOKS = 2  # places of a frame at most that are looked at closely
 CLEAR = 0.1  # by how much |log| of the ratio of areas must be smaller than for a rival
 
 Labels = NDArray[np.uint8]
-Image = NDArray[np.uint8]
 
 
 class Appearance:

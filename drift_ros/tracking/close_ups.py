@@ -8,7 +8,7 @@ is found of it seems too small, and too little like it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import WeakKeyDictionary
 
 import cv2
@@ -156,16 +156,10 @@ class CloseUps:
             return None
         similarity = max(resemblance(features, inside, anchor) for anchor in close)
         found = Place.of(on_grid, similarity)
+        found = replace(found, length=long_axis(inside) * _unit(box, label))
         matches = [match(features, owned(label), anchor) for anchor in close]
         return Look(
-            Place(
-                on_grid,
-                similarity,
-                found.area,
-                long_axis(inside) * _unit(box, label),
-                found.middle,
-                found.whole,
-            ),
+            found,
             tuple(each.length for each in closer),
             Match(*(max(each) for each in zip(*matches, strict=True))),
             float(label[inside].mean()),

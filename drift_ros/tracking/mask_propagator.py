@@ -439,7 +439,7 @@ class MaskPropagator:
 
 def at_hand(descriptors: Descriptors) -> Descriptors:
     """Descriptors of a frame where the rules for targets look at them: on the CPU if they are
-    small, for a GPU takes longer to be told what to do with them than a CPU to do it.
+    small, since to launch an operation on a GPU takes longer than to do it here.
     """
     if descriptors.device.type != 'cuda' or sum(k.numel() for k in descriptors.keys) > NEAR:
         return descriptors
