@@ -16,8 +16,12 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from drift_ros import cuda_graph
 from drift_ros.cuda_graph import KEPT, VARIABLE, Graphed
+from drift_ros.descriptors import Descriptors
 from drift_ros.features.embedded.layers import Cache
 from drift_ros.features.embedded.model import EmbeddedUNet
+from drift_ros.propagation import Propagator, compiled, create_affinity
+from drift_ros.propagation.affinity import FeatureAffinity
+from drift_ros.settings import PropagationSettings
 
 on_a_gpu = [
     pytest.mark.gpu,
@@ -260,3 +264,37 @@ def test_without_a_graph_it_is_the_function(setting: str, monkeypatch: pytest.Mo
         for _ in range(3):
             graphed(torch.zeros(2, device=device))
     assert not graphed._graphs
+
+
+def test_propagation_goes_on_as_without_graphs(
+    device: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames are remembered and forgotten where the graph reads them."""
+    monkeypatch.setattr(compiled, 'suits', lambda *_: False)
+
+    def run(wanted: bool) -> tuple[list[Tensor], FeatureAffinity]:
+        monkeypatch.setenv(VARIABLE, str(int(wanted)))
+        affinity = create_affinity(PropagationSettings(), 0)
+        assert isinstance(affinity, FeatureAffinity)
+        propagator = Propagator(affinity, 3, 1, 1)
+        numbers = torch.Generator().manual_seed(0)
+        found = []
+        for frame in range(10):
+            features = torch.randn((1, 16, 12, 14), generator=numbers).to(device)
+            described = affinity.prepare(Descriptors.of(features, 8))
+            if frame:
+                labels = propagator.propagate(described)
+                found.append(labels)
+                propagator.memory.add_recent(frame, described, labels)
+            else:
+                inside = torch.zeros((12, 14), dtype=torch.long, device=device)
+                inside[3:7, 3:8] = 1
+                labels = torch.nn.functional.one_hot(inside, 2).permute(2, 0, 1).float()
+                propagator.add_reference(frame, described, labels)
+        return found, affinity
+
+    without, _ = run(wanted=False)
+    graphed, affinity = run(wanted=True)
+    assert affinity._search._graphs
+    for ours, theirs in zip(graphed, without, strict=True):
+        torch.testing.assert_close(ours, theirs)
