@@ -26,7 +26,7 @@ from drift_ros.errors import DriftError
 COMMANDS = (
     'track', 'points', 'page', 'convert', 'play', 'record', 'render', 'evaluate', 'demo', 'score',
     'latency', 'pca', 'attention', 'analyze', 'adapt', 'compare', 'sweep', 'train_embedded',
-    'train_points',
+    'train_points', 'train_recognition',
     'generate', 'convert_adm', 'extractors', 'presets', 'settings', 'docs',
 )  # fmt: skip
 INSPECTING = dict.fromkeys(('extractors', 'presets', 'settings'), 'inspect')  # in one module

@@ -84,11 +84,16 @@ class TargetSettings(Settings):
         ge=1,
         le=1000,
         description='A target that is searched in the whole image is taken only for what does not '
-        'reach its border and has an area that is at most this many times larger or smaller than '
-        'the target was when it was seen for certain, and a length that differs by the 0.6th power '
-        'of that. Larger values find what comes back nearer or '
-        'farther away, and take a twin for it more easily.',
+        'reach its border and is as far away as the target was when it was seen for certain: so '
+        'far that its area, seen from the same side, is at most this many times larger or smaller. '
+        'Larger values find what comes back nearer or farther away, and take a twin for it more '
+        'easily.',
         json_schema_extra={'dynamic': True},
+    )
+    checkpoint: str = Field(
+        '',
+        description='File of weights of the network that recognizes lost targets, of `drift '
+        'train-recognition`; empty for those that come with the package.',
     )
     max_deviation: float = Field(
         2.0,

@@ -44,7 +44,6 @@ class Anchor:
         whole: (C, N) unit descriptors of the frame in N coarse cells.
         owned, empty: (N,) bool, likewise which of them.
         area: of the target in cells, the sum of its shares.
-        length: of the target in cells, see `long_axis`.
     """
 
     number: int
@@ -58,7 +57,6 @@ class Anchor:
     owned: Tensor
     empty: Tensor
     area: float
-    length: float
 
     @classmethod
     def of(cls, number: int, features: Tensor, label: Tensor, every: Tensor) -> Anchor:
@@ -94,7 +92,6 @@ class Anchor:
             few,
             empty & ~_like(whole, few),
             float(label.sum()),
-            long_axis(mine),
         )
 
     def change(self, area: float) -> float:
@@ -107,17 +104,6 @@ def owned(label: Tensor) -> Tensor:
     any at all.
     """
     return label > min(0.5, float(label.max()) / 2)
-
-
-def long_axis(mask: Tensor) -> float:
-    """Standard deviation of the cells of a mask (h, w), somewhere true, along its long axis. What
-    turns out of the image's plane about that axis, or shows less of its width, keeps it.
-    """
-    places = mask.nonzero().float()
-    centred = places - places.mean(0)
-    spread = centred.T @ centred / len(places) + torch.eye(2, device=mask.device) / 12
-    mean, half = spread.trace() / 2, (spread[0, 0] - spread[1, 1]) / 2
-    return float((mean + half.hypot(spread[0, 1])).sqrt())
 
 
 class Match(NamedTuple):
@@ -167,17 +153,19 @@ class Place:
         label: (h, w) float32 soft label of the target there.
         similarity: mean cosine of the target's cells with their best matches there.
         area: in cells, the sum of the label.
-        length: in cells, see `long_axis`.
         middle: (y, x) of it in cells.
         whole: whether it ends before the border of the frame.
+        scale: log of how much larger the target is there than it was; 0 if that is not known.
+        deviation: expected absolute error of that.
     """
 
     label: Tensor
     similarity: float
     area: float
-    length: float
     middle: tuple[float, float]
     whole: bool
+    scale: float = 0.0
+    deviation: float = math.inf
 
     @classmethod
     def of(cls, label: Tensor, similarity: float) -> Place:
@@ -186,7 +174,7 @@ class Place:
         rows, columns = mask.nonzero().float().mean(0).tolist()
         border = torch.cat([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
         whole = not bool(border.any())
-        return cls(label, similarity, float(label.sum()), long_axis(mask), (rows, columns), whole)
+        return cls(label, similarity, float(label.sum()), (rows, columns), whole)
 
 
 def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> list[Place]:
@@ -242,11 +230,6 @@ def _returned(products: Tensor, place_of: Tensor, count: int) -> Tensor:
     best = best.scatter_reduce(1, place_of.expand(len(products), -1), products, 'amax')
     share = (best[:, 1:] > best[:, :1]).float().mean(0)
     return torch.where(share >= FOUND, best[:, 1:].mean(0), NONE)
-
-
-def resemblance(features: Tensor, mask: Tensor, anchor: Anchor) -> float:
-    """Mean cosine of a target's cells with their best matches in a mask (h, w), somewhere true."""
-    return float(_best(_some(anchor.own), features[:, mask]).mean())
 
 
 def box_about(middle: tuple[float, float], sides: Sequence[int], grid: Sequence[int]) -> Box:

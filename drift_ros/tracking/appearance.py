@@ -12,22 +12,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from drift_ros.descriptors import Descriptors
+from drift_ros.recognition import Recognizer
 from drift_ros.settings import TargetSettings
 from drift_ros.structures import TargetState, TrackedObject
 from drift_ros.tracking import confidence
 from drift_ros.tracking.anchors import Anchor, Match, Place, match, owned, search, unit_features
-from drift_ros.tracking.close_ups import CloseUps, DescribePart, Image, Look
+from drift_ros.tracking.recognition import Image, Recognition
 from drift_ros.tracking.states import Track
 from drift_ros.tracking.suspects import Suspect, change, follow, identify, nearest
 
 EVERY = 5  # frames from one last certain view to the next
 AGREED = 0.5  # share of a mask that looks like the target; believed without a probability
 CERTAIN = 0.8  # score from which on a view is certain
-RECOGNIZED = 0.9  # score from which on a place where it may be is a lost target
 ACTED_ON = 0.5  # score below which a target is searched although it has a mask
 DEVIATIONS = 3.0  # of its predicted place, within which an occluded target is searched
-LOOKS = 2  # places of a frame at most that are looked at closely
+LOOKS = 2  # places of a frame at most that are looked at
 CLEAR = 0.1  # by how much |log| of the ratio of areas must be smaller than for a rival
+SCALES = 0.05  # by how much |log| of the scale must be smaller than for a rival
 
 Labels = NDArray[np.uint8]
 
@@ -39,19 +40,16 @@ class Appearance:
     Args:
         extractor: name of the one that describes frames.
         settings: where targets are searched.
-        describe: describes parts of images, so that small targets are looked at closely where they
-            may be; without it they are not.
+        recognizer: tells a lost target from what is not it.
 
     Attributes:
         found: the target that the last search found, if it did.
     """
 
-    def __init__(
-        self, extractor: str, settings: TargetSettings, describe: DescribePart | None = None
-    ) -> None:
+    def __init__(self, extractor: str, settings: TargetSettings, recognizer: Recognizer) -> None:
         self._extractor = extractor
         self._calibrated = extractor in confidence.CALIBRATIONS  # else scores have no scale
-        self._close_ups = CloseUps(describe) if describe and self._calibrated else None
+        self._recognition = Recognition(recognizer)
         self._settings = settings
         self.reset()
 
@@ -134,8 +132,7 @@ class Appearance:
                 features = self.features(descriptors) if features is None else features
                 anchor = Anchor.of(number, features, shares, _shares(labels > 0, descriptors))
                 (self._given if given else self._last)[obj.id] = anchor
-                if self._close_ups:
-                    self._close_ups.remember(anchor, image, labels, obj.id)
+                self._recognition.remember(anchor, image, labels == obj.id)
 
     def _is_certain(self, obj: TrackedObject, area: float) -> bool:
         """Whether a view of an area in cells shows a target for certain, and not a part of it that
@@ -193,12 +190,8 @@ class Appearance:
         height, width = image.shape[:2]
         place = self._near(target, track, rivals, places, soft[slot], (height, width))
         if place is None and self._settings.reacquire == 'anywhere':
-            looks = self._look(target, places, image, free, descriptors.stride)
-            if looks is not None:
-                places = [look.place for look in looks]
-            place = self._anywhere(
-                number, features, target, track, rivals, places, looks, soft[slot]
-            )
+            places = self._look(target, places, image, free)
+            place = self._anywhere(number, image, target, track, rivals, places, soft[slot])
         if place is None:
             return soft
         self.found = target
@@ -238,55 +231,46 @@ class Appearance:
         return place if clear else None
 
     def _look(
-        self,
-        target: int,
-        places: Sequence[Place],
-        image: Image,
-        free: Tensor,
-        stride: int,
-    ) -> list[Look] | None:
-        """A closer look at the places that resemble a target most; None if it is not small."""
+        self, target: int, places: Sequence[Place], image: Image, free: Tensor
+    ) -> list[Place]:
+        """Of the places that resemble a target most, those that show it."""
         anchors = self._anchors(target)
-        if not self._close_ups or not self._close_ups.knows(anchors[0]):
-            return None
         likely = sorted(places, key=lambda place: -place.similarity)[:LOOKS]
-        looks = (self._close_ups.look(place, anchors, image, free, stride) for place in likely)
+        looks = (self._recognition.look(place, anchors, image, free) for place in likely)
         return [look for look in looks if look]
 
     def _anywhere(
         self,
         number: int,
-        features: Tensor,
+        image: Image,
         target: int,
         track: Track,
         rivals: Sequence[int],
         places: Sequence[Place],
-        looks: Sequence[Look] | None,
         label: Tensor,
     ) -> Place | None:
         """The place of a target that may be anywhere, if that is clear. A mask that it has, or that
-        propagation gives it now, is left for another place only if it is the worse one.
+        propagation gives it now, is left for another place only if that was seen several times.
         """
         suspects = follow(self._suspects.get(target, ()), places, number)
         self._suspects[target] = suspects
-        lengths = [anchor.length for anchor in self._anchors(target)]
-        if looks:
-            lengths = list(looks[0].lengths)
-        most = self._settings.max_size_change
-        best = identify(suspects, number, self._areas(target), lengths, most)
-        if best is None or (rivals and not self._fits_best(best.area, target, rivals)):
+        best = identify(suspects, number, self._settings.max_size_change)
+        if best is None or not self._is_it(best, rivals, image):
             return None
-        mask = best.place.label > 0.5
-        if looks is None:
-            soft = float(best.place.label[mask].mean())
-            score, _ = self._evidence(target, features, best.place.label, soft)
-        else:
-            look = looks[suspects.index(best)]
-            score = self._score(target, look.soft, look.match, look.place.area)
         if track.state == TargetState.VISIBLE:
-            there = bool((mask & (label > 0.5)).any())
-            return best.place if best.lasting and not there and score > track.score else None
-        return best.place if score >= RECOGNIZED or not self._calibrated else None
+            there = bool(((best.place.label > 0.5) & (label > 0.5)).any())
+            return best.place if best.lasting and not there else None
+        return best.place
+
+    def _is_it(self, suspect: Suspect, rivals: Sequence[int], image: Image) -> bool:
+        """Whether a suspect has the size of its target rather than that of those that look the
+        same and are missing, too.
+        """
+        scales = [
+            abs(self._recognition.scale(suspect.place, self._anchors(rival), image))
+            for rival in rivals
+        ]
+        return not scales or abs(suspect.scale) + SCALES < min(scales)
 
     def _evidence(
         self, target: int, features: Tensor, shares: Tensor, soft: float

@@ -123,17 +123,6 @@ class FeaturePipeline:
         session.text = self._text if text is None else text
         return self._describe(session, Window(self.input_of(image)[None], (stamp,), 1))
 
-    def describe_part(self, image: NDArray[np.uint8], size: tuple[float, float]) -> Descriptors:
-        """Descriptors (n = 1) of a part (h, w, 3) of an image, brought to a size (H', W') in px, or
-        the nearest that the network takes.
-        """
-        multiple = self.extractor.size_multiple
-        height, width = (max(1, round(side / multiple)) * multiple for side in size)
-        session = self.extractor.session(1)
-        session.text = self._text
-        part = to_input(image, (height, width), self.extractor.device)
-        return self._describe(session, Window(part[None], (0,), 1))
-
     def input_of(self, image: NDArray[np.uint8]) -> Tensor:
         """An image (H, W, 3) as the network takes it: (3, H', W') uint8 on its device."""
         size = self._network_size((image.shape[0], image.shape[1]))

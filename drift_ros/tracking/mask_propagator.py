@@ -24,12 +24,12 @@ from drift_ros.propagation import (
     read_labels,
     resize_nearest,
 )
+from drift_ros.recognition import Recognizer
 from drift_ros.refinement import Refiner
 from drift_ros.settings import PropagationSettings, TargetSettings
 from drift_ros.structures import TrackedObject
 from drift_ros.tracking.appearance import Appearance
 from drift_ros.tracking.background import Background
-from drift_ros.tracking.close_ups import DescribePart
 from drift_ros.tracking.competition import alike, return_parts
 from drift_ros.tracking.cuts import Cuts
 from drift_ros.tracking.gaps import Gaps
@@ -126,13 +126,13 @@ class MaskPropagator:
         affinity: compares frames.
         propagation: settings.
         settings: of targets.
+        recognizer: tells lost targets from what is not it.
         history: number of frames that `go_back_to` may go back by.
         refiner: of masks; None leaves them as they are.
         on_reference: called for every prompted frame, with its descriptors and its (K, h, w) labels
             on the grid.
         stages: takes the time of the refinement.
         extractor: name of the one that describes frames.
-        describe_part: describes a part of an image, for a closer look at small targets.
 
     Attributes:
         memory: the remembered frames.
@@ -144,12 +144,12 @@ class MaskPropagator:
         affinity: Affinity,
         propagation: PropagationSettings,
         settings: TargetSettings,
+        recognizer: Recognizer,
         history: int,
         refiner: Refiner | None = None,
         on_reference: OnReference | None = None,
         stages: Stages | None = None,
         extractor: str = '',
-        describe_part: DescribePart | None = None,
     ) -> None:
         self._targets = targets
         self._max_references = propagation.max_references
@@ -159,7 +159,7 @@ class MaskPropagator:
         self._alike: Tensor | None = None  # (K, K) bool
         self._background: Background | None = None
         self._states = TargetStates(settings, history)
-        self._appearance = Appearance(extractor, settings, describe_part)
+        self._appearance = Appearance(extractor, settings, recognizer)
         self._gaps = Gaps()
         self._cuts = Cuts()
         self._lookalikes = LookAlikes(history)

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from drift_ros.tracking.anchors import Place
 
-REMEMBERED = 3  # sightings of a place of which the largest size counts
+REMEMBERED = 3  # sightings of a place of which the scale is a mean
 PATIENCE = 6  # frames after which a place that was not seen again is forgotten
 REACH = 1.5  # sizes of a target that a place moves at most from one sighting to the next
-CLEARLY = 0.1  # evidence by which a place must be ahead of another
-LENGTH = 0.6  # power of the factor of area, by which length may differ
+CLEARLY = 0.05  # by how much a scale must be nearer to 0 than that of another place
+UNSURE = 0.06  # deviation of a scale from which on it tells nothing
 PARTLY = (0.4, 1.3)  # sizes that are taken near the predicted place
+ALIKE = 0.1  # mean cosine by which a place near the predicted one must be ahead of another
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,35 +24,41 @@ class Suspect:
     Attributes:
         place: as it was seen last.
         number: of the frame then.
-        sizes: log of its area in cells whenever it did not reach the frame's border, the newest
-            last.
+        scales: log of how much larger the target was there than before, and the expected error of
+            that, whenever it did not reach the frame's border, the newest last.
     """
 
     place: Place
     number: int
-    sizes: tuple[float, ...] = ()
+    scales: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def first(cls, place: Place, number: int) -> Suspect:
         """One that was not seen before."""
-        return cls(place, number, (math.log(place.area),) if place.whole else ())
+        return cls(place, number, ((place.scale, place.deviation),) if place.whole else ())
 
     def again(self, place: Place, number: int) -> Suspect:
         """The same in a later frame."""
         now = Suspect.first(place, number)
-        return Suspect(place, number, (self.sizes + now.sizes)[-REMEMBERED:])
+        return Suspect(place, number, (self.scales + now.scales)[-REMEMBERED:])
 
     @property
-    def area(self) -> float:
-        """The largest of its areas in cells, for what has just come into sight, or shows another
-        side, seems too small; 0 if it always reached the border.
-        """
-        return math.exp(max(self.sizes)) if self.sizes else 0.0
+    def scale(self) -> float:
+        """Mean of its scales, each as it is sure."""
+        weights = [deviation**-2 for _, deviation in self.scales]
+        scales = [scale for scale, _ in self.scales]
+        return sum(w * s for w, s in zip(weights, scales, strict=True)) / sum(weights)
+
+    @property
+    def deviation(self) -> float:
+        """Expected error of that, infinite if it always reached the border."""
+        weights = sum(deviation**-2 for _, deviation in self.scales)
+        return weights**-0.5 if weights else math.inf
 
     @property
     def lasting(self) -> bool:
         """Whether all of it was in sight several times."""
-        return len(self.sizes) == REMEMBERED
+        return len(self.scales) == REMEMBERED
 
     def near(self, place: Place) -> float:
         """Distance to a place, in sizes (square root of the area)."""
@@ -101,36 +108,26 @@ def change(area: float, areas: Sequence[float]) -> float:
     return max(0.0, math.log(min(areas) / area), math.log(area / max(areas)))
 
 
-def identify(
-    suspects: Sequence[Suspect],
-    number: int,
-    areas: Sequence[float],
-    lengths: Sequence[float],
-    most: float,
-) -> Suspect | None:
+def identify(suspects: Sequence[Suspect], number: int, most: float) -> Suspect | None:
     """Which suspect is the target, if that is clear.
 
-    It must not reach the border of the frame, its area must lie between those that the target had,
-    or differ by a factor of `most` at most, and its length be that of one of them to within that
-    factor to the power of 0.6. If several will do, similarity less change of area must be larger by
-    0.1 than that of any other.
+    It must not reach the border of the frame, and its size at the same distance and from the same
+    side must be the target's to within a factor of `most` of the area. If several will do, it must
+    be nearer to that than any other by 5 % of the length.
 
     Args:
         suspects: of a target.
         number: of the frame; those that were not seen in it are not taken.
-        areas, lengths: that the target had in cells.
         most: factor, 1 or more.
     """
-    limit = math.log(most)
-    fitting = []
-    for suspect in suspects:
-        if suspect.number == number and suspect.sizes:
-            changed = change(suspect.area, areas)
-            stretched = min(abs(math.log(suspect.place.length / each)) for each in lengths)
-            if changed <= limit and stretched <= LENGTH * limit:
-                fitting.append((suspect.place.similarity - changed, suspect))
-    fitting.sort(key=lambda each: -each[0])
-    if not fitting or (len(fitting) > 1 and fitting[0][0] - fitting[1][0] < CLEARLY):
+    limit = math.log(most) / 2
+    fitting = [
+        (abs(suspect.scale), suspect)
+        for suspect in suspects
+        if suspect.number == number and suspect.deviation <= UNSURE and abs(suspect.scale) <= limit
+    ]
+    fitting.sort(key=lambda each: each[0])
+    if not fitting or (len(fitting) > 1 and fitting[1][0] - fitting[0][0] < CLEARLY):
         return None
     best = fitting[0][1]
     return best if best.place.whole else None
@@ -138,13 +135,12 @@ def identify(
 
 def nearest(places: Sequence[Place], areas: Sequence[float]) -> Place | None:
     """Which of the places around where a target must be is it: a part of it will do, and it must
-    resemble the target more than any other by 0.1 (mean cosine); arguments as of `identify`.
+    resemble the target more than any other by 0.1 (mean cosine); areas in cells are those that
+    the target had.
     """
     smallest, largest = PARTLY[0] * min(areas), PARTLY[1] * max(areas)
     fitting = [place for place in places if smallest <= place.area <= largest]
     fitting.sort(key=lambda place: -place.similarity)
-    if not fitting or (
-        len(fitting) > 1 and fitting[0].similarity - fitting[1].similarity < CLEARLY
-    ):
+    if not fitting or (len(fitting) > 1 and fitting[0].similarity - fitting[1].similarity < ALIKE):
         return None
     return fitting[0]

@@ -31,6 +31,7 @@ from drift_ros.features.colour import colour_weight
 from drift_ros.prompts.prompt import Prompt, Segmenter
 from drift_ros.prompts.validate import check_name
 from drift_ros.propagation import create_affinity
+from drift_ros.recognition import Recognizer
 from drift_ros.refinement import Refiner, create_refiner
 from drift_ros.settings import TrackerSettings
 from drift_ros.structures import Frame, Preview, Stats, TrackerOutput
@@ -67,8 +68,8 @@ class Tracker:
     Raises:
         SettingsError: the window's stride is longer than its length, or something is to be adapted
             that the extractor has not.
-        CheckpointError: the model that refines masks, or the file of an adaptation, is missing or
-            unusable.
+        CheckpointError: the model that refines masks, the weights that recognize targets, or the
+            file of an adaptation, is missing or unusable.
 
     Attributes:
         adapter: adapts the attention kernel.
@@ -111,12 +112,12 @@ class Tracker:
             self._affinity,
             settings.propagation,
             settings.targets,
+            Recognizer.load(extractor.device, settings.targets.checkpoint),
             self._buffer.history,
             self._refiner,
             self._adapt,
             self.stages,
             extractor.name,
-            self._features.describe_part,
         )
         self.adapter = Adapter(self._affinity, self._features, self._masks.memory, settings, live)
         self._changes = ChangeLog(log)

@@ -78,7 +78,7 @@ class Videos(Dataset[TrackedClip]):
         )
 
 
-class _From(Sampler[int]):
+class NumbersFrom(Sampler[int]):
     """All numbers from one on."""
 
     def __init__(self, first: int) -> None:
@@ -107,9 +107,9 @@ def batches(
     loader = DataLoader(
         data or Videos(settings),
         batch_size=None,
-        sampler=_From(entered),
+        sampler=NumbersFrom(entered),
         num_workers=settings.workers,
-        worker_init_fn=_single_threaded,
+        worker_init_fn=single_threaded,
         multiprocessing_context='spawn' if settings.workers else None,
         prefetch_factor=4 if settings.workers else None,
     )
@@ -162,6 +162,7 @@ def _varied(clip: TrackedClip, crop: int, frames: int, generator: torch.Generato
     return TrackedClip(images, labels, places, clip.visible[when] & inside, clip.ids)
 
 
-def _single_threaded(worker: int) -> None:
+def single_threaded(worker: int) -> None:
+    """What a process that renders does first."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)

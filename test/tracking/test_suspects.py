@@ -1,4 +1,4 @@
-"""Places that may be a target, over frames: against what their sizes say in closed form."""
+"""Places that may be a target, over frames: against what their scales say in closed form."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from drift_ros.tracking.gaps import Gaps
 from drift_ros.tracking.suspects import Suspect, change, follow, identify, nearest
 
 AREAS = [100.0, 120.0]  # that the target had
-LENGTHS = [4.0, 5.0]
 NO_LABEL = torch.zeros(1, 1)
 
 
 def place(
-    area: float, x: float = 10, similarity: float = 0.8, whole: bool = True, length: float = 4.0
+    scale: float = 0.0,
+    x: float = 10,
+    deviation: float = 0.03,
+    whole: bool = True,
+    area: float = 100,
+    similarity: float = 0.8,
 ) -> Place:
-    return Place(NO_LABEL, similarity, area, length, (10.0, x), whole)
+    return Place(NO_LABEL, similarity, area, (10.0, x), whole, scale, deviation)
 
 
 def seen(*frames: list[Place]) -> list[Suspect]:
@@ -31,7 +35,7 @@ def seen(*frames: list[Place]) -> list[Suspect]:
 
 def taken(*frames: list[Place], most: float = 1.22) -> float | None:
     """Where the one is that is taken (x)."""
-    found = identify(seen(*frames), len(frames) - 1, AREAS, LENGTHS, most)
+    found = identify(seen(*frames), len(frames) - 1, most)
     return None if found is None else found.place.middle[1]
 
 
@@ -44,64 +48,66 @@ def test_a_change_of_size_counts_from_what_the_target_had(area: float, expected:
 
 
 @pytest.mark.parametrize(
-    ('area', 'found'), [(110, True), (85, True), (140, True), (80, False), (150, False)]
+    ('scale', 'found'), [(0.0, True), (0.09, True), (-0.09, True), (0.11, False), (-0.11, False)]
 )
-def test_its_size_must_fit(area: float, found: bool) -> None:
-    assert (taken([place(area)]) is not None) == found
+def test_its_size_must_fit(scale: float, found: bool) -> None:
+    assert (taken([place(scale)]) is not None) == found  # log(1.22) / 2 = 0.0994
 
 
-@pytest.mark.parametrize(
-    ('length', 'found'), [(3.6, True), (4.5, True), (5.6, True), (3.5, False), (5.7, False)]
-)
-def test_its_length_must_fit_more_closely(length: float, found: bool) -> None:
-    assert (taken([place(110, length=length)]) is not None) == found
+def test_what_is_unsure_is_seen_again() -> None:
+    unsure = [place(0.02, deviation=0.1)]
+    assert taken(unsure) is None and taken(unsure, unsure) is None
+    assert taken(unsure, unsure, unsure) == 10  # 0.1 / sqrt(3) = 0.058
+    assert taken(*[unsure] * 9) == 10
 
 
-def test_what_grows_is_still_coming_into_sight() -> None:
-    growing = [[place(40)], [place(65)], [place(95)]]
-    assert taken(*growing[:2]) is None and taken(*growing) is not None
-    assert taken([place(95)], [place(40)], [place(40)]) is not None
-    assert taken([place(95)], *[[place(40)]] * 3) is None
+def test_a_scale_is_the_mean_of_the_newest_by_how_sure_they_are() -> None:
+    frames = [[place(9.0)], [place(0.2, deviation=0.1)], [place(0.08, deviation=0.05)], [place(0)]]
+    (suspect,) = seen(*frames)
+    weights = [100, 400, 1 / 0.03**2]
+    expected = (0.2 * weights[0] + 0.08 * weights[1]) / sum(weights)
+    assert suspect.scale == pytest.approx(expected)
+    assert suspect.deviation == pytest.approx(sum(weights) ** -0.5)
 
 
-def test_sizes_at_the_border_of_the_frame_do_not_count() -> None:
-    cut = [place(100, whole=False)]
+def test_what_the_border_of_the_frame_cuts_off_does_not_count() -> None:
+    cut = [place(whole=False)]
     assert taken(cut, cut, cut, cut) is None
-    assert taken(cut, [place(110)]) is not None
+    assert taken(cut, [place()]) == 10
+    assert taken([place()], cut) is None
 
 
 def test_what_moves_is_the_same_and_what_jumps_is_another() -> None:
-    (near,) = seen([place(100, 10)], [place(100, 20)], [place(100, 30)])
-    assert near.sizes == pytest.approx([math.log(100)] * 3)
-    jumped, left = seen([place(100, 10)], [place(100, 40)])
-    assert len(jumped.sizes) == 1 and left.number == 0
+    (near,) = seen([place(0.1, 10)], [place(0.2, 20)], [place(0.3, 30)])
+    assert [scale for scale, _ in near.scales] == [0.1, 0.2, 0.3] and near.lasting
+    jumped, left = seen([place(x=10)], [place(x=40)])
+    assert len(jumped.scales) == 1 and left.number == 0
 
 
 def test_each_place_continues_the_nearest_suspect_once() -> None:
-    first, second = seen([place(100, 10), place(64, 20)], [place(64, 18), place(100, 12)])
-    assert [math.exp(size) for size in first.sizes] == pytest.approx([64, 64])
-    assert [math.exp(size) for size in second.sizes] == pytest.approx([100, 100])
+    first, second = seen([place(0.1, 10), place(0.2, 20)], [place(0.2, 18), place(0.1, 12)])
+    assert [scale for scale, _ in first.scales] == [0.2, 0.2]
+    assert [scale for scale, _ in second.scales] == [0.1, 0.1]
 
 
 def test_what_was_not_seen_for_long_is_forgotten_and_nothing_grows() -> None:
-    frames = [[place(100, 100.0 * (number % 50))] for number in range(500)]
+    frames = [[place(x=100.0 * (number % 50))] for number in range(500)]
     suspects = seen(*frames)
-    assert len(suspects) <= 6 and max(len(suspect.sizes) for suspect in suspects) <= 3
-    assert seen([place(100)], *[[]] * 6) == []
+    assert len(suspects) <= 6 and max(len(suspect.scales) for suspect in suspects) <= 3
+    assert seen([place()], *[[]] * 6) == []
 
 
 def test_of_several_that_fit_the_clearly_better_one_is_taken() -> None:
-    assert taken([place(110, 10, 0.9), place(110, 40, 0.7)]) == 10
-    assert taken([place(110, 10, 0.9), place(110, 40, 0.85)]) is None
-    assert taken([place(110, 10, 0.9), place(60, 40, 0.9)]) == 10
-    assert taken([place(86, 10, 0.8), place(110, 40, 0.8)]) == 40  # log(100 / 86) = 0.15
+    assert taken([place(0.01, 10), place(0.07, 40)]) == 10
+    assert taken([place(0.01, 10), place(0.05, 40)]) is None
+    assert taken([place(0.01, 10), place(-0.2, 40)]) == 10
 
 
 def test_near_its_predicted_place_a_part_of_it_will_do() -> None:
-    part = place(45)
+    part = place(area=45)
     assert nearest([part], AREAS) is part
-    assert nearest([place(35)], AREAS) is None and nearest([place(160)], AREAS) is None
-    assert nearest([place(100, 10, 0.8), place(100, 20, 0.75)], AREAS) is None
+    assert nearest([place(area=35)], AREAS) is None and nearest([place(area=160)], AREAS) is None
+    assert nearest([place(x=10), place(x=20, similarity=0.75)], AREAS) is None
 
 
 def test_frames_of_a_gap_do_not_know_the_target_nor_all_of_the_background() -> None:
