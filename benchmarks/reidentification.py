@@ -1,4 +1,4 @@
-"""Which of the places that are found is a target that comes back: rules, on many videos.
+"""Which of the places that are found is a target that comes back: limits of size, on many videos.
 
     python benchmarks/reidentification.py OUT --videos 0 100  # watch the tracker, one by one
     python benchmarks/reidentification.py OUT  # the table of what is there
@@ -6,10 +6,10 @@
 Videos are made like those of the set `comes-back`, of the split `train`; in every other eight of
 them the target is the farther one of two, not the nearer one. The tracker is watched: which places
 are found while a target is missing, and how far each covers it. It may take none of them before the
-target was in sight for 8 frames, so that every rule can be tried on what was seen until then.
+target was in sight for 8 frames, so that every limit can be tried on what was seen until then.
 
-An absence is found if the first place that a rule takes is the target (IoU of 0.5), at most 5
-frames after it is back; wrong if it is something else (IoU below 0.1).
+An absence is found if the first place that is taken is the target (IoU of 0.5), at most 5 frames
+after it is back; wrong if it is something else (IoU below 0.1).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import argparse
 import json
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +37,14 @@ from drift_ros.synthetic.scenes.sets import RECIPES, SETS, VideoSet
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.tracking import Tracker
 from drift_ros.tracking.anchors import Place
-from drift_ros.tracking.appearance import RECOGNIZED, Appearance
-from drift_ros.tracking.suspects import CLEARLY, LENGTH, Suspect, change, follow
+from drift_ros.tracking.appearance import SCALES, Appearance
+from drift_ros.tracking.suspects import CLEARLY, UNSURE, Suspect, follow
 
 NAME = 'embedded-image'
 IN_SIGHT = 8  # frames after which the target is told
 RIGHT, WRONG = 0.5, 0.1  # IoU with the target
-MOST = math.log(1.22)
+CHANGES = (1.05, 1.1, 1.15, 1.22, 1.3, 1.5, 2.0)  # of the area, at most
 Seen = dict[str, Any]
-Rule = Callable[[Seen], float]  # change of size, as |log|
 
 
 def main() -> None:
@@ -66,12 +65,12 @@ def main() -> None:
     if not every:
         parser.error(f'no videos in {options.out}: give --videos')
     print(f'{len(files)} videos, {len(every)} absences\n')
-    print('| taken is | found | wrong |\n|---|---|---|')
-    for title, rule in RULES.items():
-        ends = [outcome(away, rule) for away in every]
+    print('| targets.max_size_change | found | wrong |\n|---|---|---|')
+    for change in CHANGES:
+        ends = [outcome(away, math.log(change) / 2) for away in every]
         right, wrong = (sum(end is what for end in ends) for what in (True, False))
         print(
-            f'| {title} | {right} ({right / len(ends):.0%}) | {wrong} ({wrong / len(ends):.0%}) |'
+            f'| {change} | {right} ({right / len(ends):.0%}) | {wrong} ({wrong / len(ends):.0%}) |'
         )
     could = sum(any(seen['overlap'] >= RIGHT for seen in away['seen']) for away in every)
     print(f'| always the right place, if there is one | {could} ({could / len(every):.0%}) | 0 |')
@@ -124,7 +123,7 @@ class Watcher:
         def anywhere(
             self: Appearance,
             number: int,
-            features: Tensor,
+            image: NDArray[np.uint8],
             target: int,
             track: Any,
             rivals: Sequence[int],
@@ -133,7 +132,7 @@ class Watcher:
         ) -> Place | None:
             suspects = follow(self._suspects.get(target, ()), places, number)
             self._suspects[target] = suspects
-            return watcher._note(self, number, features, target, suspects[: len(places)])
+            return watcher._note(self, number, image, target, rivals, suspects[: len(places)])
 
         Appearance._near = lambda *_: None  # type: ignore[method-assign]
         Appearance._anywhere = anywhere  # type: ignore[method-assign]
@@ -145,31 +144,30 @@ class Watcher:
         self,
         appearance: Appearance,
         number: int,
-        features: Tensor,
+        image: NDArray[np.uint8],
         target: int,
+        rivals: Sequence[int],
         suspects: Sequence[Suspect],
     ) -> Place | None:
         """Note the suspects of a frame; the one that is the target, once it may be told."""
         mask = torch.from_numpy((self.truth == target).astype(np.float32))
-        share = functional.interpolate(mask[None, None], features.shape[1:], mode='area')[0, 0]
-        anchors = appearance._anchors(target)
         best, most = None, RIGHT
         for suspect in suspects:
             place = suspect.place
+            grid = tuple(place.label.shape)
+            share = functional.interpolate(mask[None, None], grid, mode='area')[0, 0]
             inside = place.label > 0.5
             both, either = inside & (share > 0.5), inside | (share > 0.5)
             overlap = float(both.sum() / either.sum())
-            soft = float(place.label[inside].mean())
-            score, _ = appearance._evidence(target, features, place.label, soft)
+            recognition = appearance._recognition
             known = {
                 'frame': number,
-                'sizes': suspect.sizes,
-                'length': place.length,
-                'similarity': place.similarity,
+                'scale': suspect.scale if suspect.scales else None,
+                'deviation': suspect.deviation if suspect.scales else None,
                 'whole': place.whole,
-                'score': score,
-                'areas': [anchor.area for anchor in anchors],
-                'lengths': [anchor.length for anchor in anchors],
+                'rivals': [
+                    recognition.scale(place, appearance._anchors(rival), image) for rival in rivals
+                ],
                 'overlap': overlap,
             }
             self.seen[target].append(known)
@@ -178,58 +176,31 @@ class Watcher:
         return best
 
 
-def outcome(away: Seen, rule: Rule) -> bool | None:
-    """Whether what a rule takes first is the target; None if it takes nothing."""
+def outcome(away: Seen, limit: float) -> bool | None:
+    """Whether what is taken first is the target, if scales may differ by a limit (log); None if
+    nothing is taken. As `suspects.identify` and `Appearance` decide it.
+    """
     by_frame: dict[int, list[Seen]] = defaultdict(list)
     for seen in away['seen']:
         by_frame[seen['frame']].append(seen)
     for places in by_frame.values():
         fitting = [
-            (seen['similarity'] - rule(seen), seen['overlap'], seen)
+            (abs(seen['scale']), seen['overlap'], seen)
             for seen in places
-            if seen['sizes'] and rule(seen) <= MOST
+            if seen['scale'] is not None
+            and seen['deviation'] <= UNSURE
+            and abs(seen['scale']) <= limit
         ]
-        fitting.sort(key=lambda each: -each[0])
-        if not fitting or (len(fitting) > 1 and fitting[0][0] - fitting[1][0] < CLEARLY):
+        fitting.sort(key=lambda each: each[0])
+        if not fitting or (len(fitting) > 1 and fitting[1][0] - fitting[0][0] < CLEARLY):
             continue
-        _, overlap, seen = fitting[0]
-        if not seen['whole'] or seen['score'] < RECOGNIZED:
+        scale, overlap, seen = fitting[0]
+        rival = min(map(abs, seen['rivals']), default=math.inf)
+        if not seen['whole'] or scale + SCALES >= rival:
             continue
         if overlap >= RIGHT or overlap < WRONG:  # else a part of it: the search goes on
             return bool(overlap >= RIGHT)
     return None
-
-
-def _changed(size: float, seen: Seen) -> float:
-    """How far a log of area lies outside of those that the target had."""
-    return change(math.exp(size), seen['areas'])
-
-
-def _stretched(seen: Seen) -> float:
-    """Likewise of the length, nearest to one of those: infinite if it is too much."""
-    stretched = min(abs(math.log(seen['length'] / each)) for each in seen['lengths'])
-    return 0.0 if stretched <= LENGTH * MOST else math.inf
-
-
-def _largest(seen: Seen) -> float:
-    return _changed(max(seen['sizes']), seen)
-
-
-def _patient(seen: Seen) -> float:
-    """The mean of its areas, seen in three frames unless it fits well."""
-    changed = _changed(float(np.mean(seen['sizes'])), seen)
-    return changed if changed <= MOST / 2 or len(seen['sizes']) >= 3 else math.inf
-
-
-RULES: dict[str, Rule] = {
-    'of the mean area of 3 frames, seen in 3 or within the root': _patient,
-    'of the area of this frame': lambda seen: _changed(seen['sizes'][-1], seen),
-    'of the largest area of 3 frames': _largest,
-    'of the largest area of 3 frames, and of the length: the default': (
-        lambda seen: _largest(seen) + _stretched(seen)
-    ),
-    'of the length alone': _stretched,
-}
 
 
 if __name__ == '__main__':

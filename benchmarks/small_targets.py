@@ -1,5 +1,4 @@
-"""Whether small things that come back are found, and nothing else is taken for them, with and
-without a closer look.
+"""Whether small things that come back are found, and nothing else is taken for them.
 
     python benchmarks/small_targets.py [--features embedded] [--seeds 10]
 
@@ -31,14 +30,13 @@ from drift_ros.features import FeatureExtractor
 from drift_ros.prompts import Prompt
 from drift_ros.settings import TrackerSettings, build
 from drift_ros.structures import Frame, TrackingResult
-from drift_ros.tracking import Tracker, close_ups
+from drift_ros.tracking import Tracker
 
 HEIGHT, WIDTH = 240, 320
 RADII = (12, 14, 16, 18, 20, 24)  # px
 BEFORE, AWAY, AFTER = 6, 25, 6  # frames
 WIDER = 1.3
 Image = NDArray[np.uint8]
-SMALL = close_ups.SMALL
 
 
 def main() -> None:
@@ -51,19 +49,13 @@ def main() -> None:
     options = parser.parse_args()
     values = {'features.name': options.features, 'features.device': options.device}
     extractor = features.create(build(TrackerSettings, values).features)
-    table = Table('radius, px', 'cells', 'closer look', box=None)
+    table = Table('radius, px', 'cells', box=None)
     titles = ('found at once', 'within 5 frames', 'another taken', 'wider one taken')
     for title in (*titles, 'ms per frame while it is away'):
         table.add_column(title, justify='right')
     for radius in track(RADII, console=Console(stderr=True)):
-        for closely in (False, True):
-            close_ups.SMALL = SMALL if closely else 0.0
-            table.add_row(
-                str(radius),
-                f'{np.pi * radius**2 / 64:.0f}',
-                'yes' if closely else 'no',
-                *_row(extractor, radius, options.seeds),
-            )
+        cells = f'{np.pi * radius**2 / 64:.0f}'
+        table.add_row(str(radius), cells, *_row(extractor, radius, options.seeds))
     Console(width=140).print(table)
     print(', '.join(f'{key}: {value}' for key, value in machine().items()))
 

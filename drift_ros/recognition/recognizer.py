@@ -30,13 +30,13 @@ class Sighting:
         scale: log of how much larger it is than the target was, whichever side it shows: of the
             inverse ratio of distances if it is the target.
         deviation: expected absolute error of that.
-        mask: (H, W) float32 in 0..1, of the image.
+        mask: (H, W) bool, of the image.
     """
 
     probability: float
     scale: float
     deviation: float
-    mask: NDArray[np.float32]
+    mask: NDArray[np.bool_]
 
 
 class Recognizer:

@@ -76,14 +76,12 @@ def cut(
     return torch.from_numpy(view)
 
 
-def put(
-    mask: Tensor, middle: tuple[float, float], side: float, size: tuple[int, int]
-) -> NDArray[np.float32]:
-    """(H, W) a mask (64, 64) of a view, back in an image of that size; 0 outside of the view."""
+def put(mask: Tensor, middle: tuple[float, float], side: float, size: tuple[int, int]) -> Mask:
+    """(H, W) where a mask (64, 64) of a view is above 0.5, in an image of that size."""
     matrix = transform(middle, side, MASK)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     back = cv2.warpAffine(mask.cpu().numpy(), matrix, size[::-1], flags=flags)
-    return np.asarray(back, np.float32)
+    return np.asarray(back > 0.5, np.bool_)
 
 
 def transform(middle: tuple[float, float], side: float, pixels: int) -> Matrix:

@@ -55,7 +55,8 @@ class Recognition:
         """
         grid = (free.shape[0], free.shape[1])
         best = self._best(place, anchors, image, grid)
-        share = cv2.resize(best.mask, grid[::-1], interpolation=cv2.INTER_AREA)
+        mask = best.mask.astype(np.float32)
+        share = cv2.resize(mask, grid[::-1], interpolation=cv2.INTER_AREA)
         label = torch.from_numpy(share).to(free.device) * free
         if best.probability < 0.5 or not bool((label > 0.5).any()):
             return None

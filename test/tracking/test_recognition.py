@@ -1,0 +1,159 @@
+"""Places are looked at by the network that compares views; and what comes back is found by it."""
+
+from __future__ import annotations
+
+import gc
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from clips import GivenMasks, iou
+from numpy.typing import NDArray
+
+from drift_ros import features
+from drift_ros.features import FeatureExtractor
+from drift_ros.prompts import Prompt
+from drift_ros.recognition import Recognizer
+from drift_ros.settings import FeatureSettings, TrackerSettings, build
+from drift_ros.structures import Frame, TrackingResult
+from drift_ros.tracking import Tracker
+from drift_ros.tracking.anchors import Anchor, Place
+from drift_ros.tracking.recognition import Recognition
+
+SIZE, GRID = (240, 320), (30, 40)
+RED, BLUE, GREEN = (220, 30, 30), (30, 30, 220), (40, 160, 60)
+ANYWHERE = torch.ones(GRID, dtype=torch.bool)
+Image = NDArray[np.uint8]
+
+
+def disc(x: float, y: float, radius: float) -> NDArray[np.bool_]:
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
+    return np.hypot(columns - x, rows - y) <= radius
+
+
+def picture(mask: NDArray[np.bool_], colour: tuple[int, int, int] = RED) -> Image:
+    return np.where(mask[..., None], np.uint8(colour), np.uint8(GREEN))
+
+
+def cells(mask: NDArray[np.bool_]) -> torch.Tensor:
+    share = cv2.resize(mask.astype(np.float32), GRID[::-1], interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(share)
+
+
+def anchor_of(mask: NDArray[np.bool_], number: int = 0) -> Anchor:
+    look = torch.from_numpy(picture(mask)).float().permute(2, 0, 1)
+    look = torch.nn.functional.avg_pool2d(look[None], 8)[0]
+    return Anchor.of(number, look / look.norm(dim=0), cells(mask), cells(mask))
+
+
+def place(mask: NDArray[np.bool_]) -> Place:
+    return Place.of(cells(mask), 0.9)
+
+
+@pytest.fixture
+def recognition() -> Recognition:
+    return Recognition(Recognizer.load(torch.device('cpu')))
+
+
+@pytest.mark.parametrize('radius', [20.0, 24.0, 28.0])
+def test_a_place_gets_the_outline_and_scale_of_the_target(
+    recognition: Recognition, radius: float
+) -> None:
+    before = disc(90, 100, 24)
+    anchor = anchor_of(before)
+    recognition.remember(anchor, picture(before), before)
+    now = disc(220, 130, radius)
+    part = place(now & disc(215, 128, 16))  # what labels say of it
+    found = recognition.look(part, [anchor], picture(now), ANYWHERE)
+    assert found is not None and found.whole and found.similarity > 0.5
+    assert found.scale == pytest.approx(np.log(radius / 24), abs=0.05)
+    assert float(found.label.sum()) == pytest.approx(float(cells(now).sum()), rel=0.12)
+    scale = recognition.scale(part, [anchor], picture(now))
+    assert scale == pytest.approx(found.scale)
+
+
+def test_what_is_not_the_target_or_lies_where_it_cannot_be_is_no_place(
+    recognition: Recognition,
+) -> None:
+    before, now = disc(90, 100, 24), disc(220, 130, 24)
+    anchor = anchor_of(before)
+    recognition.remember(anchor, picture(before), before)
+    assert recognition.look(place(now), [anchor], picture(now), ANYWHERE) is not None
+    assert recognition.look(place(now), [anchor], picture(now), ~ANYWHERE) is None
+    nothing = picture(np.zeros(SIZE, bool))
+    assert recognition.look(place(now), [anchor], nothing, ANYWHERE) is None
+
+
+def test_what_reaches_the_border_is_not_whole(recognition: Recognition) -> None:
+    before, now = disc(90, 100, 24), disc(305, 130, 24)
+    anchor = anchor_of(before)
+    recognition.remember(anchor, picture(before), before)
+    found = recognition.look(place(now), [anchor], picture(now), ANYWHERE)
+    assert found is not None and not found.whole
+
+
+def test_the_anchor_that_is_surer_tells(recognition: Recognition) -> None:
+    before, now = disc(90, 100, 24), disc(220, 130, 24)
+    anchor, other = anchor_of(before), anchor_of(before, 1)
+    recognition.remember(anchor, picture(before), before)
+    recognition.remember(other, picture(before, BLUE), before)
+    alone = recognition.look(place(now), [anchor], picture(now), ANYWHERE)
+    both = recognition.look(place(now), [other, anchor], picture(now), ANYWHERE)
+    assert alone is not None and both is not None
+    assert both.deviation <= alone.deviation
+
+
+def test_views_go_with_their_anchors(recognition: Recognition) -> None:
+    before = disc(90, 100, 24)
+    anchor = anchor_of(before)
+    recognition.remember(anchor, picture(before), before)
+    assert len(recognition._views) == 1
+    del anchor
+    gc.collect()
+    assert not len(recognition._views)
+
+
+def cloth(rng: np.random.Generator, grain: float, colour: NDArray[np.float64]) -> Image:
+    """(240, 320, 3) a random texture about a colour."""
+    grey = cv2.GaussianBlur(rng.normal(0, 1, (240, 320, 3)).astype(np.float32), (0, 0), grain)
+    return np.clip(colour + 35 * grey / grey.std(), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope='module')
+def embedded() -> FeatureExtractor:
+    return features.create(FeatureSettings(name='embedded', device='cpu'))
+
+
+@pytest.mark.parametrize(('radius', 'seed'), [(16, 1), (18, 2), (20, 0)])
+@pytest.mark.parametrize('wider', [1.0, 1.35])
+def test_a_small_thing_that_comes_back_is_found_and_a_wider_one_is_not_taken_for_it(
+    radius: int, seed: int, wider: float, embedded: FeatureExtractor
+) -> None:
+    """A patterned disc before a pattern, 320x240 px, of 13 to 20 cells, out of sight for 1.1 s."""
+    rng = np.random.default_rng(seed)
+    behind = cloth(rng, 6, rng.uniform(60, 190, 3))
+    pattern = cloth(rng, 3, rng.uniform(40, 215, 3))
+    wide = cv2.resize(pattern, None, fx=wider, fy=wider)[:240, :320]
+    y, x = np.mgrid[:240, :320]
+    settings = build(TrackerSettings, {'features.name': 'embedded', 'features.resolution': 0})
+    tracker = Tracker(embedded, GivenMasks(), settings)
+    before = [(60 + 4 * i, 80 + 2 * i) for i in range(6)]
+    after = [(250, 170), (247, 168), (244, 166), (241, 164)]
+    overlaps = []
+    for index, place in enumerate([*before, *[None] * 14, *after]):
+        image, truth = behind.astype(np.float32), np.zeros((240, 320), bool)
+        if place is not None:
+            own, size = (pattern, radius) if index < 6 else (wide, wider * radius)
+            truth = np.hypot(y - place[1], x - place[0]) <= size
+            image[truth] = np.roll(own, (place[1], place[0]), (0, 1))[truth]
+        image = cv2.GaussianBlur(image, (0, 0), 0.7) + rng.normal(0, 2, image.shape)
+        frame = Frame(np.clip(image, 0, 255).astype(np.uint8), stamp=(index + 1) * 80_000_000)
+        (result,) = tracker.step(frame, [Prompt(id=1, mask=truth)] if index == 0 else [])
+        assert isinstance(result, TrackingResult)
+        overlaps.append(iou(result.labels == 1, truth) if truth.any() else result.labels.any())
+    assert not any(overlaps[12:20])
+    if wider == 1:
+        assert overlaps[-1] > 0.8
+    else:
+        assert not any(overlaps[-4:])
