@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from drift_ros.errors import OutputError
-from drift_ros.training.recognition import pairs as draw
-from drift_ros.training.recognition import run
+from drift_ros.training.recognition import augmentation, run
 from drift_ros.training.recognition.pairs import Pool
 from drift_ros.training.recognition.settings import RecognitionTraining
 from drift_ros.training.recognition.views import KEPT, SIDES, ObjectViews, Videos
@@ -88,13 +87,13 @@ def test_views_of_a_pair_show_the_same_look_or_not() -> None:
 def test_what_is_painted_differently_is_not_the_same(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(draw, 'PAINTED', 1.0)
-    monkeypatch.setattr(draw, 'SAME_PAINT', 0.0)
+    monkeypatch.setattr(augmentation, 'PAINTED', 1.0)
+    monkeypatch.setattr(augmentation, 'SAME_PAINT', 0.0)
     assert not pool.draw(16, np.random.default_rng(0)).shown.any()
-    monkeypatch.setattr(draw, 'SAME_PAINT', 1.0)
+    monkeypatch.setattr(augmentation, 'SAME_PAINT', 1.0)
     pairs = pool.draw(64, np.random.default_rng(0))
     assert 0.4 < pairs.shown.mean() < 0.95
-    monkeypatch.setattr(draw, 'PAINTED', 0.0)
+    monkeypatch.setattr(augmentation, 'PAINTED', 0.0)
     plain = pool.draw(64, np.random.default_rng(0))
     for painted, before in ((pairs.known, plain.known), (pairs.other, plain.other)):
         changed = (painted != before).any(1)
