@@ -42,7 +42,7 @@ class Recognition:
     def look(
         self, place: Place, anchors: Sequence[Anchor], image: Image, free: Tensor
     ) -> Place | None:
-        """What a place shows, by the anchor that tells most of it.
+        """What a place shows, by the anchor whose size is surely most like it.
 
         Args:
             place: where a target may be.
@@ -76,4 +76,4 @@ class Recognition:
             for at, side, cells in zip(place.middle, image.shape[:2], grid, strict=True)
         )
         looks = [self._recognizer.look(self._views[each], image, (x, y)) for each in anchors]
-        return min(looks, key=lambda sighting: sighting.deviation)
+        return min(looks, key=lambda sighting: abs(sighting.scale) + sighting.deviation)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from drift_ros.tracking.anchors import Place
 
-REMEMBERED = 3  # sightings of a place of which the scale is a mean
+REMEMBERED = 6  # sightings of a place of which the scale is a mean
+SEVERAL, MANY = 3, 24  # sightings
 PATIENCE = 6  # frames after which a place that was not seen again is forgotten
 REACH = 1.5  # sizes of a target that a place moves at most from one sighting to the next
 CLEARLY = 0.05  # by how much a scale must be nearer to 0 than that of another place
@@ -25,22 +26,26 @@ class Suspect:
         place: as it was seen last.
         number: of the frame then.
         scales: log of how much larger the target was there than before, and the expected error of
-            that, whenever it did not reach the frame's border, the newest last.
+            that, of the last times that it did not reach the frame's border, the newest last.
+        sightings: how often it did not.
     """
 
     place: Place
     number: int
     scales: tuple[tuple[float, float], ...] = ()
+    sightings: int = 0
 
     @classmethod
     def first(cls, place: Place, number: int) -> Suspect:
         """One that was not seen before."""
-        return cls(place, number, ((place.scale, place.deviation),) if place.whole else ())
+        scales = ((place.scale, place.deviation),) if place.whole else ()
+        return cls(place, number, scales, len(scales))
 
     def again(self, place: Place, number: int) -> Suspect:
         """The same in a later frame."""
         now = Suspect.first(place, number)
-        return Suspect(place, number, (self.scales + now.scales)[-REMEMBERED:])
+        scales = (self.scales + now.scales)[-REMEMBERED:]
+        return Suspect(place, number, scales, self.sightings + now.sightings)
 
     @property
     def scale(self) -> float:
@@ -58,7 +63,7 @@ class Suspect:
     @property
     def lasting(self) -> bool:
         """Whether all of it was in sight several times."""
-        return len(self.scales) == REMEMBERED
+        return self.sightings >= SEVERAL
 
     def near(self, place: Place) -> float:
         """Distance to a place, in sizes (square root of the area)."""
@@ -111,9 +116,10 @@ def change(area: float, areas: Sequence[float]) -> float:
 def identify(suspects: Sequence[Suspect], number: int, most: float) -> Suspect | None:
     """Which suspect is the target, if that is clear.
 
-    It must not reach the border of the frame, and its size at the same distance and from the same
-    side must be the target's to within a factor of `most` of the area. If several will do, it must
-    be nearer to that than any other by 5 % of the length.
+    It must not reach the border of the frame, and its size, at the same distance and from the same
+    side, must be the target's: to within the root of a factor of `most` of the area, or to within
+    all of it once it was seen 24 times. If several will do, it must be nearer to that than any
+    other by 5 % of the length.
 
     Args:
         suspects: of a target.
@@ -124,7 +130,9 @@ def identify(suspects: Sequence[Suspect], number: int, most: float) -> Suspect |
     fitting = [
         (abs(suspect.scale), suspect)
         for suspect in suspects
-        if suspect.number == number and suspect.deviation <= UNSURE and abs(suspect.scale) <= limit
+        if suspect.number == number
+        and suspect.deviation <= UNSURE
+        and abs(suspect.scale) <= (limit if suspect.sightings >= MANY else limit / 2)
     ]
     fitting.sort(key=lambda each: each[0])
     if not fitting or (len(fitting) > 1 and fitting[1][0] - fitting[0][0] < CLEARLY):

@@ -88,7 +88,7 @@ def test_a_lost_target_is_not_back_where_labels_reach_something_alike(
     assert results[-1].labels.any() == taken
 
 
-@pytest.mark.parametrize(('most', 'found'), [(1.18, False), (2.0, True)])
+@pytest.mark.parametrize(('most', 'found'), [(1.18, False), (3.0, True)])
 def test_how_much_its_size_may_have_changed(most: float, found: bool) -> None:
     gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
     tracker = red(targets__max_size_change=most)

@@ -93,7 +93,7 @@ def test_what_reaches_the_border_is_not_whole(recognition: Recognition) -> None:
     assert found is not None and not found.whole
 
 
-def test_the_anchor_that_is_surer_tells(recognition: Recognition) -> None:
+def test_the_anchor_that_fits_surely_tells(recognition: Recognition) -> None:
     before, now = disc(90, 100, 24), disc(220, 130, 24)
     anchor, other = anchor_of(before), anchor_of(before, 1)
     recognition.remember(anchor, picture(before), before)
@@ -101,7 +101,7 @@ def test_the_anchor_that_is_surer_tells(recognition: Recognition) -> None:
     alone = recognition.look(place(now), [anchor], picture(now), ANYWHERE)
     both = recognition.look(place(now), [other, anchor], picture(now), ANYWHERE)
     assert alone is not None and both is not None
-    assert both.deviation <= alone.deviation
+    assert abs(both.scale) + both.deviation <= abs(alone.scale) + alone.deviation
 
 
 def test_views_go_with_their_anchors(recognition: Recognition) -> None:

@@ -48,10 +48,23 @@ def test_a_change_of_size_counts_from_what_the_target_had(area: float, expected:
 
 
 @pytest.mark.parametrize(
-    ('scale', 'found'), [(0.0, True), (0.09, True), (-0.09, True), (0.11, False), (-0.11, False)]
+    ('scale', 'at_once', 'later'),
+    [
+        (0.0, True, True),
+        (0.045, True, True),
+        (-0.045, True, True),
+        (0.055, False, True),
+        (-0.095, False, True),
+        (0.105, False, False),
+        (-0.105, False, False),
+    ],
 )
-def test_its_size_must_fit(scale: float, found: bool) -> None:
-    assert (taken([place(scale)]) is not None) == found  # log(1.22) / 2 = 0.0994
+def test_its_size_must_fit_and_at_once_more_closely(
+    scale: float, at_once: bool, later: bool
+) -> None:
+    assert (taken([place(scale)]) is not None) == at_once  # log(1.22) / 2 = 0.0994
+    assert (taken(*[[place(scale)]] * 23) is not None) == at_once
+    assert (taken(*[[place(scale)]] * 24) is not None) == later
 
 
 def test_what_is_unsure_is_seen_again() -> None:
@@ -62,9 +75,15 @@ def test_what_is_unsure_is_seen_again() -> None:
 
 
 def test_a_scale_is_the_mean_of_the_newest_by_how_sure_they_are() -> None:
-    frames = [[place(9.0)], [place(0.2, deviation=0.1)], [place(0.08, deviation=0.05)], [place(0)]]
+    frames = [
+        *[[place(9.0)]] * 3,
+        *[[place(0)]] * 3,
+        [place(0.2, deviation=0.1)],
+        [place(0.08, deviation=0.05)],
+        [place(0)],
+    ]
     (suspect,) = seen(*frames)
-    weights = [100, 400, 1 / 0.03**2]
+    weights = [100, 400, *[1 / 0.03**2] * 4]
     expected = (0.2 * weights[0] + 0.08 * weights[1]) / sum(weights)
     assert suspect.scale == pytest.approx(expected)
     assert suspect.deviation == pytest.approx(sum(weights) ** -0.5)
@@ -93,13 +112,14 @@ def test_each_place_continues_the_nearest_suspect_once() -> None:
 def test_what_was_not_seen_for_long_is_forgotten_and_nothing_grows() -> None:
     frames = [[place(x=100.0 * (number % 50))] for number in range(500)]
     suspects = seen(*frames)
-    assert len(suspects) <= 6 and max(len(suspect.scales) for suspect in suspects) <= 3
+    assert len(suspects) <= 6 and max(len(suspect.scales) for suspect in suspects) <= 6
     assert seen([place()], *[[]] * 6) == []
 
 
 def test_of_several_that_fit_the_clearly_better_one_is_taken() -> None:
-    assert taken([place(0.01, 10), place(0.07, 40)]) == 10
-    assert taken([place(0.01, 10), place(0.05, 40)]) is None
+    assert taken([place(-0.01, 10), place(0.07, 40)]) == 10
+    assert taken([place(0.01, 10), place(0.04, 40)]) is None
+    assert taken(*[[place(0.01, 10), place(0.07, 40)]] * 30) == 10
     assert taken([place(0.01, 10), place(-0.2, 40)]) == 10
 
 
