@@ -62,7 +62,7 @@ CHANGED: dict[str, Any] = {
 }
 ABSENCE: dict[str, Any] = {
     'targets.min_score': 0.0,
-    'targets.max_size_change': 2.0,
+    'targets.max_size_change': 3.0,
     'targets.reacquire': 'none',
 }
 OTHERS = {  # what these scenes do not show
@@ -179,7 +179,7 @@ def run_absence(values: dict[str, Any], doubt: bool, later: TrackerSettings | No
 @pytest.mark.parametrize('name', ABSENCE)
 def test_where_a_target_is_searched_and_believed_may_change(name: str) -> None:
     doubt = name == 'targets.min_score'
-    start = {'targets.max_size_change': 2.0} if name == 'targets.reacquire' else {}
+    start = {'targets.max_size_change': 3.0} if name == 'targets.reacquire' else {}
     changed = start | {name: ABSENCE[name]}
     wanted = run_absence(changed, doubt, None)
     later = build(TrackerSettings, START | {'targets.max_deviation': 0.0} | changed)
