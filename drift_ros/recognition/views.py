@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -61,18 +62,29 @@ def cut(
         side: px of the image that the view is wide and high.
         mask: (H, W) 0 or 1.
     """
-    scale = PIXELS / side
-    matrix = transform(middle, side, PIXELS)
-    if scale < COARSE:
-        width = round(1 / scale)
-        image = cv2.blur(image, (width, width)).astype(np.uint8, copy=False)
     view = np.zeros((CHANNELS, PIXELS, PIXELS), np.float32)
-    inside = np.ones(image.shape[:2], np.uint8)
-    colours, inside = (cv2.warpAffine(each, matrix, (PIXELS, PIXELS)) for each in (image, inside))
-    view[:3] = (colours.transpose(2, 0, 1) / np.float32(255) - MEAN) / SPREAD * inside
-    view[3] = inside
+    smooth = max(1, round(side / PIXELS)) if PIXELS / side < COARSE else 1
+    spans = [
+        _span(place, side, length, smooth + 1)
+        for place, length in zip(middle, image.shape[1::-1], strict=True)
+    ]
+    columns, rows = (slice(*span) for span in spans)
+    part = image[rows, columns]
+    if not part.size:
+        return torch.from_numpy(view)
+    if smooth > 1:
+        part = cv2.blur(part, (smooth, smooth)).astype(np.uint8, copy=False)
+    matrix = transform((middle[0] - columns.start, middle[1] - rows.start), side, PIXELS)
+    colours = cv2.warpAffine(part, matrix, (PIXELS, PIXELS))
+    across, down = (
+        _inside(place, side, length)
+        for place, length in zip(middle, image.shape[1::-1], strict=True)
+    )
+    view[3] = down[:, None] & across
+    view[:3] = (colours.transpose(2, 0, 1) / np.float32(255) - MEAN) / SPREAD * view[3]
     if mask is not None:
-        view[4] = cv2.warpAffine(mask.astype(np.float32), matrix, (PIXELS, PIXELS))
+        own = mask[rows, columns].astype(np.float32)
+        view[4] = cv2.warpAffine(own, matrix, (PIXELS, PIXELS))
     return torch.from_numpy(view)
 
 
@@ -82,6 +94,18 @@ def put(mask: Tensor, middle: tuple[float, float], side: float, size: tuple[int,
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     back = cv2.warpAffine(mask.cpu().numpy(), matrix, size[::-1], flags=flags)
     return np.asarray(back > 0.5, np.bool_)
+
+
+def _span(middle: float, side: float, length: int, margin: int) -> tuple[int, int]:
+    """First and last of the px of an image that a view shows, with a margin, along an axis."""
+    first, last = middle - side / 2 - margin, middle + side / 2 + margin
+    return min(max(0, math.floor(first)), length), min(max(0, math.ceil(last)), length)
+
+
+def _inside(middle: float, side: float, length: int) -> NDArray[np.bool_]:
+    """(128,) bool, which px of a view lie in an image, along an axis."""
+    places = middle + side * ((np.arange(PIXELS) + 0.5) / PIXELS - 0.5)
+    return np.asarray((places >= 0) & (places <= length))
 
 
 def transform(middle: tuple[float, float], side: float, pixels: int) -> Matrix:
