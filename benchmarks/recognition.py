@@ -73,7 +73,8 @@ def looks(clip: AnnotatedSequence, recognizer: Recognizer) -> list[Row]:
                 masks = before == target, now == target
                 if min(mask.sum() for mask in masks) >= LEAST:
                     view = View.of(first, masks[0])
-                    rows.append(_look(recognizer, view, image, masks[1], rng))
+                    change = float(np.log(masks[1].sum() / masks[0].sum()) / 2)
+                    rows.append(_look(recognizer, view, image, masks[1], change, rng))
     return rows
 
 
@@ -82,6 +83,7 @@ def _look(
     view: View,
     image: NDArray[np.uint8],
     mask: NDArray[np.bool_],
+    change: float,
     rng: np.random.Generator,
 ) -> Row:
     x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
@@ -95,12 +97,13 @@ def _look(
     wrong = np.nan
     if not mask[rows, columns].any():
         wrong = float(recognizer.look(view, image, other).probability >= 0.5)
+    found = seen.mask(mask.shape)
     return (
         float(seen.probability >= 0.5),
         wrong,
-        abs(seen.scale - 0.5 * np.log(mask.sum() / view.area)),
+        abs(seen.scale - change),
         seen.deviation,
-        float((seen.mask & mask).sum() / (seen.mask | mask).sum()),
+        float((found & mask).sum() / (found | mask).sum()),
         spent,
     )
 

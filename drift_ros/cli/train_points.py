@@ -24,38 +24,21 @@ def train_points(
     The folder gets the weights, checkpoints, and the videos, some 50 MB each. Stop it whenever you
     like; the same command goes on.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     from drift_ros.cli.options import assigned
+    from drift_ros.cli.training import line, steps_bar
     from drift_ros.settings import build
     from drift_ros.training.points.run import WEIGHTS, train
     from drift_ros.training.points.settings import PointTraining
 
     settings = build(PointTraining, dict(map(assigned, assignments or ())))
-    bar = Progress(
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+    bar = steps_bar()
     with bar:
         task = bar.add_task('rendering the first videos', total=None)
 
         def watch(part: str, step: int, count: int, means: dict[str, float]) -> None:
             bar.update(task, description=part, completed=step, total=count)
             if means:
-                values = '  '.join(f'{name} {value:.3f}' for name, value in means.items())
-                bar.console.print(f'{part} {step}  {values}')
+                bar.console.print(f'{part} {step}  {line(means)}')
 
         folder = out.expanduser()
         train(folder, settings, watch=watch)

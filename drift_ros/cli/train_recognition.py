@@ -28,44 +28,25 @@ def train_recognition(
     The folder gets the weights and checkpoints. Stop it whenever you like; the same command goes
     on.
     """
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
     from drift_ros.cli.options import assigned
+    from drift_ros.cli.training import line, steps_bar
     from drift_ros.features.device import choose_device
     from drift_ros.settings import build
     from drift_ros.training.recognition.run import WEIGHTS, train
     from drift_ros.training.recognition.settings import RecognitionTraining
 
     settings = build(RecognitionTraining, dict(map(assigned, assignments or ())))
-    bar = Progress(
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
+    bar = steps_bar()
     with bar:
         task = bar.add_task('rendering the first videos', total=None)
 
         def watch(step: int, means: dict[str, float]) -> None:
-            bar.update(task, description='training', completed=step, total=settings.steps)
+            now = 'training' if step < settings.steps else 'judging on videos held out'
+            bar.update(task, description=now, completed=step, total=settings.steps)
             if means:
-                bar.console.print(f'{step}  {_line(means)}')
+                bar.console.print(f'{step}  {line(means)}')
 
         folder = out.expanduser()
         found = train(folder, settings, choose_device(device), start, watch=watch)
-    bar.console.print(f'on videos held out: {_line(found)}')
+    bar.console.print(f'on videos held out: {line(found)}')
     bar.console.print(f'the weights are in {folder / WEIGHTS}')
-
-
-def _line(values: dict[str, float]) -> str:
-    return '  '.join(f'{name} {value:.3f}' for name, value in values.items())

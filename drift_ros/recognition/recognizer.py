@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from drift_ros import resources
 from drift_ros.errors import CheckpointError
@@ -30,13 +31,21 @@ class Sighting:
         scale: log of how much larger it is than the target was, whichever side it shows: of the
             inverse ratio of distances if it is the target.
         deviation: expected absolute error of that.
-        mask: (H, W) bool, of the image.
+        outline: (64, 64) probability that a px of the view shows it.
+        middle: (x, y) px of the image, of the view.
+        side: px of the image, of the view.
     """
 
     probability: float
     scale: float
     deviation: float
-    mask: NDArray[np.bool_]
+    outline: Tensor
+    middle: tuple[float, float]
+    side: float
+
+    def mask(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """(H, W) where it is in the image, of that size."""
+        return put(self.outline, self.middle, self.side, size)
 
 
 class Recognizer:
@@ -78,18 +87,19 @@ class Recognizer:
             known = self._network.know(view.pixels[None].to(self._device))
             self._known[view] = known
         verdict = self._network(known, cut(image, middle, view.side)[None].to(self._device))
-        mask = put(verdict.mask[0].sigmoid(), middle, view.side, image.shape[:2])
         return Sighting(
             float(verdict.shown.sigmoid()),
             float(verdict.scale),
             float(verdict.deviation.exp()),
-            mask,
+            verdict.mask[0].sigmoid(),
+            middle,
+            view.side,
         )
 
 
 @cache
 def _network(chosen: str, device: torch.device) -> RecognitionNetwork:
-    """One for all trackers on a device; see `Recognizer.load`."""
+    """One for all trackers of a process on a device; see `Recognizer.load`."""
     path = Path(chosen).expanduser() if chosen else resources.path('resource', WEIGHTS)
     network = RecognitionNetwork()
     try:

@@ -29,12 +29,10 @@ class View:
     Attributes:
         pixels: (5, 128, 128) see `cut`.
         side: of the view in px of the image.
-        area: of the target in px of the image.
     """
 
     pixels: Tensor
     side: float
-    area: int
 
     @classmethod
     def of(cls, image: Image, mask: Mask) -> View:
@@ -48,7 +46,7 @@ class View:
         x, y, width, height = cv2.boundingRect(own)
         side = BOXES * max(width, height)
         middle = (x + width / 2, y + height / 2)
-        return cls(cut(image, middle, side, own), side, cv2.countNonZero(own))
+        return cls(cut(image, middle, side, own), side)
 
 
 def cut(

@@ -55,10 +55,12 @@ class Recognition:
         """
         grid = (free.shape[0], free.shape[1])
         best = self._best(place, anchors, image, grid)
-        mask = best.mask.astype(np.float32)
+        if best.probability < 0.5:
+            return None
+        mask = best.mask((image.shape[0], image.shape[1])).astype(np.float32)
         share = cv2.resize(mask, grid[::-1], interpolation=cv2.INTER_AREA)
         label = torch.from_numpy(share).to(free.device) * free
-        if best.probability < 0.5 or not bool((label > 0.5).any()):
+        if not bool((label > 0.5).any()):
             return None
         shown = Place.of(label, best.probability)
         return replace(shown, scale=best.scale, deviation=best.deviation)
