@@ -36,8 +36,8 @@ from drift_ros.synthetic.scenes.absences import comes_back
 from drift_ros.synthetic.scenes.sets import RECIPES, SETS, VideoSet
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.tracking import Tracker
-from drift_ros.tracking.anchors import Place
 from drift_ros.tracking.appearance import SCALES, Appearance
+from drift_ros.tracking.recognition import Place
 from drift_ros.tracking.suspects import CLEARLY, UNSURE, Suspect, follow
 
 NAME = 'embedded-image'
@@ -162,11 +162,11 @@ class Watcher:
             recognition = appearance._recognition
             known = {
                 'frame': number,
-                'scale': suspect.scale if suspect.scales else None,
-                'deviation': suspect.deviation if suspect.scales else None,
-                'whole': place.whole,
+                'scale': suspect.scale,
+                'deviation': suspect.deviation,
                 'rivals': [
-                    recognition.scale(place, appearance._anchors(rival), image) for rival in rivals
+                    recognition.scale(place.middle, appearance._anchors(rival), image, grid)
+                    for rival in rivals
                 ],
                 'overlap': overlap,
             }
@@ -187,16 +187,14 @@ def outcome(away: Seen, limit: float) -> bool | None:
         fitting = [
             (abs(seen['scale']), seen['overlap'], seen)
             for seen in places
-            if seen['scale'] is not None
-            and seen['deviation'] <= UNSURE
-            and abs(seen['scale']) <= limit
+            if seen['deviation'] <= UNSURE and abs(seen['scale']) <= limit
         ]
         fitting.sort(key=lambda each: each[0])
         if not fitting or (len(fitting) > 1 and fitting[1][0] - fitting[0][0] < CLEARLY):
             continue
         scale, overlap, seen = fitting[0]
         rival = min(map(abs, seen['rivals']), default=math.inf)
-        if not seen['whole'] or scale + SCALES >= rival:
+        if scale + SCALES >= rival:
             continue
         if overlap >= RIGHT or overlap < WRONG:  # else a part of it: the search goes on
             return bool(overlap >= RIGHT)

@@ -45,6 +45,7 @@ OFF = {
     'targets.separate': False,
     'targets.background_margin': 2.0,
     'targets.drop_stray': False,
+    'targets.drop_unreachable': False,
     'targets.min_score': 0.0,
     'targets.reacquire': 'none',
 }
@@ -57,6 +58,7 @@ ROWS: dict[str, dict[str, Any]] = {
     'not separate': {'targets.separate': False},
     'not background_margin': {'targets.background_margin': 2.0},
     'not drop_stray': {'targets.drop_stray': False},
+    'not drop_unreachable': {'targets.drop_unreachable': False},
     # what may be taken for a lost target
     'size 1.4': {'targets.max_size_change': 1.4},
     'size 2.5': {'targets.max_size_change': 2.5},

@@ -58,15 +58,23 @@ class TargetSettings(Settings):
         'them.',
         json_schema_extra={'dynamic': True},
     )
+    drop_unreachable: bool = Field(
+        True,
+        description='Whether parts of a mask are left out that lie farther from the predicted '
+        'place than the target, seen in the frame before, can have moved: by more than its larger '
+        'side and three standard deviations. Else a twin anywhere is labelled as the target goes '
+        'out of sight. The papers keep them.',
+        json_schema_extra={'dynamic': True},
+    )
     min_score: float = Field(
         0.4,
         ge=0,
         le=1,
         description='Masks whose score is lower are neither published nor remembered once that '
-        'lasts half a second: the target counts as not visible. Where scores are no probabilities '
-        '(all but `embedded` and `embedded-image`), those are kept that agree with how the target '
-        'looked by half of their cells and of those of the target. 0 keeps all masks, as the '
-        'papers do.',
+        'lasts half a second, or at once if it is below 0.1: the target counts as not visible. '
+        'Where scores are no probabilities (all but `embedded` and `embedded-image`), those are '
+        'kept that agree with how the target looked by half of their cells and of those of the '
+        'target. 0 keeps all masks, as the papers do.',
         json_schema_extra={'dynamic': True},
     )
     reacquire: Literal['none', 'near', 'anywhere'] = Field(
@@ -83,11 +91,11 @@ class TargetSettings(Settings):
         1.22,
         ge=1,
         le=1000,
-        description='A target that is searched in the whole image is taken only for what does not '
-        'reach its border and is as far away as the target was when it was seen for certain: so '
-        'far that its area, seen from the same side, is at most this many times larger or smaller, '
-        'or the root of that until it was seen 24 times. Larger values find what comes back nearer '
-        'or farther away, and take a twin for it more easily.',
+        description='A target that is searched in the whole image is taken only for what is as '
+        'far away as the target was when it was seen for certain: so far that its area, seen from '
+        'the same side, is at most this many times larger or smaller, or the root of that until it '
+        'was seen 24 times. Larger values find what comes back nearer or farther away, and take a '
+        'twin for it more easily.',
         json_schema_extra={'dynamic': True},
     )
     checkpoint: str = Field(

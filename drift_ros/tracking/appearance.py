@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -16,21 +17,37 @@ from drift_ros.recognition import Recognizer
 from drift_ros.settings import TargetSettings
 from drift_ros.structures import TargetState, TrackedObject
 from drift_ros.tracking import confidence
-from drift_ros.tracking.anchors import Anchor, Match, Place, match, owned, search, unit_features
-from drift_ros.tracking.recognition import Image, Recognition
+from drift_ros.tracking.anchors import EMPTY, Anchor, Match, match, owned, unit_features
+from drift_ros.tracking.bystanders import Bystanders
+from drift_ros.tracking.reach import within_reach
+from drift_ros.tracking.recognition import Image, Place, Recognition
+from drift_ros.tracking.search import Point, search
 from drift_ros.tracking.states import Track
-from drift_ros.tracking.suspects import Suspect, change, follow, identify, nearest
+from drift_ros.tracking.suspects import REACH, Suspect, change, follow, identify
 
 EVERY = 5  # frames from one last certain view to the next
 AGREED = 0.5  # share of a mask that looks like the target; believed without a probability
 CERTAIN = 0.8  # score from which on a view is certain
+HARDLY = 0.1  # score below which a mask is hardly ever right
 ACTED_ON = 0.5  # score below which a target is searched although it has a mask
-DEVIATIONS = 3.0  # of its predicted place, within which an occluded target is searched
 LOOKS = 2  # places of a frame at most that are looked at
-CLEAR = 0.1  # by how much |log| of the ratio of areas must be smaller than for a rival
 SCALES = 0.05  # by how much |log| of the scale must be smaller than for a rival
 
 Labels = NDArray[np.uint8]
+
+
+class Judgement(NamedTuple):
+    """What is thought of a mask.
+
+    Attributes:
+        score: in [0, 1], see `confidence.score`.
+        believed: whether it may count as the target.
+        refuted: whether it cannot.
+    """
+
+    score: float
+    believed: bool = True
+    refuted: bool = False
 
 
 class Appearance:
@@ -64,12 +81,14 @@ class Appearance:
         self._given: dict[int, Anchor] = {}
         self._last: dict[int, Anchor] = {}
         self._suspects: dict[int, list[Suspect]] = {}
+        self._bystanders = Bystanders()
 
     def keep(self, ids: Collection[int]) -> None:
         """Forget the targets that are not among these."""
         for known in (self._given, self._last, self._suspects):
             for target in known.keys() - set(ids):
                 del known[target]
+        self._bystanders.keep(ids)
 
     def go_back_to(self, number: int) -> None:
         """Forget what was seen from this frame number on."""
@@ -77,11 +96,10 @@ class Appearance:
             for target in [t for t, anchor in anchors.items() if anchor.number >= number]:
                 del anchors[target]
         self._suspects.clear()
+        self._bystanders.reset()
 
-    def judge(
-        self, descriptors: Descriptors, labels: Labels, obj: TrackedObject
-    ) -> tuple[float, bool]:
-        """How sure the mask of a target is, and whether it is believed.
+    def judge(self, descriptors: Descriptors, labels: Labels, obj: TrackedObject) -> Judgement:
+        """How sure the mask of a target is.
 
         Args:
             descriptors: of the frame (n = 1).
@@ -89,16 +107,17 @@ class Appearance:
             obj: the target, with a mask, and with its mean soft label as score.
 
         Returns:
-            The score in [0, 1] (see `confidence.score`); not believed is a mask with a lower one
-            than `targets.min_score`, and where scores are no probabilities, if less than half of it
-            looks like the target, too.
+            Not believed is a mask with a lower score than `targets.min_score`, and where scores are
+            no probabilities, if less than half of it looks like the target, too. Where they are,
+            one below 0.1 refutes it.
         """
         if not self._anchors(obj.id):
-            return obj.score, True
+            return Judgement(obj.score)
         shares = _shares(labels == obj.id, descriptors)
         score, agreed = self._evidence(obj.id, self.features(descriptors), shares, obj.score)
         agreed_upon = not self._calibrated and agreed >= AGREED
-        return score, score >= self._settings.min_score or agreed_upon
+        believed = score >= self._settings.min_score or agreed_upon
+        return Judgement(score, believed, self._calibrated and not believed and score < HARDLY)
 
     def observe(
         self,
@@ -109,7 +128,8 @@ class Appearance:
         objects: Sequence[TrackedObject],
         prompted: Collection[int],
     ) -> None:
-        """Remember how targets look in a frame in which they were prompted, or are certain.
+        """Remember how targets look in a frame in which they were prompted, or are certain, and
+        what looks like them beside them.
 
         Args:
             number: of the frame.
@@ -125,6 +145,8 @@ class Appearance:
             if given:
                 self._given.pop(obj.id, None)
                 self._last.pop(obj.id, None)
+            if obj.visible and (number + obj.id) % EVERY == 0 and obj.score >= CERTAIN:
+                self._watch(number, descriptors, labels, obj)
             if obj.visible and (given or (number % EVERY == 0 and _inside(obj, labels))):
                 shares = _shares(labels == obj.id, descriptors)
                 if not given and not self._is_certain(obj, float(shares.sum())):
@@ -133,6 +155,24 @@ class Appearance:
                 anchor = Anchor.of(number, features, shares, _shares(labels > 0, descriptors))
                 (self._given if given else self._last)[obj.id] = anchor
                 self._recognition.remember(anchor, image, labels == obj.id)
+
+    def _watch(
+        self, number: int, descriptors: Descriptors, labels: Labels, obj: TrackedObject
+    ) -> None:
+        """Look what resembles a target that is in sight, and cannot be a part of it."""
+        anchors = self._anchors(obj.id)
+        if self._settings.reacquire == 'none' or not anchors:
+            return
+        taken = _shares(labels > 0, descriptors)
+        cell = labels.shape[0] / taken.shape[0]  # px
+        rows, columns = (torch.arange(length, device=taken.device) for length in taken.shape)
+        (x, y), apart = obj.centroid, max(obj.roi.width, obj.roi.height)
+        away = torch.hypot(
+            (cell * (rows + 0.5) - 0.5 - y)[:, None], (cell * (columns + 0.5) - 0.5 - x)[None]
+        )
+        free = (taken < EMPTY) & (away > apart)
+        found = search(self.features(descriptors), anchors, free).candidates
+        self._bystanders.watch(obj.id, number, found, self._side(obj.id))
 
     def _is_certain(self, obj: TrackedObject, area: float) -> bool:
         """Whether a view of an area in cells shows a target for certain, and not a part of it that
@@ -174,8 +214,7 @@ class Appearance:
         self._suspects = {t: seen for t, seen in self._suspects.items() if t in wanted}
         if not wanted:
             return soft
-        lost = [t for t in wanted if expected[t].state == TargetState.LOST]
-        if lost and self._settings.reacquire == 'anywhere':
+        if lost := [t for t in wanted if self._only_searched(t, expected)]:
             soft = _without(soft, [slots[t] for t in lost])
         target = wanted[number % len(wanted)]
         slot, track = slots[target], expected[target]
@@ -186,19 +225,31 @@ class Appearance:
         ]
         free = soft[1:].sum(0) - soft[slot] < 0.5
         features = self.features(descriptors)
-        places = search(features, self._anchors(target), free)
-        height, width = image.shape[:2]
-        place = self._near(target, track, rivals, places, soft[slot], (height, width))
+        found = self._candidates(target, features, free)
+        found = self._bystanders.others(target, number, found, self._side(target))
+        places = self._look(target, found, image, free)
+        place = self._near(number, image, target, track, rivals, places, soft[slot])
         if place is None and self._settings.reacquire == 'anywhere':
-            places = self._look(target, places, image, free)
             place = self._anywhere(number, image, target, track, rivals, places, soft[slot])
         if place is None:
             return soft
         self.found = target
+        beside = [each.middle for each in places if each is not place]
+        self._bystanders.watch(target, number, beside, self._side(target))
         soft = _without(soft, [slot])  # what it has elsewhere is not it
         soft *= 1 - place.label
         soft[slot] = place.label
         return soft
+
+    def needs_no_labels(self, ids: Collection[int], expected: Mapping[int, Track]) -> bool:
+        """Whether `reacquire` drops the labels of all targets with these ids."""
+        return all(self._only_searched(target, expected) for target in ids)
+
+    def _only_searched(self, target: int, expected: Mapping[int, Track]) -> bool:
+        """Whether a target is lost, and back only where it is found."""
+        track = expected.get(target)
+        lost = track is not None and track.state == TargetState.LOST
+        return lost and self._settings.reacquire == 'anywhere' and bool(self._anchors(target))
 
     def _is_wanted(self, target: int, track: Track) -> bool:
         """Whether a target is searched: it has no mask, or one that says little."""
@@ -212,31 +263,39 @@ class Appearance:
 
     def _near(
         self,
+        number: int,
+        image: Image,
         target: int,
         track: Track,
         rivals: Sequence[int],
         places: Sequence[Place],
         label: Tensor,
-        size: tuple[int, int],
     ) -> Place | None:
         """The place of an occluded target where it must be, if that is clear."""
         if track.state != TargetState.OCCLUDED or float(label.max()) >= 0.5:
             return None
-        around = _around(track, size, label)
-        places = [place for place in places if around[tuple(map(int, place.middle))]]
-        place = nearest(places, self._areas(target))
-        if place is None or not rivals:
-            return place
-        clear = place.whole and self._fits_best(place.area, target, rivals)
-        return place if clear else None
+        near = within_reach(track, (image.shape[0], image.shape[1]), label.shape)
+        suspects = [
+            Suspect.first(place, number)
+            for place in places
+            if near[tuple(map(round, place.middle))]
+        ]
+        best = identify(suspects, number, self._settings.max_size_change, expected=True)
+        return best.place if best and self._is_it(best, rivals, image) else None
 
-    def _look(
-        self, target: int, places: Sequence[Place], image: Image, free: Tensor
-    ) -> list[Place]:
-        """Of the places that resemble a target most, those that show it."""
+    def _candidates(self, target: int, features: Tensor, free: Tensor) -> list[Point]:
+        """What resembles a target, and the likeliest place beside it if that is little."""
+        found, likeliest = search(features, self._anchors(target), free)
+        if likeliest is None or len(found) >= LOOKS:
+            return found
+        apart = REACH * self._side(target)
+        beside = all(math.dist(likeliest, each) > apart for each in found)
+        return [*found, likeliest] if beside else found
+
+    def _look(self, target: int, found: Sequence[Point], image: Image, free: Tensor) -> list[Place]:
+        """Of what resembles a target most, what shows it."""
         anchors = self._anchors(target)
-        likely = sorted(places, key=lambda place: -place.similarity)[:LOOKS]
-        looks = (self._recognition.look(place, anchors, image, free) for place in likely)
+        looks = (self._recognition.look(at, anchors, image, free) for at in found[:LOOKS])
         return [look for look in looks if look]
 
     def _anywhere(
@@ -266,8 +325,10 @@ class Appearance:
         """Whether a suspect has the size of its target rather than that of those that look the
         same and are missing, too.
         """
+        place = suspect.place
+        grid = (place.label.shape[0], place.label.shape[1])
         scales = [
-            abs(self._recognition.scale(suspect.place, self._anchors(rival), image))
+            abs(self._recognition.scale(place.middle, self._anchors(rival), image, grid))
             for rival in rivals
         ]
         return not scales or abs(suspect.scale) + SCALES < min(scales)
@@ -299,17 +360,12 @@ class Appearance:
             self._described = (descriptors, unit_features(descriptors))
         return self._described[1]
 
+    def _side(self, target: int) -> float:
+        """Square root of a target's area in cells."""
+        return math.sqrt(max(self._areas(target)))
+
     def _areas(self, target: int) -> list[float]:
         return [anchor.area for anchor in self._anchors(target)]
-
-    def _fits_best(self, area: float, target: int, rivals: Sequence[int]) -> bool:
-        """Whether an area in cells is clearly that of a target, and not of those that look the same
-        and are missing, too.
-        """
-        changed, *others = (
-            min(anchor.change(area) for anchor in self._anchors(each)) for each in (target, *rivals)
-        )
-        return changed + CLEAR < min(others)
 
     def _anchors(self, target: int) -> list[Anchor]:
         return [anchors[target] for anchors in (self._given, self._last) if target in anchors]
@@ -335,15 +391,3 @@ def _without(soft: Tensor, slots: Sequence[int]) -> Tensor:
     soft[0] += soft[slots].sum(0)
     soft[slots] = 0
     return soft
-
-
-def _around(track: Track, size: tuple[int, int], like: Tensor) -> Tensor:
-    """(h, w) bool, the cells about the predicted place that a target may reach."""
-    motion = track.motion
-    reach = DEVIATIONS * motion.deviation + max(track.extent)
-    near = []
-    for axis, cells in ((1, like.shape[0]), (0, like.shape[1])):
-        scale = size[1 - axis] / cells
-        middles = (torch.arange(cells, device=like.device) + 0.5) * scale - 0.5
-        near.append((middles - float(motion.place[axis])).abs() <= reach)
-    return near[0][:, None] & near[1][None, :]

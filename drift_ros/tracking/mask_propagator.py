@@ -36,6 +36,7 @@ from drift_ros.tracking.gaps import Gaps
 from drift_ros.tracking.lookalikes import LookAlikes, Partly
 from drift_ros.tracking.measure import drop_small, measure
 from drift_ros.tracking.prompting import paint
+from drift_ros.tracking.reach import drop_unreachable
 from drift_ros.tracking.stages import Stages
 from drift_ros.tracking.states import NOBODY, TargetStates, Track
 from drift_ros.tracking.stray import drop_stray
@@ -290,7 +291,7 @@ class MaskPropagator:
             if entry.prompts:
                 return self._take_prompts(entry, descriptors, labels, {})
             return self._readout.measure(labels, {})
-        if cut:
+        if cut or self._appearance.needs_no_labels(self._slots, expected):
             soft = torch.zeros_like(self.memory.labels[0])
             soft[0] = 1
         else:
@@ -360,6 +361,8 @@ class MaskPropagator:
             )
         if self._settings.compete and self._alike is not None:
             soft = return_parts(soft, self._alike)
+        if self._settings.drop_unreachable:
+            soft = drop_unreachable(soft, self._slots, expected, entry.frame.size)
         return self._appearance.reacquire(
             entry.number, entry.frame.image, descriptors, soft, self._slots, expected, self._alike
         )
@@ -386,18 +389,22 @@ class MaskPropagator:
         soft: Tensor,
         expected: Mapping[int, Track],
     ) -> tuple[Masks, Tensor]:
-        """Masks with their scores; those that were not believed for long are neither shown nor
-        remembered.
+        """Masks with their scores; those that are refuted, or were not believed for long, are
+        neither shown nor remembered.
         """
         judged = {
             obj.id: self._appearance.judge(descriptors, found.labels, obj)
             for obj in found.objects
             if obj.visible
         }
-        scores = {id_: score for id_, (score, _) in judged.items()}
-        doubtful = [id_ for id_, (_, believed) in judged.items() if not believed]
+        scores = {id_: judgement.score for id_, judgement in judged.items()}
+        doubtful = [id_ for id_, judgement in judged.items() if not judgement.believed]
         patient = entry.frame.stamp - PATIENCE
-        gone = [i for i in doubtful if i not in expected or expected[i].believed < patient]
+        gone = [
+            id_
+            for id_ in doubtful
+            if judged[id_].refuted or id_ not in expected or expected[id_].believed < patient
+        ]
         if not gone:
             objects = (replace(o, score=scores.get(o.id, 0.0)) for o in found.objects)
             return Masks(found.labels, tuple(objects), tuple(doubtful)), soft

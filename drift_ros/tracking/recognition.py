@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import cv2
@@ -13,9 +13,37 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from drift_ros.recognition import Recognizer, Sighting, View
-from drift_ros.tracking.anchors import Anchor, Place
+from drift_ros.tracking.anchors import Anchor
+from drift_ros.tracking.search import Point
+
+NOTHING = 0.1  # probability below which a place shows something else for certain
 
 Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """What shows a target, or its twin.
+
+    Attributes:
+        label: (h, w) float32 the share of each cell that it has.
+        area: in cells, the sum of that.
+        middle: of it.
+        scale: log of how much larger it is than the target was.
+        deviation: expected absolute error of that.
+    """
+
+    label: Tensor
+    area: float
+    middle: Point
+    scale: float
+    deviation: float
+
+    @classmethod
+    def of(cls, label: Tensor, scale: float, deviation: float) -> Place:
+        """The place of a label that is above 0.5 somewhere."""
+        rows, columns = (label > 0.5).nonzero().float().mean(0).tolist()
+        return cls(label, float(label.sum()), (rows, columns), scale, deviation)
 
 
 class Recognition:
@@ -40,12 +68,12 @@ class Recognition:
         self._views[anchor] = View.of(image, mask)
 
     def look(
-        self, place: Place, anchors: Sequence[Anchor], image: Image, free: Tensor
+        self, middle: Point, anchors: Sequence[Anchor], image: Image, free: Tensor
     ) -> Place | None:
         """What a place shows, by the anchor whose size is surely most like it.
 
         Args:
-            place: where a target may be.
+            middle: of where a target may be.
             anchors: of the target.
             image: (H, W, 3) the frame.
             free: (h, w) bool, where it may be.
@@ -54,7 +82,7 @@ class Recognition:
             The place with the target's outline there; None if it does not show the target.
         """
         grid = (free.shape[0], free.shape[1])
-        best = self._best(place, anchors, image, grid)
+        best = self._best(middle, anchors, image, grid)
         if best.probability < 0.5:
             return None
         mask = best.mask((image.shape[0], image.shape[1])).astype(np.float32)
@@ -62,20 +90,24 @@ class Recognition:
         label = torch.from_numpy(share).to(free.device) * free
         if not bool((label > 0.5).any()):
             return None
-        shown = Place.of(label, best.probability)
-        return replace(shown, scale=best.scale, deviation=best.deviation)
+        return Place.of(label, best.scale, best.deviation)
 
-    def scale(self, place: Place, anchors: Sequence[Anchor], image: Image) -> float:
-        """Log of how much larger what a place shows is than a target was."""
-        grid = (place.label.shape[0], place.label.shape[1])
-        return self._best(place, anchors, image, grid).scale
+    def scale(
+        self, middle: Point, anchors: Sequence[Anchor], image: Image, grid: tuple[int, int]
+    ) -> float:
+        """Log of how much larger what a place shows is than a target was; of (h, w) cells."""
+        return self._best(middle, anchors, image, grid).scale
 
     def _best(
-        self, place: Place, anchors: Sequence[Anchor], image: Image, grid: tuple[int, int]
+        self, middle: Point, anchors: Sequence[Anchor], image: Image, grid: tuple[int, int]
     ) -> Sighting:
         y, x = (
             float(round((at + 0.5) * side / cells))  # else the last bits of a mean would tell
-            for at, side, cells in zip(place.middle, image.shape[:2], grid, strict=True)
+            for at, side, cells in zip(middle, image.shape[:2], grid, strict=True)
         )
-        looks = [self._recognizer.look(self._views[each], image, (x, y)) for each in anchors]
+        looks: list[Sighting] = []
+        for anchor in reversed(anchors):
+            looks.append(self._recognizer.look(self._views[anchor], image, (x, y)))
+            if looks[-1].probability < NOTHING:
+                break  # no other view of the same thing will say more
         return min(looks, key=lambda sighting: abs(sighting.scale) + sighting.deviation)

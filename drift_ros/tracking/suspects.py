@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drift_ros.tracking.anchors import Place
+from drift_ros.tracking.recognition import Place
 
 REMEMBERED = 6  # sightings of a place of which the scale is a mean
 SEVERAL, MANY = 3, 24  # sightings
@@ -14,8 +14,6 @@ PATIENCE = 6  # frames after which a place that was not seen again is forgotten
 REACH = 1.5  # sizes of a target that a place moves at most from one sighting to the next
 CLEARLY = 0.05  # by how much a scale must be nearer to 0 than that of another place
 UNSURE = 0.06  # deviation of a scale from which on it tells nothing
-PARTLY = (0.4, 1.3)  # sizes that are taken near the predicted place
-ALIKE = 0.1  # mean cosine by which a place near the predicted one must be ahead of another
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,26 +24,24 @@ class Suspect:
         place: as it was seen last.
         number: of the frame then.
         scales: log of how much larger the target was there than before, and the expected error of
-            that, of the last times that it did not reach the frame's border, the newest last.
-        sightings: how often it did not.
+            that, of the last times that it was seen, the newest last.
+        sightings: how often it was.
     """
 
     place: Place
     number: int
-    scales: tuple[tuple[float, float], ...] = ()
-    sightings: int = 0
+    scales: tuple[tuple[float, float], ...]
+    sightings: int = 1
 
     @classmethod
     def first(cls, place: Place, number: int) -> Suspect:
         """One that was not seen before."""
-        scales = ((place.scale, place.deviation),) if place.whole else ()
-        return cls(place, number, scales, len(scales))
+        return cls(place, number, ((place.scale, place.deviation),))
 
     def again(self, place: Place, number: int) -> Suspect:
         """The same in a later frame."""
-        now = Suspect.first(place, number)
-        scales = (self.scales + now.scales)[-REMEMBERED:]
-        return Suspect(place, number, scales, self.sightings + now.sightings)
+        scales = (*self.scales, (place.scale, place.deviation))[-REMEMBERED:]
+        return Suspect(place, number, scales, self.sightings + 1)
 
     @property
     def scale(self) -> float:
@@ -56,14 +52,17 @@ class Suspect:
 
     @property
     def deviation(self) -> float:
-        """Expected error of that, infinite if it always reached the border."""
-        weights = sum(deviation**-2 for _, deviation in self.scales)
-        return weights**-0.5 if weights else math.inf
+        """Expected error of that."""
+        return float(sum(deviation**-2 for _, deviation in self.scales) ** -0.5)
 
     @property
     def lasting(self) -> bool:
-        """Whether all of it was in sight several times."""
+        """Whether it was seen several times."""
         return self.sightings >= SEVERAL
+
+    def fits(self, limit: float) -> bool:
+        """Whether it has the target's scale for sure, to within a limit."""
+        return self.deviation <= UNSURE and abs(self.scale) <= limit
 
     def near(self, place: Place) -> float:
         """Distance to a place, in sizes (square root of the area)."""
@@ -113,42 +112,30 @@ def change(area: float, areas: Sequence[float]) -> float:
     return max(0.0, math.log(min(areas) / area), math.log(area / max(areas)))
 
 
-def identify(suspects: Sequence[Suspect], number: int, most: float) -> Suspect | None:
+def identify(
+    suspects: Sequence[Suspect], number: int, most: float, expected: bool = False
+) -> Suspect | None:
     """Which suspect is the target, if that is clear.
 
-    It must not reach the border of the frame, and its size, at the same distance and from the same
-    side, must be the target's: to within the root of a factor of `most` of the area, or to within
-    all of it once it was seen 24 times. If several will do, it must be nearer to that than any
-    other by 5 % of the length.
+    Its size, at the same distance and from the same side, must be the target's: to within the root
+    of a factor of `most` of the area, or to within all of it once it was seen 24 times, and surely.
+    If several will do, it must be nearer to that than any other by 5 % of the length.
 
     Args:
         suspects: of a target.
         number: of the frame; those that were not seen in it are not taken.
         most: factor, 1 or more.
+        expected: whether they are where the target must be: then all of the factor will do at
+            once.
     """
     limit = math.log(most) / 2
     fitting = [
         (abs(suspect.scale), suspect)
         for suspect in suspects
         if suspect.number == number
-        and suspect.deviation <= UNSURE
-        and abs(suspect.scale) <= (limit if suspect.sightings >= MANY else limit / 2)
+        and suspect.fits(limit if expected or suspect.sightings >= MANY else limit / 2)
     ]
     fitting.sort(key=lambda each: each[0])
     if not fitting or (len(fitting) > 1 and fitting[1][0] - fitting[0][0] < CLEARLY):
         return None
-    best = fitting[0][1]
-    return best if best.place.whole else None
-
-
-def nearest(places: Sequence[Place], areas: Sequence[float]) -> Place | None:
-    """Which of the places around where a target must be is it: a part of it will do, and it must
-    resemble the target more than any other by 0.1 (mean cosine); areas in cells are those that
-    the target had.
-    """
-    smallest, largest = PARTLY[0] * min(areas), PARTLY[1] * max(areas)
-    fitting = [place for place in places if smallest <= place.area <= largest]
-    fitting.sort(key=lambda place: -place.similarity)
-    if not fitting or (len(fitting) > 1 and fitting[0].similarity - fitting[1].similarity < ALIKE):
-        return None
-    return fitting[0]
+    return fitting[0][1]

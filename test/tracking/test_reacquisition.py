@@ -96,13 +96,30 @@ def test_how_much_its_size_may_have_changed(most: float, found: bool) -> None:
     assert results[-1].labels.any() == found
 
 
-def test_what_the_border_cuts_off_is_not_taken() -> None:
+def test_what_the_border_cuts_off_is_taken_as_well() -> None:
     gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
-    inside, cut = picture({(80, 40): RED}), picture({(72, 52): RED})
-    tracker = red(targets__max_size_change=2.0)
-    results = track(tracker, [*gone, cut, cut, inside, picture({(76, 40): RED})])
-    assert not results[-4].labels.any() and not results[-3].labels.any()
-    assert came_back(results, (76, 40)) > 0.8
+    part = (72, 52)  # 12 of its 16 rows are in the image
+    results = track(red(targets__max_size_change=2.0), [*gone, *[picture({part: RED})] * 3])
+    assert came_back(results, part) > 0.8
+
+
+def test_a_twin_that_was_in_sight_beside_the_target_is_not_taken_for_it() -> None:
+    """Nobody asked for it, and it looks the same and is as large."""
+    both, twin = picture({HERE: RED, THERE: RED}), picture({THERE: RED})
+    tracker = red()
+    results = track(tracker, [*[both] * 12, *[twin] * AWAY])
+    assert results[11].objects[0].visible
+    assert not any(result.labels.any() for result in results[-20:])
+    elsewhere = (40, 12)
+    results = [
+        result
+        for index in range(3)
+        for result in tracker.step(
+            clip_frame(12 + AWAY + index, image=picture({THERE: RED, elsewhere: RED}))
+        )
+    ]
+    assert isinstance(results[-1], TrackingResult)
+    assert iou(results[-1].labels == 1, square(*elsewhere)) > 0.8
 
 
 def test_a_twin_that_is_tracked_keeps_its_id() -> None:

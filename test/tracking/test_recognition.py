@@ -18,8 +18,9 @@ from drift_ros.recognition import Recognizer
 from drift_ros.settings import FeatureSettings, TrackerSettings, build
 from drift_ros.structures import Frame, TrackingResult
 from drift_ros.tracking import Tracker
-from drift_ros.tracking.anchors import Anchor, Place
-from drift_ros.tracking.recognition import Recognition
+from drift_ros.tracking.anchors import Anchor
+from drift_ros.tracking.recognition import Place, Recognition
+from drift_ros.tracking.search import Point
 
 SIZE, GRID = (240, 320), (30, 40)
 RED, BLUE, GREEN = (220, 30, 30), (30, 30, 220), (40, 160, 60)
@@ -47,8 +48,8 @@ def anchor_of(mask: NDArray[np.bool_], number: int = 0) -> Anchor:
     return Anchor.of(number, look / look.norm(dim=0), cells(mask), cells(mask))
 
 
-def place(mask: NDArray[np.bool_]) -> Place:
-    return Place.of(cells(mask), 0.9)
+def middle(mask: NDArray[np.bool_]) -> Point:
+    return Place.of(cells(mask), 0, 0).middle
 
 
 @pytest.fixture
@@ -64,12 +65,12 @@ def test_a_place_gets_the_outline_and_scale_of_the_target(
     anchor = anchor_of(before)
     recognition.remember(anchor, picture(before), before)
     now = disc(220, 130, radius)
-    part = place(now & disc(215, 128, 16))  # what labels say of it
+    part = middle(now & disc(215, 128, 16))  # what labels say of it
     found = recognition.look(part, [anchor], picture(now), ANYWHERE)
-    assert found is not None and found.whole and found.similarity > 0.5
+    assert found is not None
     assert found.scale == pytest.approx(np.log(radius / 24), abs=0.05)
     assert float(found.label.sum()) == pytest.approx(float(cells(now).sum()), rel=0.12)
-    scale = recognition.scale(part, [anchor], picture(now))
+    scale = recognition.scale(part, [anchor], picture(now), GRID)
     assert scale == pytest.approx(found.scale)
 
 
@@ -79,18 +80,19 @@ def test_what_is_not_the_target_or_lies_where_it_cannot_be_is_no_place(
     before, now = disc(90, 100, 24), disc(220, 130, 24)
     anchor = anchor_of(before)
     recognition.remember(anchor, picture(before), before)
-    assert recognition.look(place(now), [anchor], picture(now), ANYWHERE) is not None
-    assert recognition.look(place(now), [anchor], picture(now), ~ANYWHERE) is None
+    assert recognition.look(middle(now), [anchor], picture(now), ANYWHERE) is not None
+    assert recognition.look(middle(now), [anchor], picture(now), ~ANYWHERE) is None
     nothing = picture(np.zeros(SIZE, bool))
-    assert recognition.look(place(now), [anchor], nothing, ANYWHERE) is None
+    assert recognition.look(middle(now), [anchor], nothing, ANYWHERE) is None
 
 
-def test_what_reaches_the_border_is_not_whole(recognition: Recognition) -> None:
+def test_what_the_border_cuts_off_is_recognized_by_the_rest(recognition: Recognition) -> None:
     before, now = disc(90, 100, 24), disc(305, 130, 24)
     anchor = anchor_of(before)
     recognition.remember(anchor, picture(before), before)
-    found = recognition.look(place(now), [anchor], picture(now), ANYWHERE)
-    assert found is not None and not found.whole
+    found = recognition.look(middle(now), [anchor], picture(now), ANYWHERE)
+    assert found is not None and abs(found.scale) < 0.1
+    assert found.area == pytest.approx(float(cells(now).sum()), rel=0.12)
 
 
 def test_the_anchor_that_fits_surely_tells(recognition: Recognition) -> None:
@@ -98,8 +100,8 @@ def test_the_anchor_that_fits_surely_tells(recognition: Recognition) -> None:
     anchor, other = anchor_of(before), anchor_of(before, 1)
     recognition.remember(anchor, picture(before), before)
     recognition.remember(other, picture(before, BLUE), before)
-    alone = recognition.look(place(now), [anchor], picture(now), ANYWHERE)
-    both = recognition.look(place(now), [other, anchor], picture(now), ANYWHERE)
+    alone = recognition.look(middle(now), [anchor], picture(now), ANYWHERE)
+    both = recognition.look(middle(now), [other, anchor], picture(now), ANYWHERE)
     assert alone is not None and both is not None
     assert abs(both.scale) + both.deviation <= abs(alone.scale) + alone.deviation
 

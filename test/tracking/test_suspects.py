@@ -7,9 +7,9 @@ import math
 import pytest
 import torch
 
-from drift_ros.tracking.anchors import Place
 from drift_ros.tracking.gaps import Gaps
-from drift_ros.tracking.suspects import Suspect, change, follow, identify, nearest
+from drift_ros.tracking.recognition import Place
+from drift_ros.tracking.suspects import Suspect, change, follow, identify
 
 AREAS = [100.0, 120.0]  # that the target had
 NO_LABEL = torch.zeros(1, 1)
@@ -19,11 +19,9 @@ def place(
     scale: float = 0.0,
     x: float = 10,
     deviation: float = 0.03,
-    whole: bool = True,
     area: float = 100,
-    similarity: float = 0.8,
 ) -> Place:
-    return Place(NO_LABEL, similarity, area, (10.0, x), whole, scale, deviation)
+    return Place(NO_LABEL, area, (10.0, x), scale, deviation)
 
 
 def seen(*frames: list[Place]) -> list[Suspect]:
@@ -89,13 +87,6 @@ def test_a_scale_is_the_mean_of_the_newest_by_how_sure_they_are() -> None:
     assert suspect.deviation == pytest.approx(sum(weights) ** -0.5)
 
 
-def test_what_the_border_of_the_frame_cuts_off_does_not_count() -> None:
-    cut = [place(whole=False)]
-    assert taken(cut, cut, cut, cut) is None
-    assert taken(cut, [place()]) == 10
-    assert taken([place()], cut) is None
-
-
 def test_what_moves_is_the_same_and_what_jumps_is_another() -> None:
     (near,) = seen([place(0.1, 10)], [place(0.2, 20)], [place(0.3, 30)])
     assert [scale for scale, _ in near.scales] == [0.1, 0.2, 0.3] and near.lasting
@@ -121,13 +112,6 @@ def test_of_several_that_fit_the_clearly_better_one_is_taken() -> None:
     assert taken([place(0.01, 10), place(0.04, 40)]) is None
     assert taken(*[[place(0.01, 10), place(0.07, 40)]] * 30) == 10
     assert taken([place(0.01, 10), place(-0.2, 40)]) == 10
-
-
-def test_near_its_predicted_place_a_part_of_it_will_do() -> None:
-    part = place(area=45)
-    assert nearest([part], AREAS) is part
-    assert nearest([place(area=35)], AREAS) is None and nearest([place(area=160)], AREAS) is None
-    assert nearest([place(x=10), place(x=20, similarity=0.75)], AREAS) is None
 
 
 def test_frames_of_a_gap_do_not_know_the_target_nor_all_of_the_background() -> None:

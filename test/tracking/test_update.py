@@ -187,6 +187,30 @@ def test_where_a_target_is_searched_and_believed_may_change(name: str) -> None:
     assert run_absence(start, doubt, None) != wanted, 'the scene does not show it'
 
 
+def test_what_is_out_of_reach_counts_from_the_next_frame_on() -> None:
+    """A square that jumps."""
+    anywhere = {'propagation.radius': 0, 'targets.reacquire': 'none'}
+
+    def seen(later: bool | None, drop: bool) -> list[bool]:
+        tracker = tracker_with(anywhere | {'targets.drop_unreachable': drop})
+        given, found = prompts()[:1], []
+        for k in range(6):
+            image = np.full((64, 96, 3), (30, 160, 60), np.uint8)
+            x = 8 if k < 3 else 72
+            image[8:24, x : x + 16] = (230, 20, 20)
+            (result,) = tracker.step(Frame(image, k * 10**9 // 5, 'camera', k), given)
+            assert isinstance(result, TrackingResult)
+            found.append(bool(result.labels.any()))
+            if later is not None:
+                values = START | anywhere | {'targets.drop_unreachable': later}
+                tracker.update(build(TrackerSettings, values))
+            given = []
+        return found
+
+    assert seen(None, drop=True)[3] is False and seen(None, drop=False)[3] is True
+    assert seen(False, drop=True)[3] is True
+
+
 def test_other_settings_count_too() -> None:
     tracker = tracker_with(REFINED)
     points = PointTracker(tracker)
@@ -217,4 +241,4 @@ def test_other_settings_count_too() -> None:
 
 def test_every_setting_that_may_change_is_tried() -> None:
     dynamic = {name for name, info in fields(TrackerSettings) if marks(info).get('dynamic')}
-    assert dynamic == {*CHANGED, *ABSENCE, *OTHERS}
+    assert dynamic == {*CHANGED, *ABSENCE, *OTHERS, 'targets.drop_unreachable'}
