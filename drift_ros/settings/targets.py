@@ -71,10 +71,10 @@ class TargetSettings(Settings):
         ge=0,
         le=1,
         description='Masks whose score is lower are neither published nor remembered once that '
-        'lasts half a second, or at once if it is below 0.1: the target counts as not visible. '
-        'Where scores are no probabilities (all but `embedded` and `embedded-image`), those are '
-        'kept that agree with how the target looked by half of their cells and of those of the '
-        'target. 0 keeps all masks, as the papers do.',
+        'lasts half a second, or at once if it is below 0.1 and the place shows something else: '
+        'the target counts as not visible. Where scores are no probabilities (all but `embedded` '
+        'and `embedded-image`), those are kept that agree with how the target looked by half of '
+        'their cells and of those of the target. 0 keeps all masks, as the papers do.',
         json_schema_extra={'dynamic': True},
     )
     reacquire: Literal['none', 'near', 'anywhere'] = Field(

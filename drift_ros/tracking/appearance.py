@@ -28,7 +28,7 @@ from drift_ros.tracking.suspects import REACH, Suspect, change, follow, identify
 EVERY = 5  # frames from one last certain view to the next
 AGREED = 0.5  # share of a mask that looks like the target; believed without a probability
 CERTAIN = 0.8  # score from which on a view is certain
-HARDLY = 0.1  # score below which a mask is hardly ever right
+HARDLY = 0.1  # score below which a mask is hardly ever right, where pixels do not object
 ACTED_ON = 0.5  # score below which a target is searched although it has a mask
 LOOKS = 2  # places of a frame at most that are looked at
 SCALES = 0.05  # by how much |log| of the scale must be smaller than for a rival
@@ -98,10 +98,13 @@ class Appearance:
         self._suspects.clear()
         self._bystanders.reset()
 
-    def judge(self, descriptors: Descriptors, labels: Labels, obj: TrackedObject) -> Judgement:
+    def judge(
+        self, image: Image, descriptors: Descriptors, labels: Labels, obj: TrackedObject
+    ) -> Judgement:
         """How sure the mask of a target is.
 
         Args:
+            image: (H, W, 3) the frame.
             descriptors: of the frame (n = 1).
             labels: (H, W) ids.
             obj: the target, with a mask, and with its mean soft label as score.
@@ -109,7 +112,7 @@ class Appearance:
         Returns:
             Not believed is a mask with a lower score than `targets.min_score`, and where scores are
             no probabilities, if less than half of it looks like the target, too. Where they are,
-            one below 0.1 refutes it.
+            it is refuted by one below 0.1, if its pixels do not look like the target either.
         """
         if not self._anchors(obj.id):
             return Judgement(obj.score)
@@ -117,7 +120,14 @@ class Appearance:
         score, agreed = self._evidence(obj.id, self.features(descriptors), shares, obj.score)
         agreed_upon = not self._calibrated and agreed >= AGREED
         believed = score >= self._settings.min_score or agreed_upon
-        return Judgement(score, believed, self._calibrated and not believed and score < HARDLY)
+        refuted = self._calibrated and not believed and score < HARDLY
+        if refuted:
+            rows, columns = labels.shape
+            height, width = grid = descriptors.grid
+            y = (obj.roi.y + obj.roi.height / 2) * height / rows - 0.5
+            x = (obj.roi.x + obj.roi.width / 2) * width / columns - 0.5
+            refuted = self._recognition.denies((y, x), self._anchors(obj.id), image, grid)
+        return Judgement(score, believed, refuted)
 
     def observe(
         self,

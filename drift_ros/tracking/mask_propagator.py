@@ -393,7 +393,7 @@ class MaskPropagator:
         neither shown nor remembered.
         """
         judged = {
-            obj.id: self._appearance.judge(descriptors, found.labels, obj)
+            obj.id: self._appearance.judge(entry.frame.image, descriptors, found.labels, obj)
             for obj in found.objects
             if obj.visible
         }

@@ -16,7 +16,8 @@ from drift_ros.recognition import Recognizer, Sighting, View
 from drift_ros.tracking.anchors import Anchor
 from drift_ros.tracking.search import Point
 
-NOTHING = 0.1  # probability below which a place shows something else for certain
+NOTHING = 0.1  # probability below which other views of the target say no more
+NEVER = 0.02  # probability below which a place shows something else for certain
 
 Image = NDArray[np.uint8]
 
@@ -98,16 +99,30 @@ class Recognition:
         """Log of how much larger what a place shows is than a target was; of (h, w) cells."""
         return self._best(middle, anchors, image, grid).scale
 
+    def denies(
+        self, middle: Point, anchors: Sequence[Anchor], image: Image, grid: tuple[int, int]
+    ) -> bool:
+        """Whether what a place shows is not the target, by any anchor; of (h, w) cells."""
+        at = _pixel(middle, image, grid)
+        looks = (self._recognizer.look(self._views[each], image, at) for each in anchors)
+        return all(look.probability < NEVER for look in looks)
+
     def _best(
         self, middle: Point, anchors: Sequence[Anchor], image: Image, grid: tuple[int, int]
     ) -> Sighting:
-        y, x = (
-            float(round((at + 0.5) * side / cells))  # else the last bits of a mean would tell
-            for at, side, cells in zip(middle, image.shape[:2], grid, strict=True)
-        )
+        at = _pixel(middle, image, grid)
         looks: list[Sighting] = []
         for anchor in reversed(anchors):
-            looks.append(self._recognizer.look(self._views[anchor], image, (x, y)))
+            looks.append(self._recognizer.look(self._views[anchor], image, at))
             if looks[-1].probability < NOTHING:
-                break  # no other view of the same thing will say more
+                break
         return min(looks, key=lambda sighting: abs(sighting.scale) + sighting.deviation)
+
+
+def _pixel(middle: Point, image: Image, grid: tuple[int, int]) -> tuple[float, float]:
+    """(x, y) px of a place from the image's upper left corner."""
+    y, x = (
+        float(round((at + 0.5) * side / cells))  # else the last bits of a mean would tell
+        for at, side, cells in zip(middle, image.shape[:2], grid, strict=True)
+    )
+    return x, y

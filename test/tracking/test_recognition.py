@@ -86,6 +86,17 @@ def test_what_is_not_the_target_or_lies_where_it_cannot_be_is_no_place(
     assert recognition.look(middle(now), [anchor], nothing, ANYWHERE) is None
 
 
+def test_a_place_is_denied_where_no_anchor_is_seen(recognition: Recognition) -> None:
+    before, now = disc(90, 100, 24), disc(220, 130, 24)
+    anchor, other = anchor_of(before), anchor_of(before, 1)
+    recognition.remember(anchor, picture(before), before)
+    recognition.remember(other, picture(before, BLUE), before)
+    nothing = picture(np.zeros(SIZE, bool))
+    for anchors in ([anchor], [anchor, other], [other, anchor]):
+        assert recognition.denies(middle(now), anchors, nothing, GRID)
+        assert not recognition.denies(middle(now), anchors, picture(now), GRID)
+
+
 def test_what_the_border_cuts_off_is_recognized_by_the_rest(recognition: Recognition) -> None:
     before, now = disc(90, 100, 24), disc(305, 130, 24)
     anchor = anchor_of(before)
