@@ -122,11 +122,9 @@ class Appearance:
         believed = score >= self._settings.min_score or agreed_upon
         refuted = self._calibrated and not believed and score < HARDLY
         if refuted:
-            rows, columns = labels.shape
-            height, width = grid = descriptors.grid
-            y = (obj.roi.y + obj.roi.height / 2) * height / rows - 0.5
-            x = (obj.roi.x + obj.roi.width / 2) * width / columns - 0.5
-            refuted = self._recognition.denies((y, x), self._anchors(obj.id), image, grid)
+            roi = obj.roi
+            middle = roi.x + roi.width / 2, roi.y + roi.height / 2
+            refuted = self._recognition.denies(middle, self._anchors(obj.id), image)
         return Judgement(score, believed, refuted)
 
     def observe(

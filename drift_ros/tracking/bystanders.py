@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Sequence
 
 from drift_ros.tracking.search import Point
-from drift_ros.tracking.suspects import REACH
+from drift_ros.tracking.suspects import nearest_first
 
 PATIENCE = 12  # frames after which one that was not seen again is forgotten
 
@@ -59,13 +59,9 @@ class Bystanders:
         the nearest first, each once.
         """
         before = [seen for seen in self._known.get(target, ()) if number - seen[1] <= PATIENCE]
-        pairs = sorted(
-            (math.dist(middle, place), i, j)
+        source = nearest_first(
+            (math.dist(middle, place) / max(size, 1.0), i, j)
             for i, (middle, _) in enumerate(before)
             for j, place in enumerate(found)
         )
-        source: dict[int, int] = {}
-        for distance, i, j in pairs:
-            if distance <= REACH * max(size, 1.0) and j not in source and i not in source.values():
-                source[j] = i
         return before, source

@@ -99,30 +99,21 @@ class Recognition:
         """Log of how much larger what a place shows is than a target was; of (h, w) cells."""
         return self._best(middle, anchors, image, grid).scale
 
-    def denies(
-        self, middle: Point, anchors: Sequence[Anchor], image: Image, grid: tuple[int, int]
-    ) -> bool:
-        """Whether what a place shows is not the target, by any anchor; of (h, w) cells."""
-        at = _pixel(middle, image, grid)
+    def denies(self, at: tuple[float, float], anchors: Sequence[Anchor], image: Image) -> bool:
+        """Whether what is around (x, y) px of an image (H, W, 3) is no target, by any anchor."""
         looks = (self._recognizer.look(self._views[each], image, at) for each in anchors)
         return all(look.probability < NEVER for look in looks)
 
     def _best(
         self, middle: Point, anchors: Sequence[Anchor], image: Image, grid: tuple[int, int]
     ) -> Sighting:
-        at = _pixel(middle, image, grid)
+        y, x = (
+            float(round((at + 0.5) * side / cells))  # else the last bits of a mean would tell
+            for at, side, cells in zip(middle, image.shape[:2], grid, strict=True)
+        )
         looks: list[Sighting] = []
         for anchor in reversed(anchors):
-            looks.append(self._recognizer.look(self._views[anchor], image, at))
+            looks.append(self._recognizer.look(self._views[anchor], image, (x, y)))
             if looks[-1].probability < NOTHING:
                 break
         return min(looks, key=lambda sighting: abs(sighting.scale) + sighting.deviation)
-
-
-def _pixel(middle: Point, image: Image, grid: tuple[int, int]) -> tuple[float, float]:
-    """(x, y) px of a place from the image's upper left corner."""
-    y, x = (
-        float(round((at + 0.5) * side / cells))  # else the last bits of a mean would tell
-        for at, side, cells in zip(middle, image.shape[:2], grid, strict=True)
-    )
-    return x, y

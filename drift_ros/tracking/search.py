@@ -72,8 +72,13 @@ def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> Found:
 
 
 def _likeliest(ahead: Tensor, may: Tensor, anchor: Anchor, factor: int) -> Point | None:
-    """Where the mean over half as much as a target's side is largest, of how far coarse cells are
-    ahead in likeness to it (h', w').
+    """Where a target is likeliest: the largest mean over half of its side.
+
+    Args:
+        ahead: (h, w) by how much coarse cells resemble the target more than what was around it.
+        may: (h, w) bool, which of them may be it.
+        anchor: of the target.
+        factor: cells in a coarse one, along a side.
     """
     if not bool(may.any()):
         return None

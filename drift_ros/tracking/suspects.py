@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from drift_ros.tracking.recognition import Place
@@ -84,15 +84,11 @@ def follow(before: Sequence[Suspect], places: Sequence[Place], number: int) -> l
     Returns:
         Those that were seen in this frame first, in the order of the places, then the others.
     """
-    pairs = sorted(
+    source = nearest_first(
         (suspect.near(place), i, j)
         for i, suspect in enumerate(before)
         for j, place in enumerate(places)
     )
-    source: dict[int, int] = {}
-    for distance, i, j in pairs:
-        if distance <= REACH and j not in source and i not in source.values():
-            source[j] = i
     seen = [
         before[source[j]].again(place, number) if j in source else Suspect.first(place, number)
         for j, place in enumerate(places)
@@ -103,6 +99,23 @@ def follow(before: Sequence[Suspect], places: Sequence[Place], number: int) -> l
         if i not in source.values() and number - suspect.number < PATIENCE
     ]
     return seen + others
+
+
+def nearest_first(pairs: Iterable[tuple[float, int, int]]) -> dict[int, int]:
+    """What continues what.
+
+    Args:
+        pairs: distance in sizes of a target, at most 1.5 of which count; index of what was seen
+            before; index of what is seen now.
+
+    Returns:
+        The last of these -> the one before it, each once.
+    """
+    source: dict[int, int] = {}
+    for distance, i, j in sorted(pairs):
+        if distance <= REACH and j not in source and i not in source.values():
+            source[j] = i
+    return source
 
 
 def change(area: float, areas: Sequence[float]) -> float:

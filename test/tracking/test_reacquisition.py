@@ -13,6 +13,7 @@ from drift_ros.prompts.prompt import Prompt
 from drift_ros.structures import Frame, TargetState, TrackingResult
 from drift_ros.tracking import Tracker, appearance, confidence, mask_propagator
 from drift_ros.tracking.anchors import Match
+from drift_ros.tracking.recognition import Recognition
 
 RED, BLUE, GREEN = (230, 20, 20), (20, 20, 230), (30, 160, 60)
 Scene = Mapping[tuple[int, int], tuple[int, int, int]]
@@ -181,6 +182,19 @@ def test_a_mask_that_stays_doubtful_is_neither_shown_nor_remembered(
             assert float(remembered[1]) > 0.9
             assert (float(remembered[2]) > 0.5) == (index < kept)
     assert result.objects[1].state == TargetState.OCCLUDED
+
+
+@pytest.mark.parametrize('denied', [False, True])
+def test_a_weak_mask_is_dropped_at_once_where_pixels_deny_it(
+    denied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(confidence.CALIBRATIONS, 'colours', confidence.EMBEDDED)
+    monkeypatch.setattr(confidence, 'score', lambda *known: 0.05 if known[-1] > 1 else 0.9)
+    monkeypatch.setattr(Recognition, 'denies', lambda *_: denied)
+    small = picture({})
+    small[square(*HERE, 4)] = RED
+    results = track(red(), [*[picture({HERE: RED})] * 2, small])
+    assert results[1].objects[0].visible and results[2].objects[0].visible != denied
 
 
 def test_anchors_go_with_what_is_forgotten() -> None:

@@ -93,8 +93,8 @@ def test_a_place_is_denied_where_no_anchor_is_seen(recognition: Recognition) -> 
     recognition.remember(other, picture(before, BLUE), before)
     nothing = picture(np.zeros(SIZE, bool))
     for anchors in ([anchor], [anchor, other], [other, anchor]):
-        assert recognition.denies(middle(now), anchors, nothing, GRID)
-        assert not recognition.denies(middle(now), anchors, picture(now), GRID)
+        assert recognition.denies((220, 130), anchors, nothing)
+        assert not recognition.denies((220, 130), anchors, picture(now))
 
 
 def test_what_the_border_cuts_off_is_recognized_by_the_rest(recognition: Recognition) -> None:
