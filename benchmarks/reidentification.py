@@ -36,7 +36,7 @@ from drift_ros.synthetic.scenes.absences import comes_back
 from drift_ros.synthetic.scenes.sets import RECIPES, SETS, VideoSet
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.tracking import Tracker
-from drift_ros.tracking.appearance import SCALES, Appearance
+from drift_ros.tracking.reacquisition import SCALES, Reacquisition
 from drift_ros.tracking.recognition import Place
 from drift_ros.tracking.suspects import CLEARLY, UNSURE, Suspect, follow
 
@@ -109,19 +109,19 @@ def watch(number: int) -> list[Seen]:
 
 
 class Watcher:
-    """Stands for the choice of `Appearance` among places, while it is entered."""
+    """Stands for the choice of `Reacquisition` among places, while it is entered."""
 
     def __init__(self) -> None:
         self.truth: NDArray[np.uint8] = np.zeros((1, 1), np.uint8)
         self.in_sight: dict[int, int] = defaultdict(int)
         self.seen: dict[int, list[Seen]] = defaultdict(list)
-        self._kept = (Appearance._near, Appearance._anywhere)
+        self._kept = (Reacquisition._near, Reacquisition._anywhere)
 
     def __enter__(self) -> None:
         watcher = self
 
         def anywhere(
-            self: Appearance,
+            self: Reacquisition,
             number: int,
             image: NDArray[np.uint8],
             target: int,
@@ -134,15 +134,15 @@ class Watcher:
             self._suspects[target] = suspects
             return watcher._note(self, number, image, target, rivals, suspects[: len(places)])
 
-        Appearance._near = lambda *_: None  # type: ignore[method-assign]
-        Appearance._anywhere = anywhere  # type: ignore[method-assign]
+        Reacquisition._near = lambda *_: None  # type: ignore[method-assign]
+        Reacquisition._anywhere = anywhere  # type: ignore[method-assign]
 
     def __exit__(self, *_: object) -> None:
-        Appearance._near, Appearance._anywhere = self._kept  # type: ignore[method-assign]
+        Reacquisition._near, Reacquisition._anywhere = self._kept  # type: ignore[method-assign]
 
     def _note(
         self,
-        appearance: Appearance,
+        searching: Reacquisition,
         number: int,
         image: NDArray[np.uint8],
         target: int,
@@ -159,15 +159,12 @@ class Watcher:
             inside = place.label > 0.5
             both, either = inside & (share > 0.5), inside | (share > 0.5)
             overlap = float(both.sum() / either.sum())
-            recognition = appearance._recognition
+            gallery = searching._gallery
             known = {
                 'frame': number,
                 'scale': suspect.scale,
-                'deviation': suspect.deviation,
-                'rivals': [
-                    recognition.scale(place.middle, appearance._anchors(rival), image, grid)
-                    for rival in rivals
-                ],
+                'deviation': suspect.scales.usual,
+                'rivals': [gallery.scale(place.middle, rival, image, grid) for rival in rivals],
                 'overlap': overlap,
             }
             self.seen[target].append(known)
@@ -178,7 +175,7 @@ class Watcher:
 
 def outcome(away: Seen, limit: float) -> bool | None:
     """Whether what is taken first is the target, if scales may differ by a limit (log); None if
-    nothing is taken. As `suspects.identify` and `Appearance` decide it.
+    nothing is taken. As `suspects.identify` and `Reacquisition` decide it.
     """
     by_frame: dict[int, list[Seen]] = defaultdict(list)
     for seen in away['seen']:

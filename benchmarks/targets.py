@@ -46,6 +46,7 @@ OFF = {
     'targets.background_margin': 2.0,
     'targets.drop_stray': False,
     'targets.drop_unreachable': False,
+    'targets.verify': False,
     'targets.min_score': 0.0,
     'targets.reacquire': 'none',
 }
@@ -59,6 +60,7 @@ ROWS: dict[str, dict[str, Any]] = {
     'not background_margin': {'targets.background_margin': 2.0},
     'not drop_stray': {'targets.drop_stray': False},
     'not drop_unreachable': {'targets.drop_unreachable': False},
+    'not verify': {'targets.verify': False},
     # what may be taken for a lost target
     'size 1.4': {'targets.max_size_change': 1.4},
     'size 2.5': {'targets.max_size_change': 2.5},

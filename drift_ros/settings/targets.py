@@ -98,6 +98,15 @@ class TargetSettings(Settings):
         'twin for it more easily.',
         json_schema_extra={'dynamic': True},
     )
+    verify: bool = Field(
+        True,
+        description='Whether the network that recognizes targets looks at masks, too: those with a '
+        'score below 0.5 are dropped where it sees the target elsewhere or nowhere; what a target '
+        'has on a twin beside it becomes background; and a target that was found again, or has a '
+        'twin near it, is lost again if it turns out to be nearer or farther away than '
+        '`max_size_change` allows. The papers do not look.',
+        json_schema_extra={'dynamic': True},
+    )
     checkpoint: str = Field(
         '',
         description='File of weights of the network that recognizes lost targets, of `drift '

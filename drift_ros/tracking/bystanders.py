@@ -52,6 +52,15 @@ class Bystanders:
         self._known[target] = [*unseen, *((found[j], number) for j in again)]
         return [place for j, place in enumerate(found) if j not in again]
 
+    def confuse(self, target: int, number: int, place: Point) -> None:
+        """What was taken for a target until now was one, so what was seen beside it may be it."""
+        self._known[target] = [(place, number)]
+
+    def places(self, target: int, number: int) -> list[Point]:
+        """Where those of a target were seen last, before a frame of that number."""
+        known = self._known.get(target, ())
+        return [place for place, seen in known if number - seen <= PATIENCE]
+
     def _again(
         self, target: int, number: int, found: Sequence[Point], size: float
     ) -> tuple[list[Seen], dict[int, int]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
+
+NOTHING: Mapping[int, int] = MappingProxyType({})
 
 
 class Gaps:
@@ -35,17 +38,30 @@ class Gaps:
             self._seen[id_] = self._gaps.pop(id_)[0] - 1
         self._seen = {id_: min(seen, number - 1) for id_, seen in self._seen.items()}
 
-    def observe(self, number: int, visible: Collection[int], found: int | None) -> None:
+    def observe(
+        self,
+        number: int,
+        visible: Collection[int],
+        found: int | None,
+        mistaken: Mapping[int, int] = NOTHING,
+    ) -> None:
         """Take in a frame.
 
         Args:
             number: of the frame.
             visible: ids of the targets that have a mask.
             found: id of the one that was found again in this frame.
+            mistaken: id -> number of the frame from which on something else was taken for it.
         """
-        if found is not None and found in visible and found in self._seen:
-            self._gaps[found] = (self._seen[found] + 1, number)
+        if found is not None and found in visible:
+            seen = self._seen.get(found, number)
+            if seen + 1 < number:
+                self._gaps[found] = (seen + 1, number)
         self._seen.update(dict.fromkeys(visible, number))
+        for id_, since in mistaken.items():
+            first, stop = self._gaps.get(id_, (since, since))
+            self._gaps[id_] = (first if stop >= since else since, number + 1)
+            self._seen[id_] = self._gaps[id_][0] - 1
 
     def known(self, frames: Tensor, ids: Sequence[int]) -> Tensor:
         """(T, K) bool, which frames know which label; the background is known to those that know

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -28,19 +28,23 @@ from drift_ros.recognition import Recognizer
 from drift_ros.refinement import Refiner
 from drift_ros.settings import PropagationSettings, TargetSettings
 from drift_ros.structures import TrackedObject
+from drift_ros.tracking import confidence
 from drift_ros.tracking.appearance import Appearance
 from drift_ros.tracking.background import Background
 from drift_ros.tracking.competition import alike, return_parts
 from drift_ros.tracking.cuts import Cuts
+from drift_ros.tracking.gallery import Gallery
 from drift_ros.tracking.gaps import Gaps
 from drift_ros.tracking.lookalikes import LookAlikes, Partly
 from drift_ros.tracking.measure import drop_small, measure
 from drift_ros.tracking.prompting import paint
 from drift_ros.tracking.reach import drop_unreachable
+from drift_ros.tracking.reacquisition import Reacquisition
 from drift_ros.tracking.stages import Stages
 from drift_ros.tracking.states import NOBODY, TargetStates, Track
 from drift_ros.tracking.stray import drop_stray
 from drift_ros.tracking.targets import Targets
+from drift_ros.tracking.twins import cut_off_twins
 from drift_ros.tracking.upsampling import joint_bilateral_labels
 from drift_ros.tracking.window_buffer import BufferedFrame
 
@@ -61,11 +65,13 @@ class Masks:
         labels: (H, W) uint8 ids, 0 = background.
         objects: every target, ordered by id.
         doubtful: ids of those whose masks are not believed.
+        mistaken: id -> number of the frame from which on a target was taken for something else.
     """
 
     labels: Labels
     objects: tuple[TrackedObject, ...] = ()
     doubtful: tuple[int, ...] = ()
+    mistaken: Mapping[int, int] = field(default_factory=dict)
 
 
 class MaskReadout:
@@ -160,7 +166,10 @@ class MaskPropagator:
         self._alike: Tensor | None = None  # (K, K) bool
         self._background: Background | None = None
         self._states = TargetStates(settings, history)
-        self._appearance = Appearance(extractor, settings, recognizer)
+        self._gallery = Gallery(recognizer)
+        self._appearance = Appearance(extractor, settings, self._gallery)
+        calibrated = extractor in confidence.CALIBRATIONS
+        self._reacquisition = Reacquisition(self._gallery, settings, calibrated)
         self._gaps = Gaps()
         self._cuts = Cuts()
         self._lookalikes = LookAlikes(history)
@@ -182,13 +191,15 @@ class MaskPropagator:
         self._readout.update(settings)
         self._states.update(settings)
         self._appearance.update(settings)
+        self._reacquisition.update(settings)
 
     def reset(self) -> None:
         """Forget everything; a new generation begins."""
         self._propagator.reset()
         self._alike = self._background = None
         self._states.reset()
-        self._appearance.reset()
+        self._gallery.reset()
+        self._reacquisition.reset()
         self._gaps.reset()
         self._cuts.reset()
         self._lookalikes.reset()
@@ -196,7 +207,8 @@ class MaskPropagator:
     def go_back_to(self, number: int) -> None:
         """Forget what was remembered from this frame number on."""
         self._states.go_back_to(number)
-        self._appearance.go_back_to(number)
+        self._gallery.go_back_to(number)
+        self._reacquisition.go_back()
         self._gaps.go_back_to(number)
         self._cuts.go_back_to(number)
         self._lookalikes.go_back_to(number)
@@ -216,7 +228,8 @@ class MaskPropagator:
         """
         self._alike = self._background = None
         live = [target.id for target in self._targets]
-        self._appearance.keep(live)
+        self._gallery.keep(live)
+        self._reacquisition.keep(live)
         self._gaps.keep(live)
         self._lookalikes.keep(live)
         if len(sources) == 1:
@@ -246,7 +259,13 @@ class MaskPropagator:
         self._partly = NOBODY
         found = self._find(entry, descriptors, near, expected, cut)
         objects = self._states.observe(
-            entry.number, entry.frame, found.objects, entry.prompts, found.doubtful, self._partly
+            entry.number,
+            entry.frame,
+            found.objects,
+            entry.prompts,
+            found.doubtful,
+            self._partly,
+            found.mistaken,
         )
         visible = [obj.id for obj in objects if obj.visible]
         counts = not cut or bool(visible)  # what comes later goes on from this frame
@@ -258,10 +277,14 @@ class MaskPropagator:
             )
         if counts:
             self._cuts.go_on()
-        self._appearance.observe(
-            entry.number, entry.frame.image, near, found.labels, objects, entry.prompts
+        unproved = self._reacquisition.observe(
+            entry.number, near, found.labels, objects, entry.prompts
         )
-        self._gaps.observe(entry.number, visible, self._appearance.found)
+        proved = [obj for obj in objects if obj.id not in unproved]
+        self._appearance.observe(
+            entry.number, entry.frame.image, near, found.labels, proved, entry.prompts
+        )
+        self._gaps.observe(entry.number, visible, self._reacquisition.found, found.mistaken)
         return replace(found, objects=objects)
 
     def _is_cut(self, entry: BufferedFrame, descriptors: Descriptors) -> bool:
@@ -271,7 +294,7 @@ class MaskPropagator:
         if self._settings.reacquire != 'anywhere':
             self._cuts.reset()
             return False
-        features = self._appearance.features(descriptors)
+        features = self._gallery.features(descriptors)
         return self._cuts.is_cut(entry.number, features, entry.frame.image)
 
     def _find(
@@ -291,7 +314,7 @@ class MaskPropagator:
             if entry.prompts:
                 return self._take_prompts(entry, descriptors, labels, {})
             return self._readout.measure(labels, {})
-        if cut or self._appearance.needs_no_labels(self._slots, expected):
+        if cut or self._reacquisition.needs_no_labels(self._slots, expected):
             soft = torch.zeros_like(self.memory.labels[0])
             soft[0] = 1
         else:
@@ -353,7 +376,7 @@ class MaskPropagator:
             self._alike = alike(*self._given(soft.device))
         if self._settings.background_margin < 2:
             self._background = self._background or Background(*self._given(soft.device))
-            looks = self._appearance.features(descriptors)
+            looks = self._gallery.features(descriptors)
             soft = self._background.drop(soft, looks, self._settings.background_margin)
         if self._separates and self._alike is not None:
             soft, self._partly = self._lookalikes.separate(
@@ -363,7 +386,13 @@ class MaskPropagator:
             soft = return_parts(soft, self._alike)
         if self._settings.drop_unreachable:
             soft = drop_unreachable(soft, self._slots, expected, entry.frame.size)
-        return self._appearance.reacquire(
+        if self._settings.verify:
+            soft, twins = cut_off_twins(
+                soft, self._slots, expected, self._gallery, entry.frame.image
+            )
+            for target, place in twins.items():
+                self._reacquisition.seen_beside(target, entry.number, [place])
+        return self._reacquisition.reacquire(
             entry.number, entry.frame.image, descriptors, soft, self._slots, expected, self._alike
         )
 
@@ -392,18 +421,24 @@ class MaskPropagator:
         """Masks with their scores; those that are refuted, or were not believed for long, are
         neither shown nor remembered.
         """
+        image, number = entry.frame.image, entry.number
+        seen = [obj for obj in found.objects if obj.visible]
         judged = {
-            obj.id: self._appearance.judge(entry.frame.image, descriptors, found.labels, obj)
-            for obj in found.objects
-            if obj.visible
+            obj.id: self._appearance.judge(image, descriptors, found.labels, obj) for obj in seen
         }
+        mistaken = self._reacquisition.mistaken(
+            number, image, descriptors, found.labels, [obj.id for obj in seen]
+        )
         scores = {id_: judgement.score for id_, judgement in judged.items()}
-        doubtful = [id_ for id_, judgement in judged.items() if not judgement.believed]
+        doubtful = [id_ for id_, each in judged.items() if id_ in mistaken or not each.believed]
         patient = entry.frame.stamp - PATIENCE
         gone = [
             id_
             for id_ in doubtful
-            if judged[id_].refuted or id_ not in expected or expected[id_].believed < patient
+            if id_ in mistaken
+            or judged[id_].refuted
+            or id_ not in expected
+            or expected[id_].believed < patient
         ]
         if not gone:
             objects = (replace(o, score=scores.get(o.id, 0.0)) for o in found.objects)
@@ -414,7 +449,7 @@ class MaskPropagator:
         soft[slots] = 0
         found.labels[np.isin(found.labels, gone)] = 0
         measured = self._readout.measure(found.labels, scores)
-        return replace(measured, doubtful=tuple(doubtful)), soft
+        return replace(measured, doubtful=tuple(doubtful), mistaken=mistaken), soft
 
     @property
     def _separates(self) -> bool:

@@ -35,7 +35,7 @@ def drop_unreachable(
     Returns:
         (K, h, w) soft labels; `soft` itself if nothing changes.
     """
-    seen = [t for t, track in expected.items() if track.state == TargetState.VISIBLE and t in slots]
+    seen = [t for t, track in expected.items() if track.state != TargetState.LOST and t in slots]
     if not seen:
         return soft
     owners = strongest(soft).cpu().numpy()

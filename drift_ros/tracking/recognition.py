@@ -17,6 +17,7 @@ from drift_ros.tracking.anchors import Anchor
 from drift_ros.tracking.search import Point
 
 NOTHING = 0.1  # probability below which other views of the target say no more
+AGREES = 0.05
 NEVER = 0.02  # probability below which a place shows something else for certain
 
 Image = NDArray[np.uint8]
@@ -103,6 +104,24 @@ class Recognition:
         """Whether what is around (x, y) px of an image (H, W, 3) is no target, by any anchor."""
         looks = (self._recognizer.look(self._views[each], image, at) for each in anchors)
         return all(look.probability < NEVER for look in looks)
+
+    def misses(
+        self,
+        at: tuple[float, float],
+        anchors: Sequence[Anchor],
+        image: Image,
+        mask: NDArray[np.bool_],
+    ) -> bool:
+        """Whether the target is not where a mask (H, W) around (x, y) px is, by any anchor."""
+        size = (image.shape[0], image.shape[1])
+        for each in anchors:
+            look = self._recognizer.look(self._views[each], image, at)
+            if look.probability < 0.5:
+                continue
+            own = look.mask(size)
+            if (own & mask).sum() >= AGREES * (own | mask).sum():
+                return False
+        return True
 
     def _best(
         self, middle: Point, anchors: Sequence[Anchor], image: Image, grid: tuple[int, int]

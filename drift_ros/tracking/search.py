@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from drift_ros.propagation import unit
@@ -19,20 +20,40 @@ FOUND = 0.5  # of the target's cells: whose best match must lie in the place tha
 Point = tuple[float, float]  # (y, x) in cells, (0, 0) being the middle of the first one
 
 
-class Found(NamedTuple):
-    """What a search found.
+@dataclass(frozen=True, slots=True, eq=False)
+class Resemblance:
+    """How a frame resembles a target.
 
     Attributes:
-        candidates: middles of places that resemble the target, the most similar one first.
-        likeliest: where the frame is most like the target rather than what was around it, whether
-            or not that is much; None if it may be nowhere.
+        candidates: middles of places that do, the most similar one first.
+        ahead: (h, w) float32 by how much coarse cells are more like the target than what was
+            around it, a mean over half of its side; -inf where it may not be.
+        factor: cells in a coarse one, along a side.
     """
 
     candidates: list[Point]
-    likeliest: Point | None
+    ahead: NDArray[np.float32]
+    factor: int
+
+    def likeliest(self, others: Sequence[Point], apart: float) -> Point | None:
+        """The most similar place that is farther from others than some cells, whether or not that
+        is much; None if there is none.
+        """
+        rows, columns = (
+            self.factor * (np.arange(length) + 0.5) - 0.5 for length in self.ahead.shape
+        )
+        left = self.ahead
+        for y, x in others:
+            near = np.hypot(rows[:, None] - y, columns - x) <= apart
+            left = np.where(near, -np.inf, left)
+        best = int(left.argmax())
+        if np.isneginf(left.flat[best]):
+            return None
+        row, column = divmod(best, left.shape[1])
+        return _fine(row, column, self.factor)
 
 
-def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> Found:
+def resembling(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> Resemblance:
     """Where in a frame a target may be that may be anywhere.
 
     The whole frame is compared with the anchors in coarse cells: a cell looks like the target if
@@ -50,43 +71,31 @@ def search(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> Found:
     pairs = [(anchor, cells.T @ anchor.whole) for anchor in anchors]
     own = torch.stack([_among(products, a.owned) for a, products in pairs]).amax(0)
     rest = torch.stack([_among(products, a.empty & ~a.owned) for a, products in pairs]).amax(0)
-    likeliest = _likeliest(
-        (own - rest).view(may.shape), may, anchors[-1], coarse_factor(free.shape)
-    )
+    factor = coarse_factor(free.shape)
+    ahead = _ahead((own - rest).view(may.shape), may, anchors[-1], factor)
     looks = (own > rest).view(may.shape) & may
     count, places = cv2.connectedComponents(looks.cpu().numpy().astype(np.uint8), connectivity=8)
     if count < 2:
-        return Found([], likeliest)
+        return Resemblance([], ahead, factor)
     place_of = torch.from_numpy(places.ravel()).to(features.device).long()
     seen = may.flatten()
     each = torch.stack([_returned(p[:, a.owned][seen].T, place_of[seen], count) for a, p in pairs])
     similarity = each.amax(0)
-    factor = coarse_factor(free.shape)
     found = []
     for place in similarity.argsort(descending=True, stable=True).tolist():
         if float(similarity[place]) <= NONE:
             break
         rows, columns = np.nonzero(places == place + 1)
         found.append(_fine(float(rows.mean()), float(columns.mean()), factor))
-    return Found(found, likeliest)
+    return Resemblance(found, ahead, factor)
 
 
-def _likeliest(ahead: Tensor, may: Tensor, anchor: Anchor, factor: int) -> Point | None:
-    """Where a target is likeliest: the largest mean over half of its side.
-
-    Args:
-        ahead: (h, w) by how much coarse cells resemble the target more than what was around it.
-        may: (h, w) bool, which of them may be it.
-        anchor: of the target.
-        factor: cells in a coarse one, along a side.
-    """
-    if not bool(may.any()):
-        return None
+def _ahead(ahead: Tensor, may: Tensor, anchor: Anchor, factor: int) -> NDArray[np.float32]:
+    """See `Resemblance.ahead`, of the same for each cell alone (h, w), and of where it may be."""
     side = 2 * round(0.25 * math.sqrt(anchor.area) / factor) + 1
     mean = cv2.blur(ahead.cpu().numpy(), (side, side), borderType=cv2.BORDER_REPLICATE)
     mean[~may.cpu().numpy()] = -np.inf
-    row, column = divmod(int(mean.argmax()), mean.shape[1])
-    return _fine(row, column, factor)
+    return np.asarray(mean, np.float32)
 
 
 def _fine(row: float, column: float, factor: int) -> Point:

@@ -107,6 +107,7 @@ class TargetStates:
         prompted: Collection[int] = (),
         doubtful: Collection[int] = (),
         partly: Mapping[int, Sighting | None] = NOBODY,
+        mistaken: Collection[int] = (),
     ) -> tuple[TrackedObject, ...]:
         """Take in what was measured in the next frame.
 
@@ -138,6 +139,8 @@ class TargetStates:
                 tracks[obj.id] = track
             elif before:
                 before = replace(before, held=None) if settled else before
+                if obj.id in mistaken:
+                    before = replace(before, state=TargetState.LOST)
                 obj, tracks[obj.id] = self._unseen(obj, before, frame)
             found.append(obj)
         self._moments.append(_Moment(number, frame.stamp, picture, tracks))

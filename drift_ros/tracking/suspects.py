@@ -11,9 +11,47 @@ from drift_ros.tracking.recognition import Place
 REMEMBERED = 6  # sightings of a place of which the scale is a mean
 SEVERAL, MANY = 3, 24  # sightings
 PATIENCE = 6  # frames after which a place that was not seen again is forgotten
-REACH = 1.5  # sizes of a target that a place moves at most from one sighting to the next
+REACH = 1.5  # sizes of a target that a place moves at most in a frame
+MOST_FRAMES = 2  # for which that counts, of those from one sighting to the next
 CLEARLY = 0.05  # by how much a scale must be nearer to 0 than that of another place
-UNSURE = 0.06  # deviation of a scale from which on it tells nothing
+UNSURE = 0.07  # deviation of a scale above which it tells nothing, however often it is seen
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """Log of how much larger a target is than it was, of the last times that it was seen.
+
+    Attributes:
+        each: of it and the expected error of that, the newest last.
+    """
+
+    each: tuple[tuple[float, float], ...] = ()
+
+    def with_one_more(self, scale: float, deviation: float) -> Scales:
+        """These and another one."""
+        return Scales((*self.each, (scale, deviation))[-REMEMBERED:])
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return len(self.each)
+
+    @property
+    def mean(self) -> float:
+        """Of them, each as it is sure."""
+        weights = [deviation**-2 for _, deviation in self.each]
+        scales = [scale for scale, _ in self.each]
+        return sum(w * s for w, s in zip(weights, scales, strict=True)) / sum(weights)
+
+    @property
+    def deviation(self) -> float:
+        """Expected error of that, if errors are independent."""
+        return float(sum(deviation**-2 for _, deviation in self.each) ** -0.5)
+
+    @property
+    def usual(self) -> float:
+        """The same if they are all alike."""
+        return math.sqrt(self.count) * self.deviation
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,37 +61,34 @@ class Suspect:
     Attributes:
         place: as it was seen last.
         number: of the frame then.
-        scales: log of how much larger the target was there than before, and the expected error of
-            that, of the last times that it was seen, the newest last.
+        scales: what was seen of it.
         sightings: how often it was.
     """
 
     place: Place
     number: int
-    scales: tuple[tuple[float, float], ...]
+    scales: Scales
     sightings: int = 1
 
     @classmethod
     def first(cls, place: Place, number: int) -> Suspect:
         """One that was not seen before."""
-        return cls(place, number, ((place.scale, place.deviation),))
+        return cls(place, number, Scales().with_one_more(place.scale, place.deviation))
 
     def again(self, place: Place, number: int) -> Suspect:
         """The same in a later frame."""
-        scales = (*self.scales, (place.scale, place.deviation))[-REMEMBERED:]
+        scales = self.scales.with_one_more(place.scale, place.deviation)
         return Suspect(place, number, scales, self.sightings + 1)
 
     @property
     def scale(self) -> float:
         """Mean of its scales, each as it is sure."""
-        weights = [deviation**-2 for _, deviation in self.scales]
-        scales = [scale for scale, _ in self.scales]
-        return sum(w * s for w, s in zip(weights, scales, strict=True)) / sum(weights)
+        return self.scales.mean
 
     @property
     def deviation(self) -> float:
         """Expected error of that."""
-        return float(sum(deviation**-2 for _, deviation in self.scales) ** -0.5)
+        return self.scales.deviation
 
     @property
     def lasting(self) -> bool:
@@ -61,8 +96,12 @@ class Suspect:
         return self.sightings >= SEVERAL
 
     def fits(self, limit: float) -> bool:
-        """Whether it has the target's scale for sure, to within a limit."""
-        return self.deviation <= UNSURE and abs(self.scale) <= limit
+        """Whether it has the target's scale to within a limit."""
+        return self.scales.usual <= UNSURE and abs(self.scale) <= limit
+
+    def surely(self, limit: float) -> bool:
+        """The same, even if the scale is off by what is expected."""
+        return self.fits(limit - self.deviation)
 
     def near(self, place: Place) -> float:
         """Distance to a place, in sizes (square root of the area)."""
@@ -72,7 +111,8 @@ class Suspect:
 def follow(before: Sequence[Suspect], places: Sequence[Place], number: int) -> list[Suspect]:
     """The suspects of a target after another frame.
 
-    A place continues the nearest suspect that is at most 1.5 sizes away, each suspect once. What
+    A place continues the nearest suspect that is at most 1.5 sizes away, or 3 if it was not seen in
+    the frame before, each suspect once. What
     was not seen for 6 frames is forgotten, so there are never more than a frame has places, times
     that.
 
@@ -85,7 +125,7 @@ def follow(before: Sequence[Suspect], places: Sequence[Place], number: int) -> l
         Those that were seen in this frame first, in the order of the places, then the others.
     """
     source = nearest_first(
-        (suspect.near(place), i, j)
+        (suspect.near(place) / min(number - suspect.number, MOST_FRAMES), i, j)
         for i, suspect in enumerate(before)
         for j, place in enumerate(places)
     )
@@ -146,7 +186,11 @@ def identify(
         (abs(suspect.scale), suspect)
         for suspect in suspects
         if suspect.number == number
-        and suspect.fits(limit if expected or suspect.sightings >= MANY else limit / 2)
+        and (
+            suspect.fits(limit)
+            if expected or suspect.sightings >= MANY
+            else suspect.surely(limit / 2)
+        )
     ]
     fitting.sort(key=lambda each: each[0])
     if not fitting or (len(fitting) > 1 and fitting[1][0] - fitting[0][0] < CLEARLY):

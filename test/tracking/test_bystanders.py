@@ -54,6 +54,19 @@ def test_of_two_beside_each_other_one_is_the_bystander() -> None:
     assert left(beside(10, 10), 6, 14, 11) == [14]
 
 
+def test_the_places_of_those_that_were_seen_lately_are_known() -> None:
+    bystanders = beside(10, 12)
+    assert bystanders.places(TARGET, 6) == at(12) and bystanders.places(TARGET + 1, 6) == []
+    assert bystanders.places(TARGET, 5 + PATIENCE) == at(12)
+    assert bystanders.places(TARGET, 6 + PATIENCE) == []
+
+
+def test_what_stood_beside_one_that_was_taken_for_the_target_may_be_it() -> None:
+    bystanders = beside(10, 10)
+    bystanders.confuse(TARGET, 6, (10.0, 50.0))
+    assert left(bystanders, 7, 10, 50) == [10]
+
+
 def test_what_is_out_of_sight_for_long_is_forgotten() -> None:
     assert left(beside(10, 10), 5 + PATIENCE, 10) == []
     assert left(beside(10, 10), 6 + PATIENCE, 10) == [10]

@@ -63,10 +63,12 @@ def test_faint_labels_stay_that_are_nobodys() -> None:
     assert drop_unreachable(soft, SLOTS, {7: track()}, SIZE) is soft
 
 
-@pytest.mark.parametrize('state', [TargetState.OCCLUDED, TargetState.LOST])
-def test_what_was_not_seen_may_be_anywhere(state: TargetState) -> None:
+@pytest.mark.parametrize('state', TargetState)
+def test_what_is_lost_may_be_anywhere(state: TargetState) -> None:
     soft = labels((1, 6, 20, 3, 3))
-    assert drop_unreachable(soft, SLOTS, {7: replace(track(), state=state)}, SIZE) is soft
+    found = drop_unreachable(soft, SLOTS, {7: replace(track(), state=state)}, SIZE)
+    assert (found is soft) == (state == TargetState.LOST)
+    assert bool(found[1].any()) == (state == TargetState.LOST)
 
 
 def test_one_target_does_not_touch_another() -> None:

@@ -201,23 +201,23 @@ def test_anchors_go_with_what_is_forgotten() -> None:
     """A prompt on a past frame forgets the later ones; a removed target leaves nothing."""
     tracker = red()
     track(tracker, [picture({HERE: RED})] * 12)
-    remembered = tracker._masks._appearance
-    assert len(remembered._anchors(1)) == 2
+    gallery = tracker._masks._gallery
+    assert len(gallery.of(1)) == 2
     tracker.set_targets(
         [Prompt(id=2, mask=square(*THERE))], stamp=clip_frame(4).stamp, keep_existing=True
     )
-    assert [anchor.number for anchor in remembered._anchors(1)] == [0]
+    assert [anchor.number for anchor in gallery.of(1)] == [0]
     tracker.flush()
     tracker.remove_targets([1])
-    assert not remembered._anchors(1) and remembered._anchors(2)
+    assert not gallery.of(1) and gallery.of(2)
 
 
 def test_frames_in_which_it_was_looked_for_in_vain_do_not_know_it() -> None:
     """Where it stood before it was found, most of what is remembered shows it as background."""
     gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
     cut, back = picture({(88, 24): RED}), picture({(76, 24): RED})
-    results = track(red(), [*gone, *[cut] * 12, *[back] * 4])
-    assert not results[-5].labels.any() and results[-4].objects[0].visible
+    results = track(red(), [*gone, *[cut] * 12, *[back] * 6])
+    assert not results[-7].labels.any() and results[-4].objects[0].visible
     assert came_back(results, (76, 24)) > 0.8 and results[-1].objects[0].score > 0.8
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from clips import GivenMasks, iou
+from discs import ANYWHERE, BLUE, GRID, SIZE, Image, anchor_of, cells, disc, picture
 from numpy.typing import NDArray
 
 from drift_ros import features
@@ -18,34 +19,8 @@ from drift_ros.recognition import Recognizer
 from drift_ros.settings import FeatureSettings, TrackerSettings, build
 from drift_ros.structures import Frame, TrackingResult
 from drift_ros.tracking import Tracker
-from drift_ros.tracking.anchors import Anchor
 from drift_ros.tracking.recognition import Place, Recognition
 from drift_ros.tracking.search import Point
-
-SIZE, GRID = (240, 320), (30, 40)
-RED, BLUE, GREEN = (220, 30, 30), (30, 30, 220), (40, 160, 60)
-ANYWHERE = torch.ones(GRID, dtype=torch.bool)
-Image = NDArray[np.uint8]
-
-
-def disc(x: float, y: float, radius: float) -> NDArray[np.bool_]:
-    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
-    return np.hypot(columns - x, rows - y) <= radius
-
-
-def picture(mask: NDArray[np.bool_], colour: tuple[int, int, int] = RED) -> Image:
-    return np.where(mask[..., None], np.uint8(colour), np.uint8(GREEN))
-
-
-def cells(mask: NDArray[np.bool_]) -> torch.Tensor:
-    share = cv2.resize(mask.astype(np.float32), GRID[::-1], interpolation=cv2.INTER_AREA)
-    return torch.from_numpy(share)
-
-
-def anchor_of(mask: NDArray[np.bool_], number: int = 0) -> Anchor:
-    look = torch.from_numpy(picture(mask)).float().permute(2, 0, 1)
-    look = torch.nn.functional.avg_pool2d(look[None], 8)[0]
-    return Anchor.of(number, look / look.norm(dim=0), cells(mask), cells(mask))
 
 
 def middle(mask: NDArray[np.bool_]) -> Point:
@@ -95,6 +70,19 @@ def test_a_place_is_denied_where_no_anchor_is_seen(recognition: Recognition) -> 
     for anchors in ([anchor], [anchor, other], [other, anchor]):
         assert recognition.denies((220, 130), anchors, nothing)
         assert not recognition.denies((220, 130), anchors, picture(now))
+
+
+def test_a_mask_is_missed_where_the_target_is_elsewhere_or_nowhere(
+    recognition: Recognition,
+) -> None:
+    before, now, beside = disc(90, 100, 24), disc(220, 130, 24), disc(272, 130, 12)
+    anchor = anchor_of(before)
+    recognition.remember(anchor, picture(before), before)
+    nothing = picture(np.zeros(SIZE, bool))
+    assert not recognition.misses((220, 130), [anchor], picture(now), now)
+    assert not recognition.misses((220, 130), [anchor], picture(now), now & disc(205, 130, 20))
+    assert recognition.misses((260, 130), [anchor], picture(now), beside)
+    assert recognition.misses((220, 130), [anchor], nothing, now)
 
 
 def test_what_the_border_cuts_off_is_recognized_by_the_rest(recognition: Recognition) -> None:

@@ -10,7 +10,7 @@ from looks import GRID, anchor, frame
 from torch import Tensor
 
 from drift_ros.tracking.anchors import Anchor
-from drift_ros.tracking.search import Point, search
+from drift_ros.tracking.search import Point, resembling
 
 ANYWHERE = torch.ones(GRID, dtype=torch.bool)
 KNOWN = anchor((1, 4, 4, 8, 8), (2, 20, 4, 8, 8))
@@ -18,7 +18,7 @@ CELL = 2  # cells of the frame in one of those that are searched, along a side
 
 
 def candidates(features: Tensor, free: Tensor = ANYWHERE) -> list[Point]:
-    return search(features, [KNOWN], free).candidates
+    return resembling(features, [KNOWN], free).candidates
 
 
 def near(found: Point | None, top: int, left: int) -> bool:
@@ -31,23 +31,35 @@ def test_a_target_is_found_anywhere(place: tuple[int, int]) -> None:
     features, looks = frame((1, *place, 8, 8), (2, 20, 4, 8, 8), (3, 4, 24, 6, 9))
     (found,) = candidates(features)
     assert near(found, *place)
-    likeliest = search(features, [KNOWN], ANYWHERE).likeliest
+    likeliest = resembling(features, [KNOWN], ANYWHERE).likeliest([], 0)
     assert likeliest is not None and looks[tuple(map(round, likeliest))] == 1
 
 
 def test_nothing_is_found_where_there_is_no_such_thing_but_something_is_likeliest() -> None:
-    found = search(frame((2, 20, 30, 8, 8), (3, 4, 24, 6, 9))[0], [KNOWN], ANYWHERE)
+    found = resembling(frame((2, 20, 30, 8, 8), (3, 4, 24, 6, 9))[0], [KNOWN], ANYWHERE)
     assert found.candidates == []
-    assert found.likeliest is not None
-    y, x = found.likeliest
+    likeliest = found.likeliest([], 0)
+    assert likeliest is not None
+    y, x = likeliest
     assert 0 <= y < GRID[0] and 0 <= x < GRID[1]
 
 
 def test_nothing_is_found_where_it_may_not_be() -> None:
     features, looks = frame((1, 21, 37, 8, 8))
-    found = search(features, [KNOWN], looks != 1)
-    assert found.candidates == [] and not near(found.likeliest, 21, 37)
-    assert search(features, [KNOWN], ~ANYWHERE) == ([], None)
+    found = resembling(features, [KNOWN], looks != 1)
+    assert found.candidates == [] and not near(found.likeliest([], 0), 21, 37)
+    nowhere = resembling(features, [KNOWN], ~ANYWHERE)
+    assert nowhere.candidates == [] and nowhere.likeliest([], 0) is None
+
+
+def test_the_likeliest_place_lies_apart_from_others() -> None:
+    found = resembling(frame((1, 4, 4, 8, 8), (1, 20, 40, 8, 8))[0], [KNOWN], ANYWHERE)
+    for known, other in (((4, 4), (20, 40)), ((20, 40), (4, 4))):
+        there = (known[0] + 3.5, known[1] + 3.5)
+        likeliest = found.likeliest([there], 8)
+        assert near(likeliest, *other)
+        assert likeliest is not None and math.dist(likeliest, there) > 8
+    assert found.likeliest([(15.5, 31.5)], 1000) is None
 
 
 def test_a_part_of_it_is_enough() -> None:
@@ -68,8 +80,9 @@ def test_what_is_hard_to_tell_from_its_background_is_the_likeliest_place() -> No
     features, looks = frame((1, 21, 37, 8, 8))
     faint = torch.where(looks == 1, 0.3 * features, torch.zeros(()))
     around = frame()[0]
-    found = search(torch.nn.functional.normalize(faint + around, dim=0), [KNOWN], ANYWHERE)
-    assert found.candidates == [] and near(found.likeliest, 21, 37)
+    features = torch.nn.functional.normalize(faint + around, dim=0)
+    found = resembling(features, [KNOWN], ANYWHERE)
+    assert found.candidates == [] and near(found.likeliest([], 0), 21, 37)
 
 
 def test_a_twin_that_is_no_target_makes_the_target_no_background() -> None:
@@ -77,5 +90,5 @@ def test_a_twin_that_is_no_target_makes_the_target_no_background() -> None:
     mine = torch.zeros(GRID)
     mine[4:12, 4:12] = 1
     twin = Anchor.of(1, features, mine, mine)
-    (found,) = search(frame((1, 21, 37, 8, 8))[0], [KNOWN, twin], ANYWHERE).candidates
+    (found,) = resembling(frame((1, 21, 37, 8, 8))[0], [KNOWN, twin], ANYWHERE).candidates
     assert near(found, 21, 37)

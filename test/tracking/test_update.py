@@ -19,7 +19,7 @@ from drift_ros.prompts.prompt import Prompt
 from drift_ros.propagation import FeatureAffinity
 from drift_ros.reference import marks
 from drift_ros.settings import TrackerSettings, build, fields
-from drift_ros.tracking import Frame, Tracker, TrackingResult
+from drift_ros.tracking import Frame, Tracker, TrackingResult, mask_propagator
 
 FRAMES = 9
 START = {
@@ -211,6 +211,24 @@ def test_what_is_out_of_reach_counts_from_the_next_frame_on() -> None:
     assert seen(False, drop=True)[3] is True
 
 
+def test_whether_masks_are_verified_counts_from_the_next_frame_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked: list[int] = []
+
+    def look(soft: torch.Tensor, *_: object) -> tuple[torch.Tensor, dict[int, Any]]:
+        looked.append(number)
+        return soft, {}
+
+    monkeypatch.setattr(mask_propagator, 'cut_off_twins', look)
+    tracker = tracker_with({})
+    tracker.step(frame(0), prompts()[:1])
+    for number, verify in enumerate((True, False, True), 1):
+        tracker.update(build(TrackerSettings, START | {'targets.verify': verify}))
+        tracker.step(frame(number))
+    assert looked == [1, 3]
+
+
 def test_other_settings_count_too() -> None:
     tracker = tracker_with(REFINED)
     points = PointTracker(tracker)
@@ -241,4 +259,4 @@ def test_other_settings_count_too() -> None:
 
 def test_every_setting_that_may_change_is_tried() -> None:
     dynamic = {name for name, info in fields(TrackerSettings) if marks(info).get('dynamic')}
-    assert dynamic == {*CHANGED, *ABSENCE, *OTHERS, 'targets.drop_unreachable'}
+    assert dynamic == {*CHANGED, *ABSENCE, *OTHERS, 'targets.drop_unreachable', 'targets.verify'}
