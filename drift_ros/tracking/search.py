@@ -15,6 +15,7 @@ from torch import Tensor
 from drift_ros.propagation import unit
 from drift_ros.tracking.anchors import NONE, Anchor, coarse_factor, coarsen
 
+UNCHANGED = 0.9  # cosine of a cell with itself in another frame, above which it shows the same
 FOUND = 0.5  # of the target's cells: whose best match must lie in the place that is found
 
 Point = tuple[float, float]  # (y, x) in cells, (0, 0) being the middle of the first one
@@ -57,7 +58,8 @@ def resembling(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> Res
     """Where in a frame a target may be that may be anywhere.
 
     The whole frame is compared with the anchors in coarse cells: a cell looks like the target if
-    its best match in them is the target's. Connected places that do are taken, if half of the
+    its best match in them is the target's, and it does not show what it showed when the target was
+    elsewhere. Connected places that do are taken, if half of the
     target's cells find them in turn before all that does not look like it (forward and backward
     matches agree).
 
@@ -66,8 +68,9 @@ def resembling(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> Res
         anchors: of the target, at least one.
         free: (h, w) bool, where it may be.
     """
-    may = coarsen(free[None].float())[0] > 0.5
     cells = unit(coarsen(features), 0).flatten(1)
+    may = coarsen(free[None].float())[0] > 0.5
+    may &= ~_unchanged(cells, anchors).view(may.shape)
     pairs = [(anchor, cells.T @ anchor.whole) for anchor in anchors]
     own = torch.stack([_among(products, a.owned) for a, products in pairs]).amax(0)
     rest = torch.stack([_among(products, a.empty & ~a.owned) for a, products in pairs]).amax(0)
@@ -88,6 +91,14 @@ def resembling(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> Res
         rows, columns = np.nonzero(places == place + 1)
         found.append(_fine(float(rows.mean()), float(columns.mean()), factor))
     return Resemblance(found, ahead, factor)
+
+
+def _unchanged(cells: Tensor, anchors: Sequence[Anchor]) -> Tensor:
+    """(N,) bool, which coarse cells (C, N) show what they showed in an anchor's frame, in which the
+    target was elsewhere.
+    """
+    each = [((cells * a.whole).sum(0) > UNCHANGED) & ~a.owned for a in anchors]
+    return torch.stack(each).any(0)
 
 
 def _ahead(ahead: Tensor, may: Tensor, anchor: Anchor, factor: int) -> NDArray[np.float32]:

@@ -221,6 +221,20 @@ def test_frames_in_which_it_was_looked_for_in_vain_do_not_know_it() -> None:
     assert came_back(results, (76, 24)) > 0.8 and results[-1].objects[0].score > 0.8
 
 
+@pytest.mark.parametrize('verify', [True, False])
+def test_a_larger_twin_that_was_half_hidden_at_first_is_given_up(verify: bool) -> None:
+    gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
+    part, twin = [picture({(40, 12): RED})] * 3, [picture({(40, 12): RED}, 24)] * 12
+    both = picture({(40, 12): RED}, 24)
+    both[square(*THERE)] = RED
+    results = track(red(targets__verify=verify), [*gone, *part, *twin, *[both] * 3])
+    assert came_back(results[: len(gone) + 3], (40, 12)) > 0.8
+    later = results[len(gone) + len(part) + 11]
+    assert later.labels.any() != verify
+    assert (later.objects[0].state == TargetState.LOST) == verify
+    assert (came_back(results, THERE) > 0.8) == verify
+
+
 def test_a_prompt_on_a_past_frame_after_a_return_counts_as_if_given_in_time() -> None:
     other = {(8, 44): BLUE}
     gone, cut = [picture(other)] * 8, [picture({**other, (82, 8): RED})] * 4

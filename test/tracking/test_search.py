@@ -92,3 +92,16 @@ def test_a_twin_that_is_no_target_makes_the_target_no_background() -> None:
     twin = Anchor.of(1, features, mine, mine)
     (found,) = resembling(frame((1, 21, 37, 8, 8))[0], [KNOWN, twin], ANYWHERE).candidates
     assert near(found, 21, 37)
+
+
+def test_what_stood_there_when_the_target_was_elsewhere_is_not_it() -> None:
+    features, _ = frame((1, 4, 4, 8, 8), (1, 20, 40, 8, 8))  # the second is a twin
+    mine = torch.zeros(GRID)
+    mine[4:12, 4:12] = 1
+    known = [Anchor.of(0, features, mine, mine)]
+    found = resembling(frame((1, 20, 40, 8, 8))[0], known, ANYWHERE)
+    assert found.candidates == [] and not near(found.likeliest([], 0), 20, 40)
+    for place in ((21, 24), (4, 4)):  # elsewhere, or where it was
+        now = frame((1, 20, 40, 8, 8), (1, *place, 8, 8))[0]
+        (there,) = resembling(now, known, ANYWHERE).candidates
+        assert near(there, *place)

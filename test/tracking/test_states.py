@@ -48,6 +48,14 @@ def test_an_occluded_target_goes_on_as_it_moved_and_is_lost_in_the_end() -> None
     assert back.state == TargetState.VISIBLE and back.unseen == 0
 
 
+def test_one_that_was_taken_for_something_else_is_lost_at_once() -> None:
+    states = TargetStates(TargetSettings(), 8)
+    for index in range(4):
+        states.observe(index, view(index), ball(50))
+    (found,) = states.observe(4, view(4), ball(None), mistaken={1: 2})
+    assert found.state == TargetState.LOST and found.predicted_roi == Roi()
+
+
 def test_a_target_whose_predicted_place_is_outside_is_lost() -> None:
     states = TargetStates(TargetSettings(), 8)
     for index in range(8):
