@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from drift_ros.descriptors import Descriptors
@@ -18,16 +17,12 @@ from drift_ros.interruption import checkpoint
 from drift_ros.propagation import (
     Affinity,
     Propagator,
-    confidences,
     corrected,
     one_hot,
-    read_labels,
-    resize_nearest,
 )
 from drift_ros.recognition import Recognizer
 from drift_ros.refinement import Refiner
 from drift_ros.settings import PropagationSettings, TargetSettings
-from drift_ros.structures import TrackedObject
 from drift_ros.tracking import confidence
 from drift_ros.tracking.appearance import Appearance
 from drift_ros.tracking.background import Background
@@ -36,16 +31,14 @@ from drift_ros.tracking.cuts import Cuts
 from drift_ros.tracking.gallery import Gallery
 from drift_ros.tracking.gaps import Gaps
 from drift_ros.tracking.lookalikes import LookAlikes, Partly
-from drift_ros.tracking.measure import drop_small, measure
+from drift_ros.tracking.mask_readout import Labels, MaskReadout, Masks
 from drift_ros.tracking.prompting import paint
 from drift_ros.tracking.reach import drop_unreachable
 from drift_ros.tracking.reacquisition import Reacquisition
 from drift_ros.tracking.stages import Stages
 from drift_ros.tracking.states import NOBODY, TargetStates, Track
-from drift_ros.tracking.stray import drop_stray
 from drift_ros.tracking.targets import Targets
 from drift_ros.tracking.twins import cut_off_twins
-from drift_ros.tracking.upsampling import joint_bilateral_labels
 from drift_ros.tracking.window_buffer import BufferedFrame
 
 log = logging.getLogger(__name__)
@@ -53,73 +46,7 @@ SMALL = 30  # cells of a target below which it is often lost
 NEAR = 2**21  # entries of descriptors that are brought to the CPU for what is small work there
 PATIENCE = 500_000_000  # ns after which masks that are not believed are dropped
 
-Labels = NDArray[np.uint8]
 OnReference = Callable[[BufferedFrame, Descriptors, Tensor], None]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Masks:
-    """What was found in a frame.
-
-    Attributes:
-        labels: (H, W) uint8 ids, 0 = background.
-        objects: every target, ordered by id.
-        doubtful: ids of those whose masks are not believed.
-        mistaken: id -> number of the frame from which on a target was taken for something else.
-    """
-
-    labels: Labels
-    objects: tuple[TrackedObject, ...] = ()
-    doubtful: tuple[int, ...] = ()
-    mistaken: Mapping[int, int] = field(default_factory=dict)
-
-
-class MaskReadout:
-    """Reads the masks of targets from soft labels, and measures them.
-
-    Args:
-        targets: the live targets, whose slots are the channels of soft labels.
-        settings: when a target counts as seen.
-        upsampling: of soft labels, as the setting says.
-    """
-
-    def __init__(self, targets: Targets, settings: TargetSettings, upsampling: str) -> None:
-        self._targets = targets
-        self._settings = settings
-        self._upsampling = upsampling
-
-    def update(self, settings: TargetSettings) -> None:
-        """Take over changed settings."""
-        self._settings = settings
-
-    def __call__(self, soft: Tensor, stride: int, image: NDArray[np.uint8]) -> Masks:
-        """Masks in an image (H, W, 3) from (K, h, w) soft labels."""
-        return self.measure(*self.read(soft, stride, image))
-
-    def read(
-        self, soft: Tensor, stride: int, image: NDArray[np.uint8]
-    ) -> tuple[Labels, dict[int, float]]:
-        """Label map of ids and id -> confidence from (K, h, w) soft labels."""
-        visible = soft.clone()
-        visible[1:][soft[1:].amax((1, 2)) < self._settings.visibility_threshold] = 0
-        if self._upsampling == 'joint_bilateral':
-            slots = joint_bilateral_labels(visible, stride, image)
-        else:
-            slots = read_labels(visible, stride, (image.shape[0], image.shape[1]))
-        if self._settings.drop_stray:
-            drop_stray(slots)
-        cells = resize_nearest(torch.from_numpy(slots), (soft.shape[1], soft.shape[2]))
-        scores = confidences(soft, cells.to(soft.device).long()).tolist()
-        return self._targets.to_ids(slots), {
-            target.id: scores[slot] for slot, target in enumerate(self._targets, 1)
-        }
-
-    def measure(self, labels: Labels, scores: Mapping[int, float]) -> Masks:
-        """Measure a label map of ids; targets that are too small for a mask become background in
-        place.
-        """
-        drop_small(labels, self._settings.min_area)
-        return Masks(labels, measure(labels, {t.id: t.name for t in self._targets}, scores))
 
 
 class MaskPropagator:

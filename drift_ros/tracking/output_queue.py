@@ -11,7 +11,7 @@ from drift_ros.structures import (
     TrackerOutput,
     TrackingResult,
 )
-from drift_ros.tracking.mask_propagator import Masks
+from drift_ros.tracking.mask_readout import Masks
 from drift_ros.tracking.window_buffer import BufferedFrame
 
 

@@ -38,7 +38,8 @@ from drift_ros.structures import Frame, Preview, Stats, TrackerOutput
 from drift_ros.tracking.adapter import Adapter
 from drift_ros.tracking.feature_pipeline import FeaturePipeline
 from drift_ros.tracking.follower import Follower
-from drift_ros.tracking.mask_propagator import MaskPropagator, Masks
+from drift_ros.tracking.mask_propagator import MaskPropagator
+from drift_ros.tracking.mask_readout import Masks
 from drift_ros.tracking.output_queue import OutputQueue
 from drift_ros.tracking.prompting import find_frame, paint, segment
 from drift_ros.tracking.spreading import SpreadSegmenter
