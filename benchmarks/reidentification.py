@@ -163,7 +163,7 @@ class Watcher:
             known = {
                 'frame': number,
                 'scale': suspect.scale,
-                'deviation': suspect.scales.usual,
+                'deviation': suspect.deviation,
                 'rivals': [gallery.scale(place.middle, rival, image, grid) for rival in rivals],
                 'overlap': overlap,
             }

@@ -14,7 +14,8 @@ PATIENCE = 6  # frames after which a place that was not seen again is forgotten
 REACH = 1.5  # sizes of a target that a place moves at most in a frame
 MOST_FRAMES = 2  # for which that counts, of those from one sighting to the next
 CLEARLY = 0.05  # by how much a scale must be nearer to 0 than that of another place
-UNSURE = 0.07  # deviation of a scale above which it tells nothing, however often it is seen
+UNSURE = 0.06  # deviation of a scale above which it tells nothing
+SURE = 0.03  # the same up to which one sighting is enough: of what comes into sight a part is seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +97,12 @@ class Suspect:
         return self.sightings >= SEVERAL
 
     def fits(self, limit: float) -> bool:
-        """Whether it has the target's scale to within a limit."""
-        return self.scales.usual <= UNSURE and abs(self.scale) <= limit
+        """Whether it has the target's scale for sure, to within a limit."""
+        return self.deviation <= UNSURE and abs(self.scale) <= limit
 
-    def surely(self, limit: float) -> bool:
-        """The same, even if the scale is off by what is expected."""
-        return self.fits(limit - self.deviation)
+    def fits_at_once(self, limit: float) -> bool:
+        """The same of one that was seen a second time, or well."""
+        return self.fits(limit) and (self.sightings > 1 or self.deviation <= SURE)
 
     def near(self, place: Place) -> float:
         """Distance to a place, in sizes (square root of the area)."""
@@ -189,7 +190,7 @@ def identify(
         and (
             suspect.fits(limit)
             if expected or suspect.sightings >= MANY
-            else suspect.surely(limit / 2)
+            else suspect.fits_at_once(limit / 2)
         )
     ]
     fitting.sort(key=lambda each: each[0])

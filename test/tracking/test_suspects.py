@@ -66,13 +66,11 @@ def test_its_size_must_fit_and_at_once_more_closely(
 
 
 def test_what_is_unsure_is_seen_again() -> None:
-    unsure = [place(0.02, deviation=0.1)]
-    assert taken(unsure) is None
-    assert taken(*[unsure] * 5) is None  # 0.02 + 0.1 / sqrt(5) = 0.065
-    surer = [place(0.02, deviation=0.06)]
-    assert taken(*[surer] * 4) is None  # 0.02 + 0.06 / 2 = 0.050
-    assert taken(*[surer] * 5) == 10  # 0.047
-    assert taken(*[unsure] * 30) is None  # errors of what stays as it is are alike
+    unsure, surer = [place(0.02, deviation=0.1)], [place(0.02, deviation=0.05)]
+    assert taken(unsure) is None and taken(unsure, unsure) is None
+    assert taken(unsure, unsure, unsure) == 10  # 0.1 / sqrt(3) = 0.058
+    assert taken(surer) is None and taken(surer, surer) == 10
+    assert taken([place(0.02, deviation=0.03)]) == 10
 
 
 def test_a_scale_is_the_mean_of_the_newest_by_how_sure_they_are() -> None:
