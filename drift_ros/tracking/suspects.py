@@ -8,14 +8,13 @@ from dataclasses import dataclass
 
 from drift_ros.tracking.recognition import Place
 
-REMEMBERED = 6  # sightings of a place of which the scale is a mean
 SEVERAL, MANY = 3, 24  # sightings
+NEWEST = 6  # of these of which the scale is a mean
 PATIENCE = 6  # frames after which a place that was not seen again is forgotten
 REACH = 1.5  # sizes of a target that a place moves at most in a frame
 MOST_FRAMES = 2  # for which that counts, of those from one sighting to the next
 CLEARLY = 0.05  # by how much a scale must be nearer to 0 than that of another place
 UNSURE = 0.06  # deviation of a scale above which it tells nothing
-SURE = 0.03  # the same up to which one sighting is enough: of what comes into sight a part is seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,11 @@ class Scales:
 
     def with_one_more(self, scale: float, deviation: float) -> Scales:
         """These and another one."""
-        return Scales((*self.each, (scale, deviation))[-REMEMBERED:])
+        return Scales((*self.each, (scale, deviation))[-MANY:])
+
+    def newest(self, count: int) -> Scales:
+        """Some of them."""
+        return Scales(self.each[-count:])
 
     @property
     def count(self) -> int:
@@ -82,27 +85,27 @@ class Suspect:
         return Suspect(place, number, scales, self.sightings + 1)
 
     @property
+    def lasting(self) -> bool:
+        """Whether it was seen several times."""
+        return self.sightings >= SEVERAL
+
+    @property
     def scale(self) -> float:
-        """Mean of its scales, each as it is sure."""
-        return self.scales.mean
+        """Mean of its newest scales, each as it is sure."""
+        return self.scales.newest(NEWEST).mean
 
     @property
     def deviation(self) -> float:
         """Expected error of that."""
-        return self.scales.deviation
-
-    @property
-    def lasting(self) -> bool:
-        """Whether it was seen several times."""
-        return self.sightings >= SEVERAL
+        return self.scales.newest(NEWEST).deviation
 
     def fits(self, limit: float) -> bool:
         """Whether it has the target's scale for sure, to within a limit."""
         return self.deviation <= UNSURE and abs(self.scale) <= limit
 
-    def fits_at_once(self, limit: float) -> bool:
-        """The same of one that was seen a second time, or well."""
-        return self.fits(limit) and (self.sightings > 1 or self.deviation <= SURE)
+    def fits_for_long(self, limit: float) -> bool:
+        """The same of one that was seen many times, and by all of these."""
+        return self.fits(limit) and self.sightings >= MANY and abs(self.scales.mean) <= limit
 
     def near(self, place: Place) -> float:
         """Distance to a place, in sizes (square root of the area)."""
@@ -188,9 +191,9 @@ def identify(
         for suspect in suspects
         if suspect.number == number
         and (
-            suspect.fits(limit)
-            if expected or suspect.sightings >= MANY
-            else suspect.fits_at_once(limit / 2)
+            (expected and suspect.fits(limit))
+            or suspect.fits(limit / 2)
+            or suspect.fits_for_long(limit)
         )
     ]
     fitting.sort(key=lambda each: each[0])

@@ -10,10 +10,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from drift_ros.tracking.recognition import Place
-from drift_ros.tracking.suspects import Scales
+from drift_ros.tracking.suspects import NEWEST, Scales
 
-LOOKS = 8  # at a target until it is believed
-LEAST = 2  # of these until it is not
+LOOKS = 5  # at a target at most
+LEAST = 2  # of these until it is believed, or not
 APART = {True: 2, False: 4}  # frames from one look to the next, of one that was found again, or not
 
 
@@ -101,10 +101,12 @@ class Verification:
             since = number if fits and not check.found else check.since
             check = replace(check, since=since, doubted=not fits)
         self._checks[target] = check
-        scales = check.scales
-        if scales.count >= LEAST and abs(scales.mean) - scales.usual > limit:
+        scales = check.scales.newest(NEWEST)
+        enough = scales.count >= LEAST
+        if enough and abs(scales.mean) - scales.usual > limit:
             del self._checks[target]
             return check.since
-        if check.looks >= LOOKS:
+        believed = check.found and enough and abs(scales.mean) + scales.usual <= limit
+        if believed or check.looks >= LOOKS:
             del self._checks[target]
         return None

@@ -66,11 +66,15 @@ def test_its_size_must_fit_and_at_once_more_closely(
 
 
 def test_what_is_unsure_is_seen_again() -> None:
-    unsure, surer = [place(0.02, deviation=0.1)], [place(0.02, deviation=0.05)]
+    unsure = [place(0.02, deviation=0.1)]
     assert taken(unsure) is None and taken(unsure, unsure) is None
     assert taken(unsure, unsure, unsure) == 10  # 0.1 / sqrt(3) = 0.058
-    assert taken(surer) is None and taken(surer, surer) == 10
-    assert taken([place(0.02, deviation=0.03)]) == 10
+
+
+def test_what_was_seen_for_long_must_fit_by_all_of_that() -> None:
+    far, near = [place(0.13)], [place(0.08)]
+    assert taken(*[far] * 24, *[near] * 6) is None  # 0.1175 by 24
+    assert taken(*[far] * 24, *[near] * 15) == 10  # 0.099
 
 
 def test_a_scale_is_the_mean_of_the_newest_by_how_sure_they_are() -> None:
@@ -104,7 +108,7 @@ def test_each_place_continues_the_nearest_suspect_once() -> None:
 def test_what_was_not_seen_for_long_is_forgotten_and_nothing_grows() -> None:
     frames = [[place(x=100.0 * (number % 50))] for number in range(500)]
     suspects = seen(*frames)
-    assert len(suspects) <= 6 and max(suspect.scales.count for suspect in suspects) <= 6
+    assert len(suspects) <= 6 and max(suspect.scales.count for suspect in suspects) <= 24
     assert seen([place()], *[[]] * 6) == []
 
 

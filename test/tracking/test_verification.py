@@ -38,9 +38,16 @@ def looked(
     return verification, numbers, None
 
 
+def test_a_target_that_was_found_is_believed_once_its_size_is_surely_right() -> None:
+    verification, numbers, since = looked(0.05, -0.05)
+    assert since is None and numbers == [2, 4]
+    assert not verification.is_open(TARGET) and not verification.is_due(TARGET, 1000)
+    assert looked(0.08, 0.08, deviation=0.03)[0].is_open(TARGET)
+
+
 @pytest.mark.parametrize('found', [True, False])
-def test_a_target_that_keeps_its_size_is_believed_after_some_looks(found: bool) -> None:
-    verification, numbers, since = looked(*[0.05, -0.05] * (LOOKS // 2), found=found)
+def test_one_whose_size_is_unsure_is_believed_in_the_end(found: bool) -> None:
+    verification, numbers, since = looked(*[0.09] * LOOKS, found=found, deviation=0.05)
     assert since is None
     assert numbers == [APART[found] * (index + 1) for index in range(LOOKS)]
     assert not verification.is_open(TARGET) and not verification.is_due(TARGET, 1000)
