@@ -100,11 +100,11 @@ class TargetSettings(Settings):
     )
     verify: bool = Field(
         True,
-        description='Whether the network that recognizes targets looks at masks, too: those with a '
-        'score below 0.5 are dropped where it sees the target elsewhere or nowhere; what a target '
-        'has on a twin beside it becomes background; and a target that was found again, or has a '
-        'twin near it, is lost again if it turns out to be nearer or farther away than '
-        '`max_size_change` allows. The papers do not look.',
+        description='Whether the network that recognizes targets looks at masks, too: where labels '
+        'reach a target that was hidden, those with a score below 0.5 are dropped if it sees the '
+        'target elsewhere or nowhere; what a target has on a twin beside it that is no target '
+        'becomes background; and a target that was found again is lost again if it turns out to '
+        'be nearer or farther away than `max_size_change` allows. The papers do not look.',
         json_schema_extra={'dynamic': True},
     )
     checkpoint: str = Field(

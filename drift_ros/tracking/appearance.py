@@ -58,7 +58,12 @@ class Appearance:
         self._settings = settings
 
     def judge(
-        self, image: Image, descriptors: Descriptors, labels: Labels, obj: TrackedObject
+        self,
+        image: Image,
+        descriptors: Descriptors,
+        labels: Labels,
+        obj: TrackedObject,
+        hidden: bool,
     ) -> Judgement:
         """How sure the mask of a target is.
 
@@ -67,12 +72,14 @@ class Appearance:
             descriptors: of the frame (n = 1).
             labels: (H, W) ids.
             obj: the target, with a mask, and with its mean soft label as score.
+            hidden: whether it had none in the frame before.
 
         Returns:
             Not believed is a mask with a lower score than `targets.min_score`, and where scores are
             no probabilities, if less than half of it looks like the target, too. Where they are,
-            it is refuted by one below 0.1, if its pixels do not look like the target either, and by
-            one below 0.5, if they show it elsewhere or nowhere (`targets.verify`).
+            it is refuted by one below 0.1, if its pixels do not look like the target either, and of
+            a target that was hidden by one below 0.5, if they show it elsewhere or nowhere
+            (`targets.verify`).
         """
         if not self._gallery.of(obj.id):
             return Judgement(obj.score)
@@ -88,7 +95,7 @@ class Appearance:
         refuted = False
         if score < HARDLY and not believed:
             refuted = self._gallery.recognition.denies(middle, anchors, image)
-        elif self._settings.verify:
+        elif hidden and self._settings.verify:
             refuted = self._gallery.recognition.misses(middle, anchors, image, labels == obj.id)
         return Judgement(score, believed and not refuted, refuted)
 

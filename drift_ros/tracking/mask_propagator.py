@@ -23,6 +23,7 @@ from drift_ros.propagation import (
 from drift_ros.recognition import Recognizer
 from drift_ros.refinement import Refiner
 from drift_ros.settings import PropagationSettings, TargetSettings
+from drift_ros.structures import TargetState
 from drift_ros.tracking import confidence
 from drift_ros.tracking.appearance import Appearance
 from drift_ros.tracking.background import Background
@@ -315,7 +316,7 @@ class MaskPropagator:
             soft = drop_unreachable(soft, self._slots, expected, entry.frame.size)
         if self._settings.verify:
             soft, twins = cut_off_twins(
-                soft, self._slots, expected, self._gallery, entry.frame.image
+                soft, self._slots, expected, self._gallery, entry.frame.image, self._alike
             )
             for target, place in twins.items():
                 self._reacquisition.seen_beside(target, entry.number, [place])
@@ -350,8 +351,10 @@ class MaskPropagator:
         """
         image, number = entry.frame.image, entry.number
         seen = [obj for obj in found.objects if obj.visible]
+        hidden = {id_ for id_, track in expected.items() if track.state != TargetState.VISIBLE}
         judged = {
-            obj.id: self._appearance.judge(image, descriptors, found.labels, obj) for obj in seen
+            obj.id: self._appearance.judge(image, descriptors, found.labels, obj, obj.id in hidden)
+            for obj in seen
         }
         mistaken = self._reacquisition.mistaken(
             number, image, descriptors, found.labels, [obj.id for obj in seen]

@@ -145,8 +145,6 @@ class Reacquisition:
             places: in cells.
         """
         self._bystanders.watch(target, number, places, self._gallery.side(target))
-        if places and self._settings.verify:
-            self._verification.begin(target, number, found=False)
 
     def mistaken(
         self,
@@ -337,7 +335,7 @@ class Reacquisition:
     def _begin(self, target: int, number: int) -> None:
         """A target was found again."""
         if self._settings.verify:
-            self._verification.begin(target, number, found=True)
+            self._verification.begin(target, number)
 
     def _is_it(
         self, suspect: Suspect, rivals: Sequence[int], image: Image, lead: float = SCALES

@@ -29,8 +29,9 @@ def cut_off_twins(
     expected: Mapping[int, Track],
     gallery: Gallery,
     image: Image,
+    alike: Tensor | None = None,
 ) -> tuple[Tensor, dict[int, Point]]:
-    """Labels of targets that are in sight without what is on a twin.
+    """Labels of targets that are in sight without what is on a twin that is no target.
 
     Where the labels of a target are in pieces, or more than it has ever covered, the network that
     recognizes it says which of them it covers; what is far from that is background, if the network
@@ -42,6 +43,8 @@ def cut_off_twins(
         expected: id -> what is expected of each target in this frame.
         gallery: how they looked.
         image: (H, W, 3) the frame.
+        alike: (K, K) bool, which targets could be taken for each other: those have rules of their
+            own; None if there is one.
 
     Returns:
         (K, h, w) soft labels, `soft` itself if nothing changes; id -> place of a twin in cells.
@@ -50,6 +53,8 @@ def cut_off_twins(
     owners: Tensor | None = None
     for target, track in expected.items():
         if track.state != TargetState.VISIBLE or target not in slots or not gallery.of(target):
+            continue
+        if alike is not None and bool(alike[slots[target]].any()):
             continue
         owners = strongest(soft) if owners is None else owners
         mine = owners == slots[target]

@@ -65,6 +65,16 @@ def test_the_one_where_it_is_expected_is_the_target(gallery: Gallery) -> None:
     assert torch.equal(found[1] > 0.5, cells(THERE) > 0.5)
 
 
+def test_a_target_with_a_twin_that_is_a_target_is_left_to_other_rules(gallery: Gallery) -> None:
+    soft, slots = labels(HERE, THERE), {TARGET: 1, OTHER: 2}
+    alike = torch.zeros(3, 3, dtype=torch.bool)
+    for similar in (False, True):
+        alike[1, 2] = alike[2, 1] = similar
+        image = picture(HERE | THERE)
+        found, _ = cut_off_twins(soft, slots, {TARGET: track()}, gallery, image, alike)
+        assert (found is soft) == similar
+
+
 def test_a_piece_on_something_else_is_left_to_other_rules(gallery: Gallery) -> None:
     soft = labels(HERE, THERE)
     found, twins = cut(gallery, soft, HERE)

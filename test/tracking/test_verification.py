@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import pytest
 import torch
 
 from drift_ros.tracking.recognition import Place
@@ -19,11 +18,11 @@ def place(scale: float, deviation: float = 0.01) -> Place:
 
 
 def looked(
-    *scales: float | None, found: bool = True, deviation: float = 0.01
+    *scales: float | None, deviation: float = 0.01
 ) -> tuple[Verification, list[int], int | None]:
     """What becomes of a target that has these scales when it is looked at, and when that was."""
     verification = Verification()
-    verification.begin(TARGET, 0, found)
+    verification.begin(TARGET, 0)
     numbers, number = [], 0
     for scale in scales:
         number += 1
@@ -38,31 +37,25 @@ def looked(
     return verification, numbers, None
 
 
-def test_a_target_that_was_found_is_believed_once_its_size_is_surely_right() -> None:
-    verification, numbers, since = looked(0.05, -0.05)
-    assert since is None and numbers == [2, 4]
+def test_a_target_is_believed_once_its_size_is_surely_right() -> None:
+    verification, numbers, since = looked(0.05, -0.05, 0.05)
+    assert since is None and numbers == [2, 4, 6]
     assert not verification.is_open(TARGET) and not verification.is_due(TARGET, 1000)
-    assert looked(0.08, 0.08, deviation=0.03)[0].is_open(TARGET)
+    assert looked(0.05, -0.05)[0].is_open(TARGET)
 
 
-@pytest.mark.parametrize('found', [True, False])
-def test_one_whose_size_is_unsure_is_believed_in_the_end(found: bool) -> None:
-    verification, numbers, since = looked(*[0.09] * LOOKS, found=found, deviation=0.05)
+def test_one_whose_size_is_unsure_is_believed_in_the_end() -> None:
+    verification, numbers, since = looked(*[0.09] * LOOKS, deviation=0.05)
     assert since is None
-    assert numbers == [APART[found] * (index + 1) for index in range(LOOKS)]
+    assert numbers == [APART * (index + 1) for index in range(LOOKS)]
     assert not verification.is_open(TARGET) and not verification.is_due(TARGET, 1000)
 
 
-def test_one_that_was_found_and_has_another_size_never_was_it() -> None:
+def test_one_that_has_another_size_never_was_it() -> None:
     verification, numbers, since = looked(0.0, 0.2, 0.2)
     assert since == 0
     assert numbers == [2, 4, 5]  # at once, where it is doubted
     assert not verification.is_open(TARGET)
-
-
-def test_beside_a_twin_it_was_the_target_while_it_had_its_size() -> None:
-    _, numbers, since = looked(0.0, 0.02, 0.2, 0.2, 0.2, found=False)
-    assert since == numbers[1] == 8
 
 
 def test_an_unsure_size_or_none_is_no_reason() -> None:
@@ -73,14 +66,12 @@ def test_an_unsure_size_or_none_is_no_reason() -> None:
 
 def test_the_targets_are_apart() -> None:
     verification = Verification()
-    verification.begin(1, 0, found=True)
-    verification.begin(2, 0, found=False)
-    verification.begin(1, 3, found=False)  # it stays one that was found
-    assert verification.is_open(1) and not verification.is_open(2)
+    verification.begin(1, 0)
+    verification.begin(2, 0)
     verification.forget(1)
     assert not verification.is_due(1, 100) and verification.is_due(2, 100)
     verification.keep([1])
     assert not verification.is_due(2, 100)
-    verification.begin(1, 0, found=True)
+    verification.begin(1, 0)
     verification.reset()
     assert not verification.is_open(1)
