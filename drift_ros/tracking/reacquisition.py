@@ -121,6 +121,8 @@ class Reacquisition:
         ]
         free = soft[1:].sum(0) - soft[slot] < 0.5
         features = self._gallery.features(descriptors)
+        before = self._looked.get(target, ())
+        self._looked[target] = [seen for seen in before if number - seen[1] <= ELSEWHERE]
         found = self._candidates(number, target, features, free)
         places = self._look(number, target, found, image, free)
         place = self._near(number, image, target, track, rivals, places, soft[slot])
@@ -283,9 +285,8 @@ class Reacquisition:
         found = self._bystanders.others(target, number, found, side)
         if len(found) >= LOOKS:
             return found
-        looked = [seen for seen in self._looked.get(target, ()) if number - seen[1] <= ELSEWHERE]
-        self._looked[target] = looked
-        apart = [*found, *self._bystanders.places(target, number), *(at for at, _ in looked)]
+        looked = [at for at, _ in self._looked.get(target, ())]
+        apart = [*found, *self._bystanders.places(target, number), *looked]
         likeliest = resemblance.likeliest(apart, REACH * side)
         return found if likeliest is None else [*found, likeliest]
 
@@ -298,7 +299,7 @@ class Reacquisition:
             place = self._gallery.look(at, target, image, free)
             apart = SAME * self._gallery.side(target)
             if place is None:
-                self._looked.setdefault(target, []).append((at, number))
+                self._looked[target].append((at, number))
             elif all(math.dist(place.middle, each.middle) > apart for each in places):
                 places.append(place)
         return places

@@ -13,6 +13,7 @@ from drift_ros.prompts.prompt import Prompt
 from drift_ros.structures import Frame, TargetState, TrackingResult
 from drift_ros.tracking import Tracker, appearance, confidence, mask_propagator
 from drift_ros.tracking.anchors import Match
+from drift_ros.tracking.reacquisition import Reacquisition
 from drift_ros.tracking.recognition import Recognition
 
 RED, BLUE, GREEN = (230, 20, 20), (20, 20, 230), (30, 160, 60)
@@ -210,6 +211,16 @@ def test_anchors_go_with_what_is_forgotten() -> None:
     tracker.flush()
     tracker.remove_targets([1])
     assert not gallery.of(1) and gallery.of(2)
+
+
+def test_what_was_looked_at_in_vain_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where there are always candidates enough."""
+    candidates = [(1.0, 1.0), (5.0, 5.0)]
+    monkeypatch.setattr(Reacquisition, '_candidates', lambda *_: candidates)
+    tracker = red()
+    track(tracker, [*[picture({HERE: RED})] * 3, *[picture({})] * AWAY])
+    (looked,) = tracker._masks._reacquisition._looked.values()
+    assert 0 < len(looked) <= 2 * 5
 
 
 def test_frames_in_which_it_was_looked_for_in_vain_do_not_know_it() -> None:
