@@ -227,7 +227,10 @@ class Reacquisition:
             (cell * (rows + 0.5) - 0.5 - y)[:, None], (cell * (columns + 0.5) - 0.5 - x)[None]
         )
         free = (taken < EMPTY) & (away > apart)
-        found = resembling(self._gallery.features(descriptors), anchors, free).candidates
+        features = self._gallery.features(descriptors)
+        found = resembling(
+            features, anchors, free, unchanged=True
+        ).candidates  # the camera may move
         self.seen_beside(obj.id, number, found)
 
     def needs_no_labels(self, ids: Collection[int], expected: Mapping[int, Track]) -> bool:

@@ -54,12 +54,13 @@ class Resemblance:
         return _fine(row, column, self.factor)
 
 
-def resembling(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> Resemblance:
+def resembling(
+    features: Tensor, anchors: Sequence[Anchor], free: Tensor, unchanged: bool = False
+) -> Resemblance:
     """Where in a frame a target may be that may be anywhere.
 
     The whole frame is compared with the anchors in coarse cells: a cell looks like the target if
-    its best match in them is the target's, and it does not show what it showed when the target was
-    elsewhere. Connected places that do are taken, if half of the
+    its best match in them is the target's. Connected places that do are taken, if half of the
     target's cells find them in turn before all that does not look like it (forward and backward
     matches agree).
 
@@ -67,10 +68,13 @@ def resembling(features: Tensor, anchors: Sequence[Anchor], free: Tensor) -> Res
         features: (C, h, w) descriptors of the frame.
         anchors: of the target, at least one.
         free: (h, w) bool, where it may be.
+        unchanged: whether it may also be where a frame shows what it showed when the target was
+            elsewhere.
     """
     cells = unit(coarsen(features), 0).flatten(1)
     may = coarsen(free[None].float())[0] > 0.5
-    may &= ~_unchanged(cells, anchors).view(may.shape)
+    if not unchanged:
+        may &= ~_unchanged(cells, anchors).view(may.shape)
     pairs = [(anchor, cells.T @ anchor.whole) for anchor in anchors]
     own = torch.stack([_among(products, a.owned) for a, products in pairs]).amax(0)
     rest = torch.stack([_among(products, a.empty & ~a.owned) for a, products in pairs]).amax(0)

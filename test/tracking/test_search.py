@@ -101,6 +101,8 @@ def test_what_stood_there_when_the_target_was_elsewhere_is_not_it() -> None:
     known = [Anchor.of(0, features, mine, mine)]
     found = resembling(frame((1, 20, 40, 8, 8))[0], known, ANYWHERE)
     assert found.candidates == [] and not near(found.likeliest([], 0), 20, 40)
+    (twin,) = resembling(frame((1, 20, 40, 8, 8))[0], known, ANYWHERE, unchanged=True).candidates
+    assert near(twin, 20, 40)
     for place in ((21, 24), (4, 4)):  # elsewhere, or where it was
         now = frame((1, 20, 40, 8, 8), (1, *place, 8, 8))[0]
         (there,) = resembling(now, known, ANYWHERE).candidates
