@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -32,6 +33,27 @@ SAME = 0.5  # sides of a target within which two looks show the same
 SCALES, CLEARLY = 0.05, 0.1  # by how much |log| of the scale must be smaller than for a rival
 
 Labels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sought:
+    """A target that is searched in a frame.
+
+    Attributes:
+        id: of it.
+        number: of the frame.
+        image: (H, W, 3) the frame.
+        track: what is expected of it.
+        rivals: ids of others that look the same and are searched, too.
+        label: (h, w) the share of each cell that labels give it.
+    """
+
+    id: int
+    number: int
+    image: Image
+    track: Track
+    rivals: Sequence[int]
+    label: Tensor
 
 
 class Reacquisition:
@@ -113,7 +135,7 @@ class Reacquisition:
         if lost := [t for t in wanted if self._only_searched(t, expected)]:
             soft = _without(soft, [slots[t] for t in lost])
         target = wanted[number % len(wanted)]
-        slot, track = slots[target], expected[target]
+        slot = slots[target]
         rivals = [
             other
             for other in wanted
@@ -125,9 +147,10 @@ class Reacquisition:
         self._looked[target] = [seen for seen in before if number - seen[1] <= ELSEWHERE]
         found = self._candidates(number, target, features, free)
         places = self._look(number, target, found, image, free)
-        place = self._near(number, image, target, track, rivals, places, soft[slot])
+        sought = _Sought(target, number, image, expected[target], rivals, soft[slot])
+        place = self._near(sought, places)
         if place is None and self._settings.reacquire == 'anywhere':
-            place = self._anywhere(number, image, target, track, rivals, places, soft[slot])
+            place = self._anywhere(sought, places)
         if place is None:
             return soft
         self.found = target
@@ -228,10 +251,8 @@ class Reacquisition:
         )
         free = (taken < EMPTY) & (away > apart)
         features = self._gallery.features(descriptors)
-        found = resembling(
-            features, anchors, free, unchanged=True
-        ).candidates  # the camera may move
-        self.seen_beside(obj.id, number, found)
+        found = resembling(features, anchors, free, unchanged=True)  # the camera may move later
+        self.seen_beside(obj.id, number, found.candidates)
 
     def needs_no_labels(self, ids: Collection[int], expected: Mapping[int, Track]) -> bool:
         """Whether `reacquire` drops the labels of all targets with these ids."""
@@ -253,29 +274,21 @@ class Reacquisition:
         lost = track.state == TargetState.LOST
         return (lost or weak) and self._settings.reacquire == 'anywhere'
 
-    def _near(
-        self,
-        number: int,
-        image: Image,
-        target: int,
-        track: Track,
-        rivals: Sequence[int],
-        places: Sequence[Place],
-        label: Tensor,
-    ) -> Place | None:
+    def _near(self, sought: _Sought, places: Sequence[Place]) -> Place | None:
         """The place of an occluded target where it must be, if that is clear."""
+        track, label, number = sought.track, sought.label, sought.number
         if track.state != TargetState.OCCLUDED or float(label.max()) >= 0.5:
             return None
-        near = within_reach(track, (image.shape[0], image.shape[1]), label.shape)
+        near = within_reach(track, (sought.image.shape[0], sought.image.shape[1]), label.shape)
         suspects = [
             Suspect.first(place, number)
             for place in places
             if near[tuple(map(round, place.middle))]
         ]
         best = identify(suspects, number, self._settings.max_size_change, expected=True)
-        if best is None or not self._is_it(best, rivals, image):
+        if best is None or not self._is_it(best, sought):
             return None
-        self._begin(target, number)
+        self._begin(sought)
         return best.place
 
     def _candidates(self, number: int, target: int, features: Tensor, free: Tensor) -> list[Point]:
@@ -307,49 +320,41 @@ class Reacquisition:
                 places.append(place)
         return places
 
-    def _anywhere(
-        self,
-        number: int,
-        image: Image,
-        target: int,
-        track: Track,
-        rivals: Sequence[int],
-        places: Sequence[Place],
-        label: Tensor,
-    ) -> Place | None:
+    def _anywhere(self, sought: _Sought, places: Sequence[Place]) -> Place | None:
         """The place of a target that may be anywhere, if that is clear. A weak mask that it has is
         left for one only if that was seen several times.
         """
-        suspects = follow(self._suspects.get(target, ()), places, number)
-        self._suspects[target] = suspects
+        number = sought.number
+        suspects = follow(self._suspects.get(sought.id, ()), places, number)
+        self._suspects[sought.id] = suspects
         most, lead = self._settings.max_size_change, SCALES
         best = identify(suspects, number, most)
-        if best is None and rivals:
+        if best is None and sought.rivals:
             lasting = [suspect for suspect in suspects if suspect.lasting]
             best, lead = identify(lasting, number, most, expected=True), CLEARLY
-        if best is None or not self._is_it(best, rivals, image, lead):
+        if best is None or not self._is_it(best, sought, lead):
             return None
-        visible = track.state == TargetState.VISIBLE
+        visible = sought.track.state == TargetState.VISIBLE
         if visible and not best.lasting:
             return None
-        if not (visible and bool(((best.place.label > 0.5) & (label > 0.5)).any())):
-            self._begin(target, number)
+        if not (visible and bool(((best.place.label > 0.5) & (sought.label > 0.5)).any())):
+            self._begin(sought)
         return best.place
 
-    def _begin(self, target: int, number: int) -> None:
+    def _begin(self, sought: _Sought) -> None:
         """A target was found again."""
         if self._settings.verify:
-            self._verification.begin(target, number)
+            self._verification.begin(sought.id, sought.number)
 
-    def _is_it(
-        self, suspect: Suspect, rivals: Sequence[int], image: Image, lead: float = SCALES
-    ) -> bool:
+    def _is_it(self, suspect: Suspect, sought: _Sought, lead: float = SCALES) -> bool:
         """Whether a suspect has the size of its target rather than that of those that look the
         same and are missing, too.
         """
-        place = suspect.place
-        grid = (place.label.shape[0], place.label.shape[1])
-        scales = [abs(self._gallery.scale(place.middle, rival, image, grid)) for rival in rivals]
+        middle, (rows, columns) = suspect.place.middle, sought.label.shape
+        scales = [
+            abs(self._gallery.scale(middle, rival, sought.image, (rows, columns)))
+            for rival in sought.rivals
+        ]
         return not scales or abs(suspect.scale) + lead < min(scales)
 
 
