@@ -107,6 +107,8 @@ class RandomSettings(VideoSettings):
     gloss: Share = Field(0.2, description='Share of cutouts with highlights.')
     motion: float = Field(1.0, ge=0, le=4, description='Strength of the motion of objects.')
     camera: float = Field(1.0, ge=0, le=4, description='Strength of the motion of the camera.')
+    tilts: Share = Field(0.5, description='Share of cutouts that turn out of the image plane.')
+    tilt: float = Field(1.0, ge=0, le=4, description='Strength of that.')
     deformation: Share = Field(1.0, description='Strength of the bending of soft objects.')
     floor: Share = Field(0.35, description='Share of videos of cutouts that have a floor.')
     clutter: int = Field(3, ge=0, le=20, description='Most unlabelled things behind the objects.')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from torch.utils.data import Dataset
 
 from drift_ros.errors import OutputError
 from drift_ros.training.recognition import augmentation, run
-from drift_ros.training.recognition.pairs import Pool
+from drift_ros.training.recognition import pairs as pairs_module
+from drift_ros.training.recognition.pairs import OTHERS, Pairs, Pool
 from drift_ros.training.recognition.settings import RecognitionTraining
 from drift_ros.training.recognition.views import KEPT, SIDES, ObjectViews, Videos
 
@@ -53,6 +55,11 @@ def pool() -> Pool:
     return pool
 
 
+def known(pairs: Pairs) -> Tensor:
+    """The first view of each pair."""
+    return pairs.known.repeat_interleave(OTHERS, 0)
+
+
 def areas(masks: Tensor) -> Tensor:
     return masks.flatten(1).mean(1)
 
@@ -63,10 +70,10 @@ def test_the_scale_of_a_pair_is_that_of_what_it_shows(pool: Pool, vary: bool) ->
     shown = pairs.shown > 0
     assert 0.4 < shown.float().mean() < 0.95
     inside = areas(pairs.mask[:, [0, -1]] + pairs.mask[:, :, [0, -1]].transpose(1, 2)) == 0
-    known, other = areas(pairs.known[:, 4])[shown & inside], areas(pairs.mask)[shown & inside]
+    before, now = areas(known(pairs)[:, 4])[shown & inside], areas(pairs.mask)[shown & inside]
     expected = pairs.scale[shown & inside]
     assert len(expected) > 20
-    assert torch.allclose((other / known).log() / 2, expected, atol=0.02)
+    assert torch.allclose((now / before).log() / 2, expected, atol=0.02)
     assert not pairs.mask[~shown].any() and not pairs.other[:, 4].any()
 
 
@@ -77,11 +84,11 @@ def test_views_of_a_pair_show_the_same_look_or_not() -> None:
     pool.add(views)
     pairs = pool.draw(64, np.random.default_rng(1), vary=False)
     middle = slice(60, 68)
-    known, other = (
+    first, second = (
         (each[:, 0] - each[:, 2])[:, middle, middle].mean((1, 2))
-        for each in (pairs.known, pairs.other)
+        for each in (known(pairs), pairs.other)
     )
-    assert torch.equal((known * other > 1).float(), pairs.shown)  # red or blue, not grey
+    assert torch.equal((first * second > 1).float(), pairs.shown)  # red or blue, not grey
 
 
 def test_what_is_painted_differently_is_not_the_same(
@@ -99,6 +106,26 @@ def test_what_is_painted_differently_is_not_the_same(
         changed = (painted != before).any(1)
         assert changed.any((1, 2)).float().mean() > 0.5
     assert not ((pairs.known != plain.known).any(1) & (plain.known[:, 4] == 0)).any()
+
+
+def test_views_are_preferred_that_look_larger_or_smaller_than_they_are_near(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    views = Discs()[0]
+    assert views is not None
+    masks = views.masks.clone()
+    masks[0, : KEPT // 2] = 0  # half of the first red disc
+    pool = Pool(6, CPU)
+    pool.add(replace(views, masks=masks))
+
+    def share() -> float:
+        pairs = pool.draw(512, np.random.default_rng(0), vary=False)
+        cut_off = pairs.mask[:, :24].sum((1, 2)) == 0
+        return float(cut_off[pairs.shown > 0].float().mean())
+
+    often = share()
+    monkeypatch.setattr(pairs_module, 'TRIED', 1)
+    assert often > 1.3 * share() > 0.1
 
 
 def test_a_draw_repeats_and_another_differs(pool: Pool) -> None:

@@ -245,8 +245,8 @@ def track_on_way(
     elif rng.random() < 0.7:
         turn = strength * rng.choice([0.2, 0.8, 2.5])
         angles += rng.uniform(0, 2 * np.pi) + wander(rng, frames, turn)[:, 0]
-    if rng.random() < 0.5:  # it turns out of the image plane
-        squeeze = 0.35 * strength * rng.random()
+    if rng.random() < settings.tilts:  # it turns out of the image plane
+        squeeze = 0.35 * strength * settings.tilt * rng.random()
         stretch[:, 0] = np.cos(np.clip(wander(rng, frames, squeeze * 2.5)[:, 0], -1.1, 1.1))
     if layout.ground is not None:
         foot = cutout.foot * size * np.abs(stretch[:, 1])

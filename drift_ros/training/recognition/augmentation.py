@@ -114,35 +114,32 @@ class Augmentation:
         return torch.cat([(colours - MEAN) / SPREAD * inside, inside, view[:, 3:]], 1)
 
     def paint(self, views: Sequence[Tensor], scale: Tensor, images: Tensor) -> Tensor:
-        """Give some objects another texture in both views (B, 5, 128, 128), in place: the same, or
-        two different ones, so that shape and background do not tell what is the same.
+        """Give some objects another texture in both views of pairs, in place: the same, or two
+        different ones, so that shape and background do not tell what is the same.
 
         Args:
-            views: the first and the second of pairs.
+            views: the first ones (K, 5, 128, 128), each of several pairs in a row, and the second
+                ones (B, 5, 128, 128).
             scale: (B,) log of how much larger an object is in the second.
             images: (N, 209, 209, 3) of which textures are taken.
 
         Returns:
             (B,) bool, which objects do not look different now.
         """
-        count = len(scale)
-        painted = self._uniform(count) < PAINTED * self._vary
+        known, count = len(views[0]), len(scale)
+        painted = self._uniform(known) < PAINTED * self._vary
         same = self._uniform(count) < SAME_PAINT
-        first, second = torch.randint(
-            len(images), (2, count), generator=self._generator, device=self._device
+        first, second = self._rows(len(images), known), self._rows(len(images), count)
+        size = self._uniform(known, between=PAINT)
+        angle = self._uniform(known, between=(-math.pi, math.pi))
+        ways = [(views[0], first, size, angle, painted)]
+        first, size, angle, painted = (
+            each.repeat_interleave(count // known) for each in (first, size, angle, painted)
         )
-        size = self._uniform(count, between=PAINT)
-        angle = self._uniform(count, between=(-math.pi, math.pi))
-        ways = [
-            (views[0], first, size, angle),
-            (
-                views[1],
-                torch.where(same, first, second),
-                size * (-scale.clamp(-1, 1)).exp(),
-                angle + PAINT_TURN * self._normal(count),
-            ),
-        ]
-        for view, rows, zoom, turn in ways:
+        rows = torch.where(same, first, second)
+        zoom = size * (-scale.clamp(-1, 1)).exp()
+        ways += [(views[1], rows, zoom, angle + PAINT_TURN * self._normal(count), painted)]
+        for view, rows, zoom, turn, covered in ways:
             x, y = _middle(view[:, 4])
             cos, sin = zoom * turn.cos(), zoom * turn.sin()
             grid = _grid(((cos, -sin, sin * y - cos * x), (sin, cos, -sin * x - cos * y)))
@@ -152,9 +149,13 @@ class Augmentation:
                 padding_mode='reflection',
                 align_corners=False,
             )
-            cover = view[:, 4:] * view[:, 3:4] * painted[:, None, None, None]
+            cover = view[:, 4:] * view[:, 3:4] * covered[:, None, None, None]
             view[:, :3] = torch.lerp(view[:, :3], (texture - MEAN) / SPREAD, cover)
         return same | ~painted
+
+    def _rows(self, most: int, count: int) -> Tensor:
+        """(B,) random numbers below another one."""
+        return torch.randint(most, (count,), generator=self._generator, device=self._device)
 
     def _uniform(self, *shape: int, between: tuple[float, float] = (0.0, 1.0)) -> Tensor:
         low, high = between

@@ -23,7 +23,7 @@ from drift_ros.errors import OutputError
 from drift_ros.recognition.network import RecognitionNetwork, Verdict
 from drift_ros.runs.atomic import make_folder, write_text, write_whole
 from drift_ros.training.data import NumbersFrom, single_threaded
-from drift_ros.training.recognition.pairs import Pairs, Pool
+from drift_ros.training.recognition.pairs import OTHERS, Pairs, Pool
 from drift_ros.training.recognition.settings import RecognitionTraining
 from drift_ros.training.recognition.views import ObjectViews, Videos
 
@@ -117,7 +117,7 @@ def judge(
     columns: list[tuple[Tensor, ...]] = []
     for _ in range(-(-JUDGED // TOGETHER)):
         pairs = pool.draw(TOGETHER, rng, vary=False)
-        verdict = network(network.know(pairs.known), pairs.other)
+        verdict = compare(network, pairs)
         mine, true = verdict.mask > 0, pairs.mask > 0.5
         overlap = (mine & true).sum((1, 2)) / (mine | true).sum((1, 2)).clamp(min=1)
         error = (verdict.scale - pairs.scale).abs()
@@ -129,6 +129,15 @@ def judge(
     sure = error[deviation <= deviation.median()]
     values = (ahead, error.mean(), sure.mean(), overlap[truth].mean())
     return dict(zip(('area', 'scale', 'sure', 'overlap'), map(float, values), strict=True))
+
+
+def compare(network: RecognitionNetwork, pairs: Pairs) -> Verdict:
+    """What a network says about B pairs."""
+    known = [
+        (keys.repeat_interleave(OTHERS, 0), values.repeat_interleave(OTHERS, 0))
+        for keys, values in network.know(pairs.known)
+    ]
+    return network(known, pairs.other)
 
 
 def losses(verdict: Verdict, pairs: Pairs) -> dict[str, Tensor]:
@@ -152,7 +161,7 @@ def losses(verdict: Verdict, pairs: Pairs) -> dict[str, Tensor]:
     }
 
 
-WEIGHT = {'shown': 1.0, 'mask': 2.0, 'scale': 2.0, 'deviation': 0.3}
+WEIGHT = {'shown': 1.0, 'mask': 2.0, 'scale': 4.0, 'deviation': 0.5}
 
 
 class _Trainer:
@@ -174,7 +183,7 @@ class _Trainer:
             group['lr'] = settings.rate * share * min(1.0, (number + 1) / (settings.warm_up + 1))
         pairs = pool.draw(settings.batch, np.random.default_rng([settings.seed, number]))
         with torch.autocast(self._device.type, torch.bfloat16, self._device.type == 'cuda'):
-            found = self._network(self._network.know(pairs.known), pairs.other)
+            found = compare(self._network, pairs)
         parts = losses(found, pairs)
         self._optimizer.zero_grad(set_to_none=True)
         torch.stack([WEIGHT[name] * loss for name, loss in parts.items()]).sum().backward()

@@ -11,7 +11,13 @@ class RecognitionTraining(Settings):
     """How much is trained on what, and how fast."""
 
     steps: int = Field(6000, ge=1, le=10**7, description='Steps of the training.')
-    batch: int = Field(256, ge=2, le=65536, description='Pairs of views per step.')
+    batch: int = Field(
+        256,
+        ge=4,
+        le=65536,
+        multiple_of=4,
+        description='Pairs of views per step, four of each known one.',
+    )
     videos: int = Field(
         6000,
         ge=2,

@@ -26,11 +26,12 @@ VIEWS = 3  # the word of these videos below a split
 SIDES = 3.6  # sides of a kept view in those of the object's box: room for zoom, shift and turns
 KEPT = round(PIXELS * SIDES / BOXES)  # px of its sides, so that a view is not made finer
 FRAMES = 8  # of each video
-SIMILAR = 0.7  # share of the videos in which two objects look the same, else anything
+SIMILAR = 0.85  # share of the videos in which two objects look the same, else anything
+BALLS = 1 / 8  # share of these that show balls, which are learned fast
 SMALLEST, LARGEST = 150, 300  # px of an area and of a side of a box
 LEAST = 0.4  # share of an object that must be seen
 AT_BORDER = 0.8  # share that is taken for seen where one reaches the border
-SIZES = {'points': 0, 'smallest': 0.05, 'largest': 0.2}
+OWN = {'points': 0, 'smallest': 0.05, 'largest': 0.2, 'tilts': 0.85, 'tilt': 1.6}  # of similar ones
 RANDOM = RandomSettings(width=640, height=480, frames=48, points=0, smallest=0.05, largest=0.25)
 
 
@@ -103,8 +104,8 @@ def _similar(seed: Seed, rng: np.random.Generator) -> World:
     """Three to five objects at different distances, of which the first two look the same."""
     count = int(rng.integers(3, 6))
     roles = tuple(Role(i + 1, max(0, i - 1), ()) for i in range(count))
-    settings = VideoSet('comes-back').random_settings().model_copy(update=SIZES)
-    behind, balls = bool(rng.random() < 0.5), bool(rng.random() < 1 / 3)
+    settings = VideoSet('comes-back').random_settings().model_copy(update=OWN)
+    behind, balls = bool(rng.random() < 0.5), bool(rng.random() < BALLS)
     return absence_world('views', settings, seed.child(1), roles, behind, balls)
 
 
