@@ -21,7 +21,7 @@ from drift_ros.tracking.reach import within_reach
 from drift_ros.tracking.recognition import Image, Place
 from drift_ros.tracking.search import Point, resembling
 from drift_ros.tracking.states import Track
-from drift_ros.tracking.suspects import REACH, Suspect, follow, identify
+from drift_ros.tracking.suspects import CLEARLY, REACH, Suspect, follow, identify
 from drift_ros.tracking.verification import Verification
 
 EVERY = 5  # frames from one look at what is beside a target to the next
@@ -30,7 +30,6 @@ ACTED_ON = 0.5  # score below which a target is searched although it has a mask
 LOOKS = 2  # places of a frame at most that are looked at
 ELSEWHERE = 4  # frames for which a place that is no target is not looked at again
 SAME = 0.5  # sides of a target within which two looks show the same
-SCALES, CLEARLY = 0.05, 0.1  # by how much |log| of the scale must be smaller than for a rival
 
 Labels = NDArray[np.uint8]
 
@@ -285,7 +284,7 @@ class Reacquisition:
             for place in places
             if near[tuple(map(round, place.middle))]
         ]
-        best = identify(suspects, number, self._settings.max_size_change, expected=True)
+        best = identify(suspects, number, self._settings.max_size_change)
         if best is None or not self._is_it(best, sought):
             return None
         self._begin(sought)
@@ -327,12 +326,8 @@ class Reacquisition:
         number = sought.number
         suspects = follow(self._suspects.get(sought.id, ()), places, number)
         self._suspects[sought.id] = suspects
-        most, lead = self._settings.max_size_change, SCALES
-        best = identify(suspects, number, most)
-        if best is None and sought.rivals:
-            lasting = [suspect for suspect in suspects if suspect.lasting]
-            best, lead = identify(lasting, number, most, expected=True), CLEARLY
-        if best is None or not self._is_it(best, sought, lead):
+        best = identify(suspects, number, self._settings.max_size_change)
+        if best is None or not self._is_it(best, sought):
             return None
         visible = sought.track.state == TargetState.VISIBLE
         if visible and not best.lasting:
@@ -346,7 +341,7 @@ class Reacquisition:
         if self._settings.verify:
             self._verification.begin(sought.id, sought.number)
 
-    def _is_it(self, suspect: Suspect, sought: _Sought, lead: float = SCALES) -> bool:
+    def _is_it(self, suspect: Suspect, sought: _Sought) -> bool:
         """Whether a suspect has the size of its target rather than that of those that look the
         same and are missing, too.
         """
@@ -355,7 +350,7 @@ class Reacquisition:
             abs(self._gallery.scale(middle, rival, sought.image, (rows, columns)))
             for rival in sought.rivals
         ]
-        return not scales or abs(suspect.scale) + lead < min(scales)
+        return not scales or abs(suspect.scale) + CLEARLY < min(scales)
 
 
 def _without(soft: Tensor, slots: Sequence[int]) -> Tensor:

@@ -16,7 +16,8 @@ from drift_ros.recognition import Recognizer, Sighting, View
 from drift_ros.tracking.anchors import Anchor
 from drift_ros.tracking.search import Point
 
-NOTHING = 0.1  # probability below which other views of the target say no more
+SHOWN = 0.5  # probability from which on a place shows the target
+NOTHING = 0.1  # below which other views of the target say no more
 AGREES = 0.05
 NEVER = 0.02  # probability below which a place shows something else for certain
 
@@ -72,7 +73,8 @@ class Recognition:
     def look(
         self, middle: Point, anchors: Sequence[Anchor], image: Image, free: Tensor
     ) -> Place | None:
-        """What a place shows, by the anchor whose size is surely most like it.
+        """What a place shows, by the newest anchor that looks like it: its distance is the one that
+        the target had last.
 
         Args:
             middle: of where a target may be.
@@ -85,7 +87,7 @@ class Recognition:
         """
         grid = (free.shape[0], free.shape[1])
         best = self._best(middle, anchors, image, grid)
-        if best.probability < 0.5:
+        if best.probability < SHOWN:
             return None
         mask = best.mask((image.shape[0], image.shape[1])).astype(np.float32)
         share = cv2.resize(mask, grid[::-1], interpolation=cv2.INTER_AREA)
@@ -116,7 +118,7 @@ class Recognition:
         size = (image.shape[0], image.shape[1])
         for each in anchors:
             look = self._recognizer.look(self._views[each], image, at)
-            if look.probability < 0.5:
+            if look.probability < SHOWN:
                 continue
             own = look.mask(size)
             if (own & mask).sum() >= AGREES * (own | mask).sum():
@@ -133,6 +135,6 @@ class Recognition:
         looks: list[Sighting] = []
         for anchor in reversed(anchors):
             looks.append(self._recognizer.look(self._views[anchor], image, (x, y)))
-            if looks[-1].probability < NOTHING:
+            if not NOTHING <= looks[-1].probability < SHOWN:
                 break
-        return min(looks, key=lambda sighting: abs(sighting.scale) + sighting.deviation)
+        return max(looks, key=lambda sighting: sighting.probability)

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 
 from drift_ros.tracking.recognition import Place
 
-SEVERAL, MANY = 3, 24  # sightings
-NEWEST = 6  # of these of which the scale is a mean
+SEVERAL, MANY = 3, 24  # sightings; of so many at most the scale is a mean
 PATIENCE = 6  # frames after which a place that was not seen again is forgotten
 REACH = 1.5  # sizes of a target that a place moves at most in a frame
 MOST_FRAMES = 2  # for which that counts, of those from one sighting to the next
 CLEARLY = 0.05  # by how much a scale must be nearer to 0 than that of another place
-UNSURE = 0.06  # deviation of a scale above which it tells nothing
+UNSURE = 0.05  # deviation of a scale above which it tells nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,21 +90,12 @@ class Suspect:
 
     @property
     def scale(self) -> float:
-        """Mean of its newest scales, each as it is sure."""
-        return self.scales.newest(NEWEST).mean
-
-    @property
-    def deviation(self) -> float:
-        """Expected error of that."""
-        return self.scales.newest(NEWEST).deviation
+        """Mean of its scales, each as it is sure."""
+        return self.scales.mean
 
     def fits(self, limit: float) -> bool:
         """Whether it has the target's scale for sure, to within a limit."""
-        return self.deviation <= UNSURE and abs(self.scale) <= limit
-
-    def fits_for_long(self, limit: float) -> bool:
-        """The same of one that was seen many times, and by all of these."""
-        return self.fits(limit) and self.sightings >= MANY and abs(self.scales.mean) <= limit
+        return self.scales.deviation <= UNSURE and abs(self.scale) <= limit
 
     def near(self, place: Place) -> float:
         """Distance to a place, in sizes (square root of the area)."""
@@ -169,32 +159,23 @@ def change(area: float, areas: Sequence[float]) -> float:
     return max(0.0, math.log(min(areas) / area), math.log(area / max(areas)))
 
 
-def identify(
-    suspects: Sequence[Suspect], number: int, most: float, expected: bool = False
-) -> Suspect | None:
+def identify(suspects: Sequence[Suspect], number: int, most: float) -> Suspect | None:
     """Which suspect is the target, if that is clear.
 
-    Its size, at the same distance and from the same side, must be the target's: to within the root
-    of a factor of `most` of the area, or to within all of it once it was seen 24 times, and surely.
-    If several will do, it must be nearer to that than any other by 5 % of the length.
+    Its size, at the same distance and from the same side, must surely be the target's, to within
+    the root of a factor of `most` of the area. If several will do, it must be nearer to that than
+    any other by 5 % of the length.
 
     Args:
         suspects: of a target.
         number: of the frame; those that were not seen in it are not taken.
         most: factor, 1 or more.
-        expected: whether they are where the target must be: then all of the factor will do at
-            once.
     """
     limit = math.log(most) / 2
     fitting = [
         (abs(suspect.scale), suspect)
         for suspect in suspects
-        if suspect.number == number
-        and (
-            (expected and suspect.fits(limit))
-            or suspect.fits(limit / 2)
-            or suspect.fits_for_long(limit)
-        )
+        if suspect.number == number and suspect.fits(limit)
     ]
     fitting.sort(key=lambda each: each[0])
     if not fitting or (len(fitting) > 1 and fitting[1][0] - fitting[0][0] < CLEARLY):

@@ -19,6 +19,7 @@ from drift_ros.recognition import Recognizer
 from drift_ros.settings import FeatureSettings, TrackerSettings, build
 from drift_ros.structures import Frame, TrackingResult
 from drift_ros.tracking import Tracker
+from drift_ros.tracking.anchors import Anchor
 from drift_ros.tracking.recognition import Place, Recognition
 from drift_ros.tracking.search import Point
 
@@ -94,15 +95,19 @@ def test_what_the_border_cuts_off_is_recognized_by_the_rest(recognition: Recogni
     assert found.area == pytest.approx(float(cells(now).sum()), rel=0.12)
 
 
-def test_the_anchor_that_fits_surely_tells(recognition: Recognition) -> None:
-    before, now = disc(90, 100, 24), disc(220, 130, 24)
-    anchor, other = anchor_of(before), anchor_of(before, 1)
-    recognition.remember(anchor, picture(before), before)
-    recognition.remember(other, picture(before, BLUE), before)
-    alone = recognition.look(middle(now), [anchor], picture(now), ANYWHERE)
-    both = recognition.look(middle(now), [other, anchor], picture(now), ANYWHERE)
-    assert alone is not None and both is not None
-    assert abs(both.scale) + both.deviation <= abs(alone.scale) + alone.deviation
+def test_the_newest_anchor_that_is_seen_tells(recognition: Recognition) -> None:
+    before, nearer, now = disc(90, 100, 24), disc(90, 100, 28), disc(220, 130, 28)
+    given, last = anchor_of(before), anchor_of(nearer, 1)
+    recognition.remember(given, picture(before), before)
+    recognition.remember(last, picture(nearer), nearer)
+
+    def scale(*anchors: Anchor) -> float:
+        found = recognition.look(middle(now), anchors, picture(now), ANYWHERE)
+        assert found is not None
+        return found.scale
+
+    assert scale(given, last) == scale(last) != scale(given)
+    assert scale(given) == pytest.approx(np.log(28 / 24), abs=0.05)
 
 
 def test_views_go_with_their_anchors(recognition: Recognition) -> None:
