@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional
 
 from drift_ros import features
@@ -36,7 +35,7 @@ from drift_ros.synthetic.scenes.absences import comes_back
 from drift_ros.synthetic.scenes.sets import RECIPES, SETS, VideoSet
 from drift_ros.synthetic.seeds import Seed
 from drift_ros.tracking import Tracker
-from drift_ros.tracking.reacquisition import SCALES, Reacquisition
+from drift_ros.tracking.reacquisition import Reacquisition, _Sought
 from drift_ros.tracking.recognition import Place
 from drift_ros.tracking.suspects import CLEARLY, UNSURE, Suspect, follow
 
@@ -120,19 +119,10 @@ class Watcher:
     def __enter__(self) -> None:
         watcher = self
 
-        def anywhere(
-            self: Reacquisition,
-            number: int,
-            image: NDArray[np.uint8],
-            target: int,
-            track: Any,
-            rivals: Sequence[int],
-            places: Sequence[Place],
-            label: Tensor,
-        ) -> Place | None:
-            suspects = follow(self._suspects.get(target, ()), places, number)
-            self._suspects[target] = suspects
-            return watcher._note(self, number, image, target, rivals, suspects[: len(places)])
+        def anywhere(self: Reacquisition, sought: _Sought, places: Sequence[Place]) -> Place | None:
+            suspects = follow(self._suspects.get(sought.id, ()), places, sought.number)
+            self._suspects[sought.id] = suspects
+            return watcher._note(self, sought, suspects[: len(places)])
 
         Reacquisition._near = lambda *_: None  # type: ignore[method-assign]
         Reacquisition._anywhere = anywhere  # type: ignore[method-assign]
@@ -141,16 +131,10 @@ class Watcher:
         Reacquisition._near, Reacquisition._anywhere = self._kept  # type: ignore[method-assign]
 
     def _note(
-        self,
-        searching: Reacquisition,
-        number: int,
-        image: NDArray[np.uint8],
-        target: int,
-        rivals: Sequence[int],
-        suspects: Sequence[Suspect],
+        self, searching: Reacquisition, sought: _Sought, suspects: Sequence[Suspect]
     ) -> Place | None:
         """Note the suspects of a frame; the one that is the target, once it may be told."""
-        mask = torch.from_numpy((self.truth == target).astype(np.float32))
+        mask = torch.from_numpy((self.truth == sought.id).astype(np.float32))
         best, most = None, RIGHT
         for suspect in suspects:
             place = suspect.place
@@ -159,16 +143,18 @@ class Watcher:
             inside = place.label > 0.5
             both, either = inside & (share > 0.5), inside | (share > 0.5)
             overlap = float(both.sum() / either.sum())
-            gallery = searching._gallery
+            scale = searching._gallery.scale
             known = {
-                'frame': number,
+                'frame': sought.number,
                 'scale': suspect.scale,
-                'deviation': suspect.deviation,
-                'rivals': [gallery.scale(place.middle, rival, image, grid) for rival in rivals],
+                'deviation': suspect.scales.deviation,
+                'rivals': [
+                    scale(place.middle, rival, sought.image, grid) for rival in sought.rivals
+                ],
                 'overlap': overlap,
             }
-            self.seen[target].append(known)
-            if self.in_sight[target] >= IN_SIGHT and overlap >= most:
+            self.seen[sought.id].append(known)
+            if self.in_sight[sought.id] >= IN_SIGHT and overlap >= most:
                 best, most = place, overlap
         return best
 
@@ -191,7 +177,7 @@ def outcome(away: Seen, limit: float) -> bool | None:
             continue
         scale, overlap, seen = fitting[0]
         rival = min(map(abs, seen['rivals']), default=math.inf)
-        if scale + SCALES >= rival:
+        if scale + CLEARLY >= rival:
             continue
         if overlap >= RIGHT or overlap < WRONG:  # else a part of it: the search goes on
             return bool(overlap >= RIGHT)

@@ -93,9 +93,8 @@ class TargetSettings(Settings):
         le=1000,
         description='A target that is searched in the whole image is taken only for what is as '
         'far away as the target was when it was seen for certain: so far that its area, seen from '
-        'the same side, is at most this many times larger or smaller, or the root of that until it '
-        'was seen 24 times. Larger values find what comes back nearer or farther away, and take a '
-        'twin for it more easily.',
+        'the same side, is at most this many times larger or smaller. Larger values find what '
+        'comes back nearer or farther away, and take a twin for it more easily.',
         json_schema_extra={'dynamic': True},
     )
     verify: bool = Field(
