@@ -147,7 +147,7 @@ class Watcher:
             known = {
                 'frame': sought.number,
                 'scale': suspect.scale,
-                'deviation': suspect.scales.deviation,
+                'error': suspect.error,
                 'rivals': [
                     scale(place.middle, rival, sought.image, grid) for rival in sought.rivals
                 ],
@@ -170,7 +170,7 @@ def outcome(away: Seen, limit: float) -> bool | None:
         fitting = [
             (abs(seen['scale']), seen['overlap'], seen)
             for seen in places
-            if seen['deviation'] <= UNSURE and abs(seen['scale']) <= limit
+            if seen['error'] <= UNSURE and abs(seen['scale']) <= limit
         ]
         fitting.sort(key=lambda each: each[0])
         if not fitting or (len(fitting) > 1 and fitting[1][0] - fitting[0][0] < CLEARLY):

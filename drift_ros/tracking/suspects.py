@@ -13,7 +13,7 @@ PATIENCE = 6  # frames after which a place that was not seen again is forgotten
 REACH = 1.5  # sizes of a target that a place moves at most in a frame
 MOST_FRAMES = 2  # for which that counts, of those from one sighting to the next
 CLEARLY = 0.05  # by how much a scale must be nearer to 0 than that of another place
-UNSURE = 0.05  # deviation of a scale above which it tells nothing
+UNSURE = 0.07  # error of a scale above which it tells nothing, until it was seen many times
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,14 @@ class Suspect:
         """Mean of its scales, each as it is sure."""
         return self.scales.mean
 
+    @property
+    def error(self) -> float:
+        """What is expected of that: errors of one thing are alike, so only many make it smaller."""
+        return self.scales.deviation if self.sightings >= MANY else self.scales.usual
+
     def fits(self, limit: float) -> bool:
         """Whether it has the target's scale for sure, to within a limit."""
-        return self.scales.deviation <= UNSURE and abs(self.scale) <= limit
+        return self.error <= UNSURE and abs(self.scale) <= limit
 
     def near(self, place: Place) -> float:
         """Distance to a place, in sizes (square root of the area)."""

@@ -52,10 +52,11 @@ def test_its_size_must_fit(scale: float) -> None:
     assert (taken(*[[place(scale)]] * 24) is not None) == fits
 
 
-def test_what_is_unsure_is_seen_again() -> None:
-    unsure = [place(0.02, deviation=0.1)]
-    assert taken(unsure) is None and taken(*[unsure] * 3) is None  # 0.1 / sqrt(3) = 0.058
-    assert taken(*[unsure] * 5) == 10
+def test_what_is_unsure_is_seen_many_times() -> None:
+    sure, unsure = [place(0.02, deviation=0.06)], [place(0.02, deviation=0.08)]
+    assert taken(sure) == 10
+    assert taken(unsure) is None and taken(*[unsure] * 23) is None
+    assert taken(*[unsure] * 24) == 10  # 0.08 / sqrt(24) = 0.016
 
 
 def test_what_was_seen_for_long_must_fit_by_all_of_that() -> None:
