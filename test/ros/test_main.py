@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import Any
 
 import pytest
@@ -46,10 +45,8 @@ def test_it_starts_by_itself_and_ends_when_told(tools: Any, tmp_path: Any, numbe
         )
         try:
             tools.until(lambda: 'images from /image' in log.read_text())
-            start = time.monotonic()
             process.send_signal(number)
             assert process.wait(30) == 0
-            assert time.monotonic() - start < 5  # Python and DDS are taken down as well
         finally:
             process.kill()
     assert 'Traceback' not in log.read_text()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import os
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -65,20 +63,16 @@ def test_pause_under_load(make_rig: Callable[..., Any], tools: Any, gate: Any) -
 
 
 @pytest.mark.parametrize('how', ['shutdown', 'cleanup'])
-def test_leaving_under_load_takes_less_than_a_second(
+def test_leaving_under_load_does_not_wait_for_a_library(
     make_rig: Callable[..., Any], tools: Any, gate: Any, how: str
 ) -> None:
     rig = make_rig(features__name=gate.name, service_timeout=0.05).start()
     hold_and_flood(rig, tools, gate, 30)
     thread = rig.node.worker._thread
-    gc.collect()
-    gc.freeze()  # what earlier tests left would cost seconds to look through
-    start = time.monotonic()
     if how == 'cleanup':
         assert rig.change('deactivate')
     assert rig.change(how)
-    assert time.monotonic() - start < 2.0  # a second for the worker, the rest for DDS
-    gc.unfreeze()
+    assert thread.is_alive()  # held until the gate opens
     assert thread.daemon
     gate.open()
     thread.join(tools.WAIT)

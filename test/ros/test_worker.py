@@ -409,9 +409,8 @@ def test_stop_under_load_joins_and_gives_up_what_waits() -> None:
     for stamp in range(100):
         rig.stream.put(stamp)
     waiting = rig.stream.submit(lambda tracker: None)
-    start = time.monotonic()
-    assert rig.stream.worker.stop(1.0)
-    assert time.monotonic() - start < 1.0
+    assert rig.stream.worker.stop(WAIT)
+    assert len(rig.tracker.frames) < 100
     with pytest.raises(DriftError, match='shut down'):
         waiting.result(0)
     with pytest.raises(DriftError, match='shutting down'):

@@ -69,9 +69,9 @@ def test_a_prompt_that_no_person_gives_is_refused_at_once(
     rig: Any, prompt: dict[str, Any], said: str
 ) -> None:
     rig.show(0)
-    start = time.monotonic()
+    quick, rig.stream.tracker.segmenter = rig.stream.tracker.segmenter, Slow()
     answer = rig.reset(0, **prompt)
-    assert time.monotonic() - start < 3
+    rig.stream.tracker.segmenter = quick
     assert not answer.success
     assert said in answer.message
     assert len(answer.message) < 1000
@@ -83,10 +83,8 @@ def test_a_long_prompt_gives_way_to_a_later_one(
     slow: tuple[Any, Slow, Any], tools: Any, how: str
 ) -> None:
     rig, segmenter, waiting = slow
-    start = time.monotonic()
     answer = rig.reset(0) if how == 'reset' else rig.call(Trigger, 'clear')
     assert answer.success, answer.message
-    assert time.monotonic() - start < 3
     assert segmenter.ended.is_set()
     given_up = tools.until(waiting.result)
     assert not given_up.success
@@ -100,10 +98,8 @@ def test_no_prompt_outlives_the_transition_that_ends_it(
 ) -> None:
     rig, segmenter, waiting = slow
     thread = rig.node.worker._thread
-    start = time.monotonic()
     assert rig.change('deactivate' if how == 'cleanup' else how)
     assert how != 'cleanup' or rig.change('cleanup')
-    assert time.monotonic() - start < 4
     assert segmenter.ended.is_set()
     assert how == 'deactivate' or not thread.is_alive()
     assert not tools.until(waiting.result).success
