@@ -51,6 +51,7 @@ def test_calls_are_served_while_images_are_held_back(make_rig: Any, tools: Any, 
     labels = rig.labels()
     rig.show(0)
     assert rig.reset(0).success
+    tools.until(lambda: rig.counters().published == 2)  # frame 0 untracked, and as prompted
     gate.close()
     for k in range(1, 10):
         rig.publish('image', rig.image(tools.scene(k)[0], tools.stamp(k)), KEEP_ALL)
