@@ -61,6 +61,7 @@ ROWS: dict[str, dict[str, Any]] = {
     'not drop_stray': {'targets.drop_stray': False},
     'not drop_unreachable': {'targets.drop_unreachable': False},
     'not verify': {'targets.verify': False},
+    'not any_size_after': {'targets.any_size_after': 0},
     # what may be taken for a lost target
     'size 1.4': {'targets.max_size_change': 1.4},
     'size 2.5': {'targets.max_size_change': 2.5},
@@ -68,7 +69,7 @@ ROWS: dict[str, dict[str, Any]] = {
 BEFORE_AFTER = ('none', 'all')
 FEATURES = ('embedded', 'embedded-image', 'patch', 'flow')
 SIMILAR = tuple(f'similar-{n}' for n in range(2, 7))
-DATA = ('passing', 'crossing', 'kubric-similar', *SIMILAR, 'comes-back', 'long')
+DATA = ('passing', 'crossing', 'kubric-similar', *SIMILAR, 'comes-back', 'other-distance', 'long')
 MARKS = 500  # frames from one look at the memory to the next
 CERTAIN, ACTED_ON = 0.8, 0.5  # scores
 EVIDENCE: dict[float, tuple[float, ...]] = {}  # what scores of a frame are made from

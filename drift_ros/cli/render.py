@@ -20,7 +20,8 @@ def render(
         str,
         typer.Argument(
             help='A scene (`crossing`, `passing`, `random`), a set (`kubric-similar`, `similar-2` '
-            'to `similar-6`, `comes-back`, `long`), or one video of a set (`kubric-similar-03`).'
+            'to `similar-6`, `comes-back`, `other-distance`, `long`), or one video of a set '
+            '(`kubric-similar-03`).'
         ),
     ],
     out: Annotated[

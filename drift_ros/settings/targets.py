@@ -97,6 +97,17 @@ class TargetSettings(Settings):
         'comes back nearer or farther away, and take a twin for it more easily.',
         json_schema_extra={'dynamic': True},
     )
+    any_size_after: int = Field(
+        36,
+        ge=0,
+        le=1000000,
+        description='A target that is searched in the whole image is taken after all for what is '
+        'nearer or farther away than `max_size_change` allows, up to twice, if that looks like it '
+        'for sure in this many frames, and nothing else does. Its score is below 0.5 then, and it '
+        'is searched on, until it proves right or 120 frames are over. 0: never, where twins come '
+        'and go.',
+        json_schema_extra={'dynamic': True},
+    )
     verify: bool = Field(
         True,
         description='Whether the network that recognizes targets looks at masks, too: where labels '

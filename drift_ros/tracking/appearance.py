@@ -107,6 +107,7 @@ class Appearance:
         labels: Labels,
         objects: Sequence[TrackedObject],
         prompted: Collection[int],
+        believed: Collection[int] = (),
     ) -> None:
         """Remember how targets look in a frame in which they were prompted, or are certain.
 
@@ -117,6 +118,7 @@ class Appearance:
             labels: (H, W) ids.
             objects: those that may be, with their scores.
             prompted: ids of those that were given in this frame.
+            believed: of those that look like this from now on, whatever their size was.
         """
         for obj in objects:
             given = obj.id in prompted
@@ -124,7 +126,10 @@ class Appearance:
                 self._gallery.forget(obj.id)
             if not obj.visible:
                 continue
-            if given or (number % EVERY == 0 and self._is_certain(descriptors, labels, obj)):
+            certain = obj.id in believed or (
+                number % EVERY == 0 and self._is_certain(descriptors, labels, obj)
+            )
+            if given or certain:
                 self._gallery.remember(number, image, descriptors, labels, obj.id, given)
 
     def _is_certain(self, descriptors: Descriptors, labels: Labels, obj: TrackedObject) -> bool:

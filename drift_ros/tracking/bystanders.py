@@ -9,7 +9,7 @@ import math
 from collections.abc import Collection, Sequence
 
 from drift_ros.tracking.search import Point
-from drift_ros.tracking.suspects import nearest_first
+from drift_ros.tracking.suspects import MOST_FRAMES, nearest_first
 
 PATIENCE = 12  # frames after which one that was not seen again is forgotten
 
@@ -69,8 +69,12 @@ class Bystanders:
         """
         before = [seen for seen in self._known.get(target, ()) if number - seen[1] <= PATIENCE]
         source = nearest_first(
-            (math.dist(middle, place) / max(size, 1.0), i, j)
-            for i, (middle, _) in enumerate(before)
+            (
+                math.dist(middle, place) / max(size, 1.0) / min(max(number - seen, 1), MOST_FRAMES),
+                i,
+                j,
+            )
+            for i, (middle, seen) in enumerate(before)
             for j, place in enumerate(found)
         )
         return before, source

@@ -190,7 +190,7 @@ class MaskPropagator:
             entry.number,
             entry.frame,
             found.objects,
-            entry.prompts,
+            [*entry.prompts, *self._elsewhere],
             found.doubtful,
             self._partly,
             found.mistaken,
@@ -205,14 +205,27 @@ class MaskPropagator:
             )
         if counts:
             self._cuts.go_on()
+        believed = self._reacquisition.tentative.believed(entry.number)
         unproved = self._reacquisition.observe(
             entry.number, near, found.labels, objects, entry.prompts
         )
         proved = [obj for obj in objects if obj.id not in unproved]
         self._appearance.observe(
-            entry.number, entry.frame.image, near, found.labels, proved, entry.prompts
+            entry.number,
+            entry.frame.image,
+            near,
+            found.labels,
+            proved,
+            entry.prompts,
+            believed,
         )
-        self._gaps.observe(entry.number, visible, self._reacquisition.found, found.mistaken)
+        self._gaps.observe(
+            entry.number,
+            visible,
+            self._reacquisition.found,
+            found.mistaken,
+            self._reacquisition.instead,
+        )
         return replace(found, objects=objects)
 
     def _is_cut(self, entry: BufferedFrame, descriptors: Descriptors) -> bool:
@@ -359,7 +372,8 @@ class MaskPropagator:
         mistaken = self._reacquisition.mistaken(
             number, image, descriptors, found.labels, [obj.id for obj in seen]
         )
-        scores = {id_: judgement.score for id_, judgement in judged.items()}
+        tentative = self._reacquisition.tentative
+        scores = {id_: tentative.score(id_, each.score) for id_, each in judged.items()}
         doubtful = [id_ for id_, each in judged.items() if id_ in mistaken or not each.believed]
         patient = entry.frame.stamp - PATIENCE
         gone = [
@@ -380,6 +394,12 @@ class MaskPropagator:
         found.labels[np.isin(found.labels, gone)] = 0
         measured = self._readout.measure(found.labels, scores)
         return replace(measured, doubtful=tuple(doubtful), mistaken=mistaken), soft
+
+    @property
+    def _elsewhere(self) -> list[int]:
+        """Id of the target that was found elsewhere than what had been taken for it."""
+        again = self._reacquisition
+        return [] if again.found is None or again.instead is None else [again.found]
 
     @property
     def _separates(self) -> bool:

@@ -21,7 +21,8 @@ from drift_ros.tracking.reach import within_reach
 from drift_ros.tracking.recognition import Image, Place
 from drift_ros.tracking.search import Point, resembling
 from drift_ros.tracking.states import Track
-from drift_ros.tracking.suspects import CLEARLY, REACH, Suspect, follow, identify
+from drift_ros.tracking.suspects import CLEARLY, REACH, Suspect, follow, identify, only_one
+from drift_ros.tracking.tentative import Tentative
 from drift_ros.tracking.verification import Verification
 
 EVERY = 5  # frames from one look at what is beside a target to the next
@@ -64,7 +65,9 @@ class Reacquisition:
         calibrated: whether scores are probabilities.
 
     Attributes:
+        tentative: targets that may be a twin.
         found: the target that the last search found, if it did.
+        instead: number of the frame from which on something else was taken for that.
     """
 
     def __init__(self, gallery: Gallery, settings: TargetSettings, calibrated: bool) -> None:
@@ -80,10 +83,12 @@ class Reacquisition:
     def reset(self) -> None:
         """Forget all targets."""
         self.found: int | None = None
+        self.instead: int | None = None
         self._suspects: dict[int, list[Suspect]] = {}
         self._looked: dict[int, list[tuple[Point, int]]] = {}  # at what is no target, and when
         self._verification = Verification()
         self._bystanders = Bystanders()
+        self.tentative = Tentative()
 
     def keep(self, ids: Collection[int]) -> None:
         """Forget the targets that are not among these."""
@@ -91,6 +96,7 @@ class Reacquisition:
         self._looked = {id_: seen for id_, seen in self._looked.items() if id_ in ids}
         self._verification.keep(ids)
         self._bystanders.keep(ids)
+        self.tentative.keep(ids)
 
     def go_back(self) -> None:
         """Forget what is followed from frame to frame."""
@@ -98,6 +104,7 @@ class Reacquisition:
         self._looked.clear()
         self._verification.reset()
         self._bystanders.reset()
+        self.tentative.reset()
 
     def reacquire(
         self,
@@ -126,7 +133,7 @@ class Reacquisition:
             (K, h, w) soft labels with the target if it was found, and without the lost ones that
             were not; `soft` itself if nothing changes.
         """
-        self.found = None
+        self.found = self.instead = None
         wanted = [t for t, track in expected.items() if self._is_wanted(t, track)]
         self._suspects = {t: seen for t, seen in self._suspects.items() if t in wanted}
         if not wanted:
@@ -228,11 +235,15 @@ class Reacquisition:
         for obj in objects:
             if obj.id in prompted or not obj.visible:
                 self._verification.forget(obj.id)
-            elif self._verification.is_open(obj.id):
+                self.tentative.forget(obj.id)
+            elif self._unproved(obj.id):
                 continue
             if obj.visible and (number + obj.id) % EVERY == 0 and obj.score >= CERTAIN:
                 self._watch(number, descriptors, labels, obj)
-        return [obj.id for obj in objects if self._verification.is_open(obj.id)]
+        return [obj.id for obj in objects if self._unproved(obj.id)]
+
+    def _unproved(self, target: int) -> bool:
+        return target in self.tentative or self._verification.is_open(target)
 
     def _watch(
         self, number: int, descriptors: Descriptors, labels: Labels, obj: TrackedObject
@@ -269,7 +280,7 @@ class Reacquisition:
             return False
         if track.state == TargetState.OCCLUDED:
             return self._settings.reacquire != 'none'
-        weak = self._calibrated and track.score < ACTED_ON
+        weak = target in self.tentative or (self._calibrated and track.score < ACTED_ON)
         lost = track.state == TargetState.LOST
         return (lost or weak) and self._settings.reacquire == 'anywhere'
 
@@ -327,12 +338,21 @@ class Reacquisition:
         suspects = follow(self._suspects.get(sought.id, ()), places, number)
         self._suspects[sought.id] = suspects
         best = identify(suspects, number, self._settings.max_size_change)
+        visible = sought.track.state == TargetState.VISIBLE
+        if best is None and not visible and not sought.rivals:
+            best = only_one(suspects, number, self._settings.any_size_after)
+            if best is not None:
+                self.tentative.begin(sought.id, number)
+                return best.place
         if best is None or not self._is_it(best, sought):
             return None
-        visible = sought.track.state == TargetState.VISIBLE
         if visible and not best.lasting:
             return None
-        if not (visible and bool(((best.place.label > 0.5) & (sought.label > 0.5)).any())):
+        elsewhere = not bool(((best.place.label > 0.5) & (sought.label > 0.5)).any())
+        if elsewhere:
+            self.instead = self.tentative.since(sought.id)
+        self.tentative.forget(sought.id)
+        if not visible or elsewhere:
             self._begin(sought)
         return best.place
 

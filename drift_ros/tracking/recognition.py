@@ -19,6 +19,7 @@ from drift_ros.tracking.search import Point
 SHOWN = 0.5  # probability from which on a place shows the target
 NOTHING = 0.1  # below which other views of the target say no more
 AGREES = 0.05
+FREE = 0.75  # share of an outline that must not be another target's
 NEVER = 0.02  # probability below which a place shows something else for certain
 
 Image = NDArray[np.uint8]
@@ -34,6 +35,7 @@ class Place:
         middle: of it.
         scale: log of how much larger it is than the target was.
         deviation: expected absolute error of that.
+        probability: 0..1 that it looks like the target.
     """
 
     label: Tensor
@@ -41,12 +43,13 @@ class Place:
     middle: Point
     scale: float
     deviation: float
+    probability: float = 1.0
 
     @classmethod
-    def of(cls, label: Tensor, scale: float, deviation: float) -> Place:
+    def of(cls, label: Tensor, scale: float, deviation: float, probability: float = 1.0) -> Place:
         """The place of a label that is above 0.5 somewhere."""
         rows, columns = (label > 0.5).nonzero().float().mean(0).tolist()
-        return cls(label, float(label.sum()), (rows, columns), scale, deviation)
+        return cls(label, float(label.sum()), (rows, columns), scale, deviation, probability)
 
 
 class Recognition:
@@ -92,9 +95,9 @@ class Recognition:
         mask = best.mask((image.shape[0], image.shape[1])).astype(np.float32)
         share = cv2.resize(mask, grid[::-1], interpolation=cv2.INTER_AREA)
         label = torch.from_numpy(share).to(free.device) * free
-        if not bool((label > 0.5).any()):
+        if not bool((label > 0.5).any()) or float(label.sum()) < FREE * float(share.sum()):
             return None
-        return Place.of(label, best.scale, best.deviation)
+        return Place.of(label, best.scale, best.deviation, best.probability)
 
     def scale(
         self, middle: Point, anchors: Sequence[Anchor], image: Image, grid: tuple[int, int]

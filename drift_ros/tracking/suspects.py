@@ -13,6 +13,8 @@ PATIENCE = 6  # frames after which a place that was not seen again is forgotten
 REACH = 1.5  # sizes of a target that a place moves at most in a frame
 MOST_FRAMES = 2  # for which that counts, of those from one sighting to the next
 CLEARLY = 0.05  # by how much a scale must be nearer to 0 than that of another place
+SURELY = 0.9  # probability of a place that is taken although its scale is not the target's
+FARTHEST = math.log(2)  # scale of such a one at most, either way
 UNSURE = 0.07  # error of a scale above which it tells nothing, until it was seen many times
 
 
@@ -186,3 +188,20 @@ def identify(suspects: Sequence[Suspect], number: int, most: float) -> Suspect |
     if not fitting or (len(fitting) > 1 and fitting[1][0] - fitting[0][0] < CLEARLY):
         return None
     return fitting[0][1]
+
+
+def only_one(suspects: Sequence[Suspect], number: int, sightings: int) -> Suspect | None:
+    """The suspect that is left if none has the target's scale: one that surely looks like it, at
+    another distance for sure, was seen often, and is the only one that was.
+
+    Args:
+        suspects: of a target.
+        number: of the frame; it must have been seen in it.
+        sightings: how often it must have been seen; 0: there is none.
+    """
+    often = [suspect for suspect in suspects if suspect.sightings >= sightings > 0]
+    if len(often) != 1:
+        return None
+    (it,) = often
+    looks_like_it = it.number == number and it.place.probability >= SURELY
+    return it if looks_like_it and it.error <= UNSURE and abs(it.scale) <= FARTHEST else None

@@ -24,7 +24,9 @@ def videos(name: str) -> list[Any]:
     """Two videos of each split of a set, one of balls and one of cutouts where it has both."""
     if name in SCENES:
         return [synthetic.create(name, SceneSettings(**SMALL, frames=24, rate=12))]
-    frames = {'kubric-similar': 16, 'long': 3000, 'comes-back': 240}.get(name, 24)
+    frames = {'kubric-similar': 16, 'long': 3000, 'comes-back': 240, 'other-distance': 240}.get(
+        name, 24
+    )
     settings = SceneSettings(**SMALL, frames=frames, rate=12)
     return [video for split in ('test', 'val') for video in VideoSet(name, settings, split)[:2]]
 

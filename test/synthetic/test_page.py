@@ -23,6 +23,7 @@ def test_all_scenes_are_named():
         'similar-2',
         'similar-6',
         'comes-back',
+        'other-distance',
         'long',
     ):
         assert name in synthetic.names() and f'`{name}`' in PAGE

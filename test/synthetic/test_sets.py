@@ -104,6 +104,18 @@ def test_objects_come_back_after_one_to_ten_seconds():
     assert len(appearances) == 2 and appearances[0].name == appearances[1].name
 
 
+def test_objects_come_back_nearer_or_farther_away():
+    settings = SceneSettings(width=64, height=48, frames=240, rate=12, noise=0)
+    videos = VideoSet('other-distance', settings, 'val')
+    for number, video in enumerate(videos[:8]):
+        frames = [video.render(i).objects[0] for i in range(0, 240, 6)]
+        gone = [k for k, truth in enumerate(frames) if truth.visibility == 0]
+        assert gone and gone[0] > 0 and gone[-1] < len(frames) - 1
+        before, after = (frames[k].centre[2] for k in (gone[0] - 1, gone[-1] + 1))
+        assert 1.05 < (after / before if number // 4 else before / after) < 2, number
+    assert len({actor.id for actor in videos[2].actors if actor.id}) == 2
+
+
 def test_a_long_video_is_rendered_a_frame_at_a_time():
     videos = VideoSet('long')
     assert len(videos) == 4 and len(videos[0]) == 3000

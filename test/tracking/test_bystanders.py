@@ -50,6 +50,12 @@ def test_it_moves_and_does_not_jump() -> None:
     assert left(bystanders, 20, 40) == [40]
 
 
+def test_it_moves_farther_while_nobody_looks() -> None:
+    assert left(beside(10, 10), 6, 17) == [17]  # more than 1.5 sizes from one frame to the next
+    assert left(beside(10, 10), 10, 21) == []  # 3 sizes at most, in however many
+    assert left(beside(10, 10), 10, 23) == [23]
+
+
 def test_of_two_beside_each_other_one_is_the_bystander() -> None:
     assert left(beside(10, 10), 6, 14, 11) == [14]
 

@@ -15,6 +15,7 @@ from drift_ros.tracking import Tracker, appearance, confidence, mask_propagator
 from drift_ros.tracking.anchors import Match
 from drift_ros.tracking.reacquisition import Reacquisition
 from drift_ros.tracking.recognition import Recognition
+from drift_ros.tracking.tentative import BELIEVED, UNSURE
 
 RED, BLUE, GREEN = (230, 20, 20), (20, 20, 230), (30, 160, 60)
 Scene = Mapping[tuple[int, int], tuple[int, int, int]]
@@ -103,6 +104,32 @@ def test_what_the_border_cuts_off_is_taken_as_well() -> None:
     part = (72, 52)  # 12 of its 16 rows are in the image
     results = track(red(targets__max_size_change=2.0), [*gone, *[picture({part: RED})] * 3])
     assert came_back(results, part) > 0.8
+
+
+def nearer(after: int, frames: int) -> list[TrackingResult]:
+    larger = picture({(40, 12): RED}, 20)
+    gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
+    return track(red(targets__any_size_after=after), [*gone, *[larger] * frames])[len(gone) :]
+
+
+def test_what_comes_back_nearer_is_found_late_and_as_unsure() -> None:
+    results = nearer(6, 8 + BELIEVED)
+    assert not any(result.labels.any() for result in results[:5])
+    for number, result in enumerate(results[5:], 5):
+        (obj,) = result.objects
+        assert obj.visible and (obj.score <= UNSURE) == (number < 6 + BELIEVED), number
+    assert not any(result.labels.any() for result in nearer(0, 40))
+
+
+def test_what_has_its_size_is_taken_in_its_place() -> None:
+    gone = [picture({HERE: RED})] * 3 + [picture({})] * AWAY
+    image = picture({(40, 12): RED}, 20)
+    both = image.copy()
+    both[square(*THERE)] = RED
+    tracker = red(targets__any_size_after=6)
+    results = track(tracker, [*gone, *[image] * 8, *[both] * 8])
+    assert came_back(results, THERE) > 0.8
+    assert results[-1].objects[0].score > UNSURE
 
 
 def test_a_twin_that_was_in_sight_beside_the_target_is_not_taken_for_it() -> None:

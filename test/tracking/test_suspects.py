@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from drift_ros.tracking.gaps import Gaps
 from drift_ros.tracking.recognition import Place
-from drift_ros.tracking.suspects import Suspect, change, follow, identify
+from drift_ros.tracking.suspects import Suspect, change, follow, identify, only_one
 
 AREAS = [100.0, 120.0]  # that the target had
 NO_LABEL = torch.zeros(1, 1)
@@ -136,3 +137,46 @@ def test_a_target_that_was_only_hidden_leaves_no_gap() -> None:
     for number in range(6):
         gaps.observe(number, [1] if number != 3 else [], None)
     assert gaps.known(torch.arange(6), [1]).all()
+
+
+@pytest.mark.parametrize(('away', 'begin'), [(2, 6), (5, 6)])
+def test_what_was_taken_instead_of_a_target_is_a_gap_until_that_is_found(
+    away: int, begin: int
+) -> None:
+    gaps, frames = Gaps(), torch.arange(12)
+    for number in range(12):
+        there = number <= away or number >= begin
+        found = 1 if number in (begin, 9) else None
+        gaps.observe(number, [1] if there else [], found, instead=begin if number == 9 else None)
+    unknown = (frames > away) & (frames < 9)
+    assert torch.equal(gaps.known(frames, [1])[:, 1], ~unknown)
+
+
+def often(scale: float, count: int = 36, **of: float) -> list[list[Place]]:
+    return [[replace(place(scale), **of)]] * count
+
+
+@pytest.mark.parametrize('scale', [0.3, -0.3, 0.69, -0.69])
+def test_what_alone_looks_like_it_for_long_is_taken_at_another_distance(scale: float) -> None:
+    frames = often(scale, probability=0.95)
+    assert taken(*frames) is None
+    suspects = seen(*frames)
+    assert only_one(suspects, 35, 36) is suspects[0]
+    assert only_one(suspects, 36, 36) is None  # it was not seen in this one
+    assert only_one(suspects, 35, 37) is None
+    assert only_one(suspects, 35, 0) is None
+
+
+@pytest.mark.parametrize(
+    'frames',
+    [
+        often(0.3, probability=0.85),
+        often(0.75),
+        often(0.3, deviation=0.43),  # 0.43 / sqrt(24) = 0.088
+        [[place(0.3), place(0.3, x=60)]] * 36,
+    ],
+    ids=['unlike', 'far', 'unsure', 'two'],
+)
+def test_at_another_distance_it_must_be_sure_and_alone(frames: list[list[Place]]) -> None:
+    assert only_one(seen(*frames), 35, 36) is None
+    assert only_one(seen(*often(0.3, deviation=0.3)), 35, 36) is not None

@@ -62,6 +62,7 @@ CHANGED: dict[str, Any] = {
 }
 ABSENCE: dict[str, Any] = {
     'targets.min_score': 0.0,
+    'targets.any_size_after': 1,
     'targets.max_size_change': 3.0,
     'targets.reacquire': 'none',
 }

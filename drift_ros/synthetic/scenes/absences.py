@@ -11,7 +11,7 @@ from drift_ros.synthetic.render.cutouts import CutoutActor
 from drift_ros.synthetic.render.tracks import Array
 from drift_ros.synthetic.render.world import World
 from drift_ros.synthetic.scenes.camera_paths import camera_path
-from drift_ros.synthetic.scenes.cutouts import ball_on_way, random_layout, track_on_way
+from drift_ros.synthetic.scenes.cutouts import APPROACH, ball_on_way, random_layout, track_on_way
 from drift_ros.synthetic.scenes.events import Cover, eased
 from drift_ros.synthetic.scenes.imaging import random_world
 from drift_ros.synthetic.scenes.paths import apart
@@ -49,11 +49,13 @@ class Role:
         id: in the label map; 0: a look-alike that nobody asked for.
         appearance: objects of one number look the same.
         absences: in the order of time, at least 3 s apart.
+        distance: after the first of them, by that before it.
     """
 
     id: int
     appearance: int
     absences: tuple[Absence, ...]
+    distance: float = 1.0
 
 
 def absence_world(
@@ -97,15 +99,16 @@ def absence_world(
         )
         size = radius * layout.metres(layout.depth)
         look = seed.child(TEXTURES, role.appearance)
+        distances = _distances(role, settings)
         if balls:
             skin = ball_skin(look.generator(), noise, settings)
             turning = seed.child(MOTION, i, 0).generator()
-            actors.append(ball_on_way(role.id, skin, size, way, depth, layout, turning))
+            actors.append(ball_on_way(role.id, skin, size, way, depth, layout, turning, distances))
             continue
         pixels = 1.6 * radius * min(settings.width, settings.height)
         cutout = random_cutout(look, noise, int(np.clip(pixels, *TEXELS)), None, settings)
         motion = seed.child(MOTION, i, 0).generator()
-        track = track_on_way(motion, settings, layout, cutout, way, depth, size)
+        track = track_on_way(motion, settings, layout, cutout, way, depth, size, distances)
         actors.append(CutoutActor(role.id, f'{cutout.name} {i + 1}', cutout, size, track, 0.25))
     things, planes = scenery(seed.child(SCENERY), settings, layout, noise, colours, covers)
     eye = camera_path(seed.child(LAYOUT, 1).generator(), settings.frames, settings.camera)
@@ -169,6 +172,16 @@ def itinerary(
     return eased(np.array(times) / last_frame, np.array(places), settings.frames)
 
 
+def _distances(role: Role, settings: RandomSettings) -> Array | None:
+    """(d,) by that at first, which changes out of sight; None if it does not."""
+    if role.distance == 1:
+        return None
+    away = role.absences[0]
+    share = (np.arange(settings.frames) / settings.rate - away.start) / (away.stop - away.start)
+    changed: Array = role.distance ** np.clip(1.5 * share - 0.25, 0, 1) / APPROACH
+    return changed
+
+
 def _gap(place: Array, cover: Cover) -> float:
     return float(np.linalg.norm(place - cover.place)) / cover.radius
 
@@ -210,6 +223,21 @@ def comes_back(
     if farther:
         roles.reverse()  # the first one is the nearest
     return absence_world(name, settings, seed, tuple(roles), number % 2 == 1, balls)
+
+
+def other_distance(name: str, settings: RandomSettings, seed: Seed, number: int) -> World:
+    """A video of the set `other-distance`: one or two targets that look different, each away once,
+    of which the first comes back 1.2 to 1.5 times nearer, or farther away.
+    """
+    rng = seed.child(0).generator()
+    length = settings.frames / settings.rate
+    roles = []
+    for i in range(1 + number // 2 % 2):
+        start = rng.uniform(3, 6)
+        stop = min(start + float(np.exp(rng.uniform(0, np.log(10)))), length - 6)
+        distance = float(rng.uniform(1.2, 1.5)) ** (1 if number // 4 % 2 else -1)
+        roles.append(Role(i + 1, i, (Absence(start, stop),), 1.0 if i else distance))
+    return absence_world(name, settings, seed, tuple(roles), number % 2 == 1, number % 3 == 2)
 
 
 def long(name: str, settings: RandomSettings, seed: Seed, number: int) -> World:

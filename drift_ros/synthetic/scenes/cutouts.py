@@ -27,6 +27,7 @@ from drift_ros.synthetic.textures.noise import NoiseBank, bank
 
 LAYOUT, MOTION, TEXTURES, SCENERY = range(4)
 EVENT, CAMERA = 8, 9
+APPROACH = 1.25  # farthest distance of what comes nearer, by that of others
 PARTS = 60  # of all objects of a crowd, at most
 
 
@@ -235,7 +236,7 @@ def track_on_way(
     seconds = frames / settings.rate
     z = depth * np.exp(wander(rng, frames, 0.12 * strength * rng.random())[:, 0])
     if nearer is not None:
-        z = z * nearer * 1.25
+        z = z * nearer * APPROACH
     unit = layout.metres(1.0)
     positions = np.stack([way[:, 0] * unit * z, way[:, 1] * unit * z, z], axis=-1)
     angles = np.zeros(frames)
@@ -269,7 +270,7 @@ def ball_on_way(
     shades: bool = True,
 ) -> BallActor:
     """A ball that goes a way in the image; it turns as if it rolled on a floor."""
-    z = np.full(len(way), depth) if nearer is None else depth * nearer * 1.25
+    z = np.full(len(way), depth) if nearer is None else depth * nearer * APPROACH
     unit = layout.metres(1.0)
     positions = np.stack([way[:, 0] * unit * z, way[:, 1] * unit * z, z], axis=-1)
     if layout.ground is not None:

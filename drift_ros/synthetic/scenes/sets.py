@@ -79,6 +79,15 @@ RECIPES = {
     'comes-back': Recipe(
         7, 'objects that are out of sight for 1 to 10 s', 16, 1, 1, AWAY, absences.comes_back
     ),
+    'other-distance': Recipe(
+        10,
+        'objects that come back nearer or farther away',
+        16,
+        1,
+        1,
+        AWAY,
+        absences.other_distance,
+    ),
     'long': Recipe(8, 'three objects that are often out of sight', 4, 3, 1, LONG, absences.long),
 }
 
