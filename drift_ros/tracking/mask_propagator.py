@@ -136,7 +136,7 @@ class MaskPropagator:
         """Forget what was remembered from this frame number on."""
         self._states.go_back_to(number)
         self._gallery.go_back_to(number)
-        self._reacquisition.go_back()
+        self._reacquisition.go_back_to(number)
         self._gaps.go_back_to(number)
         self._cuts.go_back_to(number)
         self._lookalikes.go_back_to(number)

@@ -98,13 +98,13 @@ class Reacquisition:
         self._bystanders.keep(ids)
         self.tentative.keep(ids)
 
-    def go_back(self) -> None:
-        """Forget what is followed from frame to frame."""
+    def go_back_to(self, number: int) -> None:
+        """Forget what is followed from frame to frame, and what was found from this number on."""
         self._suspects.clear()
         self._looked.clear()
         self._verification.reset()
         self._bystanders.reset()
-        self.tentative.reset()
+        self.tentative.go_back_to(number)
 
     def reacquire(
         self,

@@ -22,6 +22,10 @@ class Tentative:
         """Forget the targets that are not among these."""
         self._since = {id_: since for id_, since in self._since.items() if id_ in ids}
 
+    def go_back_to(self, number: int) -> None:
+        """Forget those that were found from this frame number on."""
+        self._since = {id_: since for id_, since in self._since.items() if since < number}
+
     def begin(self, target: int, number: int) -> None:
         """A target was found in a frame of that number."""
         self._since[target] = number

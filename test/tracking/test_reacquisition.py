@@ -132,6 +132,20 @@ def test_what_has_its_size_is_taken_in_its_place() -> None:
     assert results[-1].objects[0].score > UNSURE
 
 
+def test_a_prompt_on_a_past_frame_makes_it_no_surer() -> None:
+    gone = [picture({HERE: RED, (8, 44): BLUE})] * 3 + [picture({(8, 44): BLUE})] * AWAY
+    back = [picture({(40, 12): RED, (8, 44): BLUE}, 20)] * 12
+    tracker = red(targets__any_size_after=6)
+    results = track(tracker, [*gone, *back])
+    assert results[-1].objects[0].visible and results[-1].objects[0].score <= UNSURE
+    blue = Prompt(id=2, mask=square(8, 44, 20))
+    tracker.set_targets([blue], results[-3].frame.stamp, keep_existing=True)
+    (last,) = tracker.step(clip_frame(len(gone) + len(back), image=back[0]))
+    assert isinstance(last, TrackingResult)
+    red_one, blue_one = last.objects
+    assert red_one.visible and red_one.score <= UNSURE < blue_one.score
+
+
 def test_a_twin_that_was_in_sight_beside_the_target_is_not_taken_for_it() -> None:
     """Nobody asked for it, and it looks the same and is as large."""
     both, twin = picture({HERE: RED, THERE: RED}), picture({THERE: RED})

@@ -17,13 +17,21 @@ def test_it_is_unsure_until_it_is_believed() -> None:
     assert 1 not in tentative and tentative.believed(11 + BELIEVED) == []
 
 
-@pytest.mark.parametrize('how', ['forget', 'keep', 'reset'])
+@pytest.mark.parametrize('how', ['forget', 'keep', 'go back', 'reset'])
 def test_it_is_forgotten(how: str) -> None:
     tentative = Tentative()
     tentative.begin(1, 10)
     {
         'forget': lambda: tentative.forget(1),
         'keep': lambda: tentative.keep([2]),
+        'go back': lambda: tentative.go_back_to(10),
         'reset': tentative.reset,
     }[how]()
     assert 1 not in tentative
+
+
+def test_it_stays_unsure_where_tracking_goes_back_to_a_later_frame() -> None:
+    tentative = Tentative()
+    tentative.begin(1, 10)
+    tentative.go_back_to(11)
+    assert tentative.since(1) == 10
