@@ -102,8 +102,9 @@ class TargetSettings(Settings):
         ge=0,
         le=1000000,
         description='A target that is searched in the whole image is taken after all for what is '
-        'nearer or farther away than `max_size_change` allows, up to twice, if that looks like it '
-        'for sure in this many frames, and nothing else does. Its score is below 0.5 then, and it '
+        'nearer or farther away than `max_size_change` allows, up to twice, if that was seen to '
+        'look like it this many times, at last for sure, and nothing else was. It is looked for in '
+        'each frame; several lost targets take turns. Its score is below 0.5 then, and it '
         'is searched on, until it proves right or 120 frames are over. 0: never, where twins come '
         'and go.',
         json_schema_extra={'dynamic': True},

@@ -44,7 +44,7 @@ class Gaps:
         visible: Collection[int],
         found: int | None,
         mistaken: Mapping[int, int] = NOTHING,
-        instead: int | None = None,
+        instead: Mapping[int, int] = NOTHING,
     ) -> None:
         """Take in a frame.
 
@@ -53,13 +53,14 @@ class Gaps:
             visible: ids of the targets that have a mask.
             found: id of the one that was found again in this frame.
             mistaken: id -> number of the frame from which on something else was taken for it.
-            instead: number of the one from which on it was for the one that was found.
+            instead: likewise, of the one that was found, if something else was until now.
         """
         if found is not None and found in visible:
             seen = self._seen.get(found, number)
-            if instead is not None:
-                first, stop = self._gaps.get(found, (instead, instead))
-                seen = (first if stop >= instead else instead) - 1
+            if found in instead:
+                since = instead[found]
+                first, stop = self._gaps.get(found, (since, since))
+                seen = (first if stop >= since else since) - 1
             if seen + 1 < number:
                 self._gaps[found] = (seen + 1, number)
         self._seen.update(dict.fromkeys(visible, number))

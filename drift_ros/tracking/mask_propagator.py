@@ -190,7 +190,7 @@ class MaskPropagator:
             entry.number,
             entry.frame,
             found.objects,
-            [*entry.prompts, *self._elsewhere],
+            [*entry.prompts, *self._reacquisition.instead],
             found.doubtful,
             self._partly,
             found.mistaken,
@@ -394,12 +394,6 @@ class MaskPropagator:
         found.labels[np.isin(found.labels, gone)] = 0
         measured = self._readout.measure(found.labels, scores)
         return replace(measured, doubtful=tuple(doubtful), mistaken=mistaken), soft
-
-    @property
-    def _elsewhere(self) -> list[int]:
-        """Id of the target that was found elsewhere than what had been taken for it."""
-        again = self._reacquisition
-        return [] if again.found is None or again.instead is None else [again.found]
 
     @property
     def _separates(self) -> bool:

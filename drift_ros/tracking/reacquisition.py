@@ -67,7 +67,8 @@ class Reacquisition:
     Attributes:
         tentative: targets that may be a twin.
         found: the target that the last search found, if it did.
-        instead: number of the frame from which on something else was taken for that.
+        instead: id -> number of the frame from which on something else was taken for it, if that is
+            so of the one that was found.
     """
 
     def __init__(self, gallery: Gallery, settings: TargetSettings, calibrated: bool) -> None:
@@ -83,7 +84,7 @@ class Reacquisition:
     def reset(self) -> None:
         """Forget all targets."""
         self.found: int | None = None
-        self.instead: int | None = None
+        self.instead: Mapping[int, int] = {}
         self._suspects: dict[int, list[Suspect]] = {}
         self._looked: dict[int, list[tuple[Point, int]]] = {}  # at what is no target, and when
         self._verification = Verification()
@@ -133,7 +134,7 @@ class Reacquisition:
             (K, h, w) soft labels with the target if it was found, and without the lost ones that
             were not; `soft` itself if nothing changes.
         """
-        self.found = self.instead = None
+        self.found, self.instead = None, {}
         wanted = [t for t, track in expected.items() if self._is_wanted(t, track)]
         self._suspects = {t: seen for t, seen in self._suspects.items() if t in wanted}
         if not wanted:
@@ -349,8 +350,8 @@ class Reacquisition:
         if visible and not best.lasting:
             return None
         elsewhere = not bool(((best.place.label > 0.5) & (sought.label > 0.5)).any())
-        if elsewhere:
-            self.instead = self.tentative.since(sought.id)
+        if elsewhere and sought.id in self.tentative:
+            self.instead = {sought.id: self.tentative.since(sought.id)}
         self.tentative.forget(sought.id)
         if not visible or elsewhere:
             self._begin(sought)

@@ -43,10 +43,10 @@ class Place:
     middle: Point
     scale: float
     deviation: float
-    probability: float = 1.0
+    probability: float
 
     @classmethod
-    def of(cls, label: Tensor, scale: float, deviation: float, probability: float = 1.0) -> Place:
+    def of(cls, label: Tensor, scale: float, deviation: float, probability: float) -> Place:
         """The place of a label that is above 0.5 somewhere."""
         rows, columns = (label > 0.5).nonzero().float().mean(0).tolist()
         return cls(label, float(label.sum()), (rows, columns), scale, deviation, probability)
@@ -95,9 +95,10 @@ class Recognition:
         mask = best.mask((image.shape[0], image.shape[1])).astype(np.float32)
         share = cv2.resize(mask, grid[::-1], interpolation=cv2.INTER_AREA)
         label = torch.from_numpy(share).to(free.device) * free
-        if not bool((label > 0.5).any()) or float(label.sum()) < FREE * float(share.sum()):
+        if not bool((label > 0.5).any()):
             return None
-        return Place.of(label, best.scale, best.deviation, best.probability)
+        place = Place.of(label, best.scale, best.deviation, best.probability)
+        return place if place.area >= FREE * float(share.sum()) else None
 
     def scale(
         self, middle: Point, anchors: Sequence[Anchor], image: Image, grid: tuple[int, int]

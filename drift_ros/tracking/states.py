@@ -115,7 +115,8 @@ class TargetStates:
             number: of the frame, larger than that of the one before.
             frame: it.
             objects: every target; ids that are missing are forgotten.
-            prompted: ids of those that were given in this frame: their motion starts anew.
+            prompted: ids of those that were given in this frame, or found elsewhere than what was
+                taken for them: their motion starts anew.
             doubtful: ids of those whose masks are not believed.
             partly: id -> where a target is of those whose centroids say nothing; None where that is
                 not known.

@@ -34,15 +34,15 @@ class Tentative:
         """A target is out of sight, or surely there."""
         self._since.pop(target, None)
 
-    def since(self, target: int) -> int | None:
-        """Number of the frame in which one was found; None if it is none of them."""
-        return self._since.get(target)
+    def since(self, target: int) -> int:
+        """Number of the frame in which one of them was found."""
+        return self._since[target]
 
     def __contains__(self, target: int) -> bool:
         return target in self._since
 
     def score(self, target: int, score: float) -> float:
-        """Of its mask, given the one that looks and motion alone would have."""
+        """0..1, of a mask whose score would be `score` if its target were sure."""
         return min(score, UNSURE) if target in self else score
 
     def believed(self, number: int) -> list[int]:

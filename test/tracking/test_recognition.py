@@ -25,7 +25,7 @@ from drift_ros.tracking.search import Point
 
 
 def middle(mask: NDArray[np.bool_]) -> Point:
-    return Place.of(cells(mask), 0, 0).middle
+    return Place.of(cells(mask), 0, 0, 1).middle
 
 
 @pytest.fixture

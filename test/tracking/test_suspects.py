@@ -22,7 +22,7 @@ def place(
     deviation: float = 0.004,
     area: float = 100,
 ) -> Place:
-    return Place(NO_LABEL, area, (10.0, x), scale, deviation)
+    return Place(NO_LABEL, area, (10.0, x), scale, deviation, 1.0)
 
 
 def seen(*frames: list[Place]) -> list[Suspect]:
@@ -147,7 +147,7 @@ def test_what_was_taken_instead_of_a_target_is_a_gap_until_that_is_found(
     for number in range(12):
         there = number <= away or number >= begin
         found = 1 if number in (begin, 9) else None
-        gaps.observe(number, [1] if there else [], found, instead=begin if number == 9 else None)
+        gaps.observe(number, [1] if there else [], found, instead={1: begin} if number == 9 else {})
     unknown = (frames > away) & (frames < 9)
     assert torch.equal(gaps.known(frames, [1])[:, 1], ~unknown)
 

@@ -14,7 +14,7 @@ TARGET = 3
 
 
 def place(scale: float, deviation: float = 0.01) -> Place:
-    return Place(torch.zeros(1, 1), 100.0, (10.0, 10.0), scale, deviation)
+    return Place(torch.zeros(1, 1), 100.0, (10.0, 10.0), scale, deviation, 1.0)
 
 
 def looked(

@@ -11,7 +11,7 @@ from drift_ros.synthetic.render.cutouts import CutoutActor
 from drift_ros.synthetic.render.tracks import Array
 from drift_ros.synthetic.render.world import World
 from drift_ros.synthetic.scenes.camera_paths import camera_path
-from drift_ros.synthetic.scenes.cutouts import APPROACH, ball_on_way, random_layout, track_on_way
+from drift_ros.synthetic.scenes.cutouts import ball_on_way, random_layout, track_on_way
 from drift_ros.synthetic.scenes.events import Cover, eased
 from drift_ros.synthetic.scenes.imaging import random_world
 from drift_ros.synthetic.scenes.paths import apart
@@ -49,7 +49,7 @@ class Role:
         id: in the label map; 0: a look-alike that nobody asked for.
         appearance: objects of one number look the same.
         absences: in the order of time, at least 3 s apart.
-        distance: after the first of them, by that before it.
+        distance: factor on its distance after the first of them.
     """
 
     id: int
@@ -173,12 +173,12 @@ def itinerary(
 
 
 def _distances(role: Role, settings: RandomSettings) -> Array | None:
-    """(d,) by that at first, which changes out of sight; None if it does not."""
+    """(d,) factor on its distance, which changes out of sight; None if it does not."""
     if role.distance == 1:
         return None
     away = role.absences[0]
     share = (np.arange(settings.frames) / settings.rate - away.start) / (away.stop - away.start)
-    changed: Array = role.distance ** np.clip(1.5 * share - 0.25, 0, 1) / APPROACH
+    changed: Array = role.distance ** np.clip(1.5 * share - 0.25, 0, 1)
     return changed
 
 

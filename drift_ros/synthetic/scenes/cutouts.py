@@ -27,7 +27,6 @@ from drift_ros.synthetic.textures.noise import NoiseBank, bank
 
 LAYOUT, MOTION, TEXTURES, SCENERY = range(4)
 EVENT, CAMERA = 8, 9
-APPROACH = 1.25  # farthest distance of what comes nearer, by that of others
 PARTS = 60  # of all objects of a crowd, at most
 
 
@@ -70,6 +69,7 @@ def cutout_world(
     if happening.random() < settings.approaches:
         nearer = events.approach(happening, settings.frames)
         radii = np.minimum(radii, 0.8 * float(nearer.min()))
+        nearer *= 1.25  # it starts behind the others
     # Each group takes the size of one of its objects.
     radii = radii[groups]
     if event == 'crowds' and not round_:
@@ -236,7 +236,7 @@ def track_on_way(
     seconds = frames / settings.rate
     z = depth * np.exp(wander(rng, frames, 0.12 * strength * rng.random())[:, 0])
     if nearer is not None:
-        z = z * nearer * APPROACH
+        z = z * nearer
     unit = layout.metres(1.0)
     positions = np.stack([way[:, 0] * unit * z, way[:, 1] * unit * z, z], axis=-1)
     angles = np.zeros(frames)
@@ -270,7 +270,7 @@ def ball_on_way(
     shades: bool = True,
 ) -> BallActor:
     """A ball that goes a way in the image; it turns as if it rolled on a floor."""
-    z = np.full(len(way), depth) if nearer is None else depth * nearer * APPROACH
+    z = np.full(len(way), depth) if nearer is None else depth * nearer
     unit = layout.metres(1.0)
     positions = np.stack([way[:, 0] * unit * z, way[:, 1] * unit * z, z], axis=-1)
     if layout.ground is not None:
